@@ -1,0 +1,76 @@
+import type { Manifest } from "./manifest.ts";
+
+/** All that Consul holds of the mesh at one moment, by full service name. Never changed in place. */
+export interface MeshState {
+  readonly services: ReadonlyMap<string, ServiceState>;
+}
+
+export interface ServiceState {
+  /** By exact version. */
+  readonly versions: ReadonlyMap<string, VersionState>;
+  /** By tag name; weights are relative to their sum. */
+  readonly tags: ReadonlyMap<string, readonly WeightedVersion[]>;
+}
+
+export interface WeightedVersion {
+  readonly version: string;
+  readonly weight: number;
+}
+
+/** The catalog's word on a version, without its descriptor set. */
+export type VersionManifest = Omit<Manifest, "descriptorSet">;
+
+export interface VersionState {
+  readonly manifest: VersionManifest;
+  readonly deployment: Deployment;
+  readonly activation: Activation;
+  /** Instances registered in Consul, of all generations. */
+  readonly instances: readonly InstanceState[];
+}
+
+/** What runs, and with what around it. */
+export interface Deployment {
+  readonly artifact:
+    | { readonly kind: "bundle"; readonly digest: string }
+    | {
+        readonly kind: "image";
+        readonly name: string;
+        readonly port: number;
+        readonly command: readonly string[];
+      };
+  readonly env: Readonly<Record<string, string>>;
+  readonly mounts: readonly { readonly source: string; readonly target: string }[];
+  /** Milliseconds since 1970. */
+  readonly registeredAtMs: number;
+}
+
+/** Written by the orchestrator, read by every mesh-config. */
+export interface Activation {
+  /** The generation that routes point to; the first is 1. */
+  readonly generation: number;
+  /** Set while an administrator keeps the version stopped. */
+  readonly stopped?: { readonly reason: string; readonly atMs: number };
+  /** Set while starts of this generation are given up; the next generation clears it. */
+  readonly failure?: {
+    /** gRPC status name, such as "UNAVAILABLE". */
+    readonly status: string;
+    readonly message: string;
+    /** Failures in a row. */
+    readonly attempts: number;
+    /** When the orchestrator moves on to the next generation, ms since 1970. */
+    readonly retryAtMs: number;
+  };
+}
+
+export interface InstanceState {
+  readonly id: string;
+  readonly generation: number;
+  readonly host: string;
+  readonly runtime: string;
+  /** "127.0.0.1:4711" or "unix:/path". */
+  readonly address: string;
+  /** Consul's check passes. */
+  readonly healthy: boolean;
+  /** The agent drains it: no new calls. */
+  readonly draining: boolean;
+}
