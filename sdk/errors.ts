@@ -1,7 +1,6 @@
-import { status } from "@grpc/grpc-js";
+import { type StatusCode, type StatusName, statusCodes, statusName } from "./status.ts";
 
-/** Name of a gRPC status, such as "NOT_FOUND" (https://grpc.io/docs/guides/status-codes/). */
-export type StatusName = Exclude<keyof typeof status, number>;
+export type { StatusCode, StatusName } from "./status.ts";
 
 /** What a {@link RouseError} carries beside its message. */
 export interface RouseErrorOptions {
@@ -24,26 +23,27 @@ export class RouseError extends Error {
   readonly reason: string;
   readonly metadata: Record<string, string>;
 
-  constructor(statusName: StatusName, message: string, options: RouseErrorOptions = {}) {
+  constructor(status: StatusName, message: string, options: RouseErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.status = statusName;
-    this.reason = options.reason ?? statusName;
+    this.status = status;
+    this.reason = options.reason ?? status;
     this.metadata = options.metadata ?? {};
   }
 
   /** The numeric gRPC status. */
-  get code(): status {
-    return status[this.status];
+  get code(): StatusCode {
+    return statusCodes[this.status];
   }
 
   /** Makes a RouseError of anything that was thrown; a RouseError stays itself, a gRPC error keeps its status. */
   static from(thrown: unknown): RouseError {
     if (thrown instanceof RouseError) return thrown;
     if (thrown instanceof Error) {
-      const code = "code" in thrown && typeof thrown.code === "number" ? status[thrown.code] : undefined;
+      const status =
+        "code" in thrown && typeof thrown.code === "number" ? statusName(thrown.code) : undefined;
       const message =
         "details" in thrown && typeof thrown.details === "string" ? thrown.details : thrown.message;
-      return new RouseError((code as StatusName | undefined) ?? "INTERNAL", message, { cause: thrown });
+      return new RouseError(status ?? "INTERNAL", message, { cause: thrown });
     }
     return new RouseError("INTERNAL", String(thrown), { cause: thrown });
   }

@@ -1,0 +1,8 @@
+/*
+ * rouse/browser: no Node modules, no grpc-js
+ *
+ *   createBrowserClient(definition, options?): BrowserClient<typeof definition>
+ *   RouseError, and the types below
+ */
+export { RouseError } from "../errors.ts";
+export type { BrowserCallOptions, BrowserClient, BrowserClientOptions, BrowserMethod } from "./types.ts";

@@ -1,0 +1,34 @@
+import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+
+/** Settings of a browser client. */
+export interface BrowserClientOptions {
+  /** Address of the mesh's edge, such as "https://mesh.example.org". Default: the page's own origin. */
+  baseUrl?: string;
+  /** Which version to call: exact ("1.4.0"), a line ("1.4"), a range ("^1.2.0") or a tag ("beta"). Default: release. */
+  version?: string;
+  /** Headers of every call, such as {authorization: "Bearer …"}. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** Settings of one call from a browser. */
+export interface BrowserCallOptions {
+  /** Cancels the call. */
+  signal?: AbortSignal;
+  /** Longest time of the call, ms; 0: none. Default: the method's plus the longest wake. */
+  deadlineMs?: number;
+  /** Headers of this call. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** One method of a browser client. Methods with a request stream are left out: browsers cannot send one. */
+export type BrowserMethod<Method extends AnyMethodDefinition> = (
+  request: RequestOf<Method>,
+  options?: BrowserCallOptions,
+) => Method["responseStream"] extends true ? AsyncIterable<ResponseOf<Method>> : Promise<ResponseOf<Method>>;
+
+/** A client for browsers: one function per unary or server-streaming method. */
+export type BrowserClient<Definition extends ServiceDefinition> = {
+  readonly [Name in keyof Definition["methods"] as Definition["methods"][Name]["requestStream"] extends true
+    ? never
+    : Name]: BrowserMethod<Definition["methods"][Name]>;
+};

@@ -1,0 +1,50 @@
+/** One method of a service as the code generator writes it, with the codecs of its messages. */
+export interface MethodDefinition<Request, Response> {
+  /** Name in the contract, such as "GetSequence". */
+  readonly name: string;
+  /** HTTP path, such as "/genome.v1.GenomeService/GetSequence". */
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  readonly encodeRequest: (message: Request) => Uint8Array;
+  readonly decodeRequest: (bytes: Uint8Array) => Request;
+  readonly encodeResponse: (message: Response) => Uint8Array;
+  readonly decodeResponse: (bytes: Uint8Array) => Response;
+  /** The contract says that a second call does no harm (idempotency_level): clients may retry. */
+  readonly idempotent: boolean;
+  /** Longest time of a call in ms, the wake not included; 0: none. */
+  readonly deadlineMs: number;
+  readonly mode: "sync" | "async" | "both";
+}
+
+/** Any {@link MethodDefinition}, whatever its messages. */
+export interface AnyMethodDefinition
+  extends Omit<
+    MethodDefinition<unknown, unknown>,
+    "encodeRequest" | "decodeRequest" | "encodeResponse" | "decodeResponse"
+  > {
+  readonly encodeRequest: (message: never) => Uint8Array;
+  readonly decodeRequest: (bytes: Uint8Array) => unknown;
+  readonly encodeResponse: (message: never) => Uint8Array;
+  readonly decodeResponse: (bytes: Uint8Array) => unknown;
+}
+
+/** One service version as the code generator writes it: all that server, client and browser need to speak it. */
+export interface ServiceDefinition {
+  /** Full name, such as "genome.v1.GenomeService". */
+  readonly name: string;
+  /** Semantic version. */
+  readonly version: string;
+  /** Request header that names a session; empty: none. */
+  readonly sessionKey: string;
+  /** Longest time of a wake, ms: what clients add to a method's deadline. Default 30,000. */
+  readonly startTimeoutMs?: number;
+  /** By name in camel case, such as "getSequence". */
+  readonly methods: Readonly<Record<string, AnyMethodDefinition>>;
+}
+
+/** The request message of a method. */
+export type RequestOf<Method extends AnyMethodDefinition> = ReturnType<Method["decodeRequest"]>;
+
+/** The response message of a method. */
+export type ResponseOf<Method extends AnyMethodDefinition> = ReturnType<Method["decodeResponse"]>;

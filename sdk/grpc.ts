@@ -1,0 +1,106 @@
+import {
+  type CallOptions,
+  type Client,
+  type ClientUnaryCall,
+  Metadata,
+  type Server,
+  ServerCredentials,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { decodeErrorDetails } from "./error-details.ts";
+import { RouseError } from "./errors.ts";
+import { statusName } from "./status.ts";
+
+/** A unary method of a grpc-js client that ts-proto generated. */
+type UnaryMethod<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall;
+
+/** Settings of one {@link unary} call. */
+export interface UnaryOptions {
+  /** Longest time of the call, ms. Default 10,000. */
+  deadlineMs?: number;
+  metadata?: Metadata;
+  /** Cancels the call. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Calls a unary method of a ts-proto client (the mesh's own APIs) by its name, such as `unary(agent, "getStatus", {})`.
+ *
+ * @throws RouseError with the status, message, reason and metadata that the server sent.
+ */
+export function unary<Name extends string, Request, Response>(
+  client: Client & Record<Name, UnaryMethod<Request, Response>>,
+  method: Name,
+  request: Request,
+  options: UnaryOptions = {},
+): Promise<Response> {
+  const { deadlineMs = 10_000, metadata = new Metadata(), signal } = options;
+  return new Promise((resolve, reject) => {
+    const deadline = Date.now() + deadlineMs;
+    const call = client[method](request, metadata, { deadline }, (error, response) => {
+      signal?.removeEventListener("abort", cancel);
+      if (error === null) resolve(response);
+      else reject(callError(error));
+    });
+    const cancel = () => call.cancel();
+    if (signal?.aborted) cancel();
+    else signal?.addEventListener("abort", cancel, { once: true });
+  });
+}
+
+/**
+ * Lets a server listen and answers with the address that clients dial: "host:port" with the port that was bound, or
+ * "unix:/path".
+ *
+ * @param address "host:port" (port 0: any free one) or "unix:/path".
+ * @throws RouseError ADDRESS_IN_USE (FAILED_PRECONDITION) when somebody listens there already, ADDRESS_UNUSABLE
+ *   (INVALID_ARGUMENT) when the address cannot be bound for another reason.
+ */
+export function listen(server: Server, address: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      if (error !== null) reject(listenError(address, error));
+      else if (address.startsWith("unix:")) resolve(address);
+      else resolve(`${address.slice(0, address.lastIndexOf(":"))}:${port}`);
+    });
+  });
+}
+
+function listenError(address: string, cause: Error): RouseError {
+  if (cause.message.includes("EADDRINUSE")) {
+    return new RouseError(
+      "FAILED_PRECONDITION",
+      `${address} is in use by another program. Stop that program, or choose another address.`,
+      { reason: "ADDRESS_IN_USE", metadata: { address }, cause },
+    );
+  }
+  return new RouseError(
+    "INVALID_ARGUMENT",
+    `Cannot listen on "${address}" (${cause.message}). Give an address such as "127.0.0.1:50051" or "unix:/run/a.sock".`,
+    { reason: "ADDRESS_UNUSABLE", metadata: { address }, cause },
+  );
+}
+
+/** Makes a RouseError of a grpc-js error, with the reason and metadata that grpc-status-details-bin holds. */
+export function callError(error: unknown): RouseError {
+  if (error instanceof RouseError || !isServiceError(error)) return RouseError.from(error);
+  const status = statusName(error.code) ?? "UNKNOWN";
+  const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
+  const details = bytes instanceof Uint8Array ? decodeErrorDetails(bytes) : undefined;
+  return new RouseError(status, error.details, { ...details, cause: error });
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    typeof error.code === "number" &&
+    "details" in error &&
+    typeof error.details === "string"
+  );
+}

@@ -1,0 +1,21 @@
+/*
+ * rouse/server
+ *
+ *   bindService(definition, descriptorSet?): ServeFunction   what generated code exports as `serve`:
+ *     export const serve: ServeFunction<typeof XDefinition> = bindService(XDefinition, descriptorSetBase64)
+ *     export type XHandlers<State = undefined> = Handlers<typeof XDefinition, State>   (or an interface of that shape)
+ *   serve(definition, handlers, options?): Promise<RunningServer>
+ *   asset(path): string                                      absolute path of a file of the service's package
+ *   RouseError, and the types below
+ */
+export { RouseError } from "../errors.ts";
+export type {
+  Call,
+  Handler,
+  Handlers,
+  RunningServer,
+  ServeFunction,
+  ServeOptions,
+  ServerLog,
+  StatefulServeOptions,
+} from "./types.ts";

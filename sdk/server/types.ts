@@ -1,0 +1,90 @@
+import type { Metadata } from "@grpc/grpc-js";
+import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+
+/** What a handler knows of the call beside its request. */
+export interface Call<State = undefined> {
+  /** What `options.state` made, shared by all calls. */
+  readonly state: State;
+  /** Request headers. */
+  readonly metadata: Metadata;
+  /** When the caller stops waiting or the method's longest time ends, ms since 1970; undefined: never. */
+  readonly deadline: number | undefined;
+  /** Aborts when the caller cancels, the deadline passes or the server is forced to stop. Its reason is a RouseError. */
+  readonly signal: AbortSignal;
+  /** Address of the caller, such as "127.0.0.1:51234". */
+  readonly peer: string;
+  /** W3C trace context of this call, for clients that are not Rouse's; undefined when there is none. */
+  readonly traceparent: string | undefined;
+  /** Adds a response header. Only before the first message. */
+  setHeader(name: string, value: string): void;
+  /** Adds a trailer, sent with the status. */
+  setTrailer(name: string, value: string): void;
+}
+
+/** The handler of one method, by its shape. */
+export type Handler<Method extends AnyMethodDefinition, State> = Method["requestStream"] extends true
+  ? Method["responseStream"] extends true
+    ? (requests: AsyncIterable<RequestOf<Method>>, call: Call<State>) => AsyncIterable<ResponseOf<Method>>
+    : (
+        requests: AsyncIterable<RequestOf<Method>>,
+        call: Call<State>,
+      ) => Promise<ResponseOf<Method>> | ResponseOf<Method>
+  : Method["responseStream"] extends true
+    ? (request: RequestOf<Method>, call: Call<State>) => AsyncIterable<ResponseOf<Method>>
+    : (request: RequestOf<Method>, call: Call<State>) => Promise<ResponseOf<Method>> | ResponseOf<Method>;
+
+/** The handlers of all methods of a service. */
+export type Handlers<Definition extends ServiceDefinition, State = undefined> = {
+  [Name in keyof Definition["methods"]]: Handler<Definition["methods"][Name], State>;
+};
+
+/** Where a server writes what went wrong; pino has this shape. */
+export interface ServerLog {
+  info(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+/** Settings of a server that need no state. */
+export interface ServeOptions {
+  /** "host:port" or "unix:/path". Default: ROUSE_LISTEN, then 127.0.0.1:50051. */
+  listen?: string;
+  /** Longest time that open calls get after a stop signal, ms. Default 9,000: within the agent's 10,000. */
+  graceMs?: number;
+  /** Most bytes of one request message. Default 4 MiB (gRPC's own). */
+  maxRequestBytes?: number;
+  /** Most bytes of one response message. Default 64 MiB. */
+  maxResponseBytes?: number;
+  /** Default: pino, JSON lines on standard error. */
+  log?: ServerLog;
+  /** google.protobuf.FileDescriptorSet with imports, base64: turns on server reflection. Read at its first use. */
+  descriptorSet?: string | (() => string | Promise<string>);
+  /** Stop on SIGTERM and SIGINT and end the process. Default true. */
+  handleSignals?: boolean;
+}
+
+/** Settings of a server whose calls share state. */
+export interface StatefulServeOptions<State> extends ServeOptions {
+  /** Makes what all calls share, such as an open index; the server is ready when it resolves. */
+  state: () => Promise<State> | State;
+  /** Closes the state after the last call ended. */
+  close?: (state: State) => Promise<void> | void;
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  /** "host:port" with the bound port, or "unix:/path". */
+  readonly address: string;
+  /** Resolves when the server has stopped, for whatever reason. */
+  readonly stopped: Promise<void>;
+  /** Health goes NOT_SERVING, open calls get the grace time, then they are cut. Idempotent. */
+  stop(options?: { graceMs?: number }): Promise<void>;
+}
+
+/** `serve` of one service; the generated `serve` has this type. */
+export interface ServeFunction<Definition extends ServiceDefinition> {
+  <State>(
+    handlers: Handlers<Definition, State>,
+    options: StatefulServeOptions<State>,
+  ): Promise<RunningServer>;
+  (handlers: Handlers<Definition, undefined>, options?: ServeOptions): Promise<RunningServer>;
+}
