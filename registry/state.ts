@@ -48,6 +48,10 @@ export interface Deployment {
 export interface Activation {
   /** The generation that routes point to; the first is 1. */
   readonly generation: number;
+  /** True once an instance of this generation has served: Envoys know its cluster. Default false. */
+  readonly served?: boolean;
+  /** Failed starts in a row, over generations. Default 0. */
+  readonly failures?: number;
   /** Set while an administrator keeps the version stopped. */
   readonly stopped?: { readonly reason: string; readonly atMs: number };
   /** Set while starts of this generation are given up; the next generation clears it. */
@@ -55,8 +59,6 @@ export interface Activation {
     /** gRPC status name, such as "UNAVAILABLE". */
     readonly status: string;
     readonly message: string;
-    /** Failures in a row. */
-    readonly attempts: number;
     /** When the orchestrator moves on to the next generation, ms since 1970. */
     readonly retryAtMs: number;
   };

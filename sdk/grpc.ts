@@ -11,7 +11,16 @@ import { decodeErrorDetails } from "./error-details.ts";
 import { RouseError } from "./errors.ts";
 import { statusName } from "./status.ts";
 
-/** A unary method of a grpc-js client that ts-proto generated. */
+/** Request and response of a unary method of a grpc-js client that ts-proto generated. */
+type UnaryShape<Method> = Method extends (
+  request: infer Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: infer Response) => void,
+) => ClientUnaryCall
+  ? { request: Request; response: Response }
+  : never;
+
 type UnaryMethod<Request, Response> = (
   request: Request,
   metadata: Metadata,
@@ -33,16 +42,18 @@ export interface UnaryOptions {
  *
  * @throws RouseError with the status, message, reason and metadata that the server sent.
  */
-export function unary<Name extends string, Request, Response>(
-  client: Client & Record<Name, UnaryMethod<Request, Response>>,
+export function unary<C extends Client, Name extends keyof C>(
+  client: C,
   method: Name,
-  request: Request,
+  request: UnaryShape<C[Name]>["request"],
   options: UnaryOptions = {},
-): Promise<Response> {
+): Promise<UnaryShape<C[Name]>["response"]> {
+  type Shape = UnaryShape<C[Name]>;
   const { deadlineMs = 10_000, metadata = new Metadata(), signal } = options;
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + deadlineMs;
-    const call = client[method](request, metadata, { deadline }, (error, response) => {
+    const send = (client[method] as UnaryMethod<Shape["request"], Shape["response"]>).bind(client);
+    const call = send(request, metadata, { deadline }, (error, response) => {
       signal?.removeEventListener("abort", cancel);
       if (error === null) resolve(response);
       else reject(callError(error));

@@ -1,0 +1,94 @@
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import type { ActivateRequest, ActivateResponse } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { statusObject } from "../sdk/answer.ts";
+import type { Orchestrator } from "./orchestrator.ts";
+import type { Target } from "./target.ts";
+
+type Stream = ServerDuplexStream<ActivateRequest, ActivateResponse>;
+
+let streams = 0;
+
+/** Serves one mesh-config: takes what it wants and reports, tells what gets ready. */
+export function activate(orchestrator: Orchestrator, stream: Stream): void {
+  streams += 1;
+  let source: string | undefined;
+  const number = streams;
+  const unsubscribe = orchestrator.subscribe((response) => stream.write(response));
+  const leave = () => {
+    unsubscribe();
+    if (source !== undefined) orchestrator.demand.disconnect(source);
+    source = undefined;
+  };
+  stream.on("data", (request: ActivateRequest) => {
+    try {
+      if (request.kind?.$case === "hello")
+        source = hello(orchestrator, stream, request.kind.value.id, number);
+      else if (source !== undefined) take(orchestrator, source, request);
+    } catch (thrown) {
+      leave();
+      stream.emit("error", statusObject(thrown));
+    }
+  });
+  stream.on("cancelled", leave);
+  stream.on("error", leave);
+  stream.on("end", () => {
+    leave();
+    stream.end();
+  });
+}
+
+function hello(orchestrator: Orchestrator, stream: Stream, id: string, number: number): string {
+  const fencingToken = orchestrator.requireLeading();
+  // A new stream of the same mesh-config may come before the old one is known to be broken.
+  const source = `${id}/${number}`;
+  orchestrator.demand.connect(source);
+  orchestrator.log.info({ meshConfig: id }, "mesh-config connected");
+  stream.write({ kind: { $case: "leading", value: { id: orchestrator.id, fencingToken } } });
+  return source;
+}
+
+function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequest): void {
+  orchestrator.requireLeading();
+  const { demand } = orchestrator;
+  const nowMs = Date.now();
+  switch (kind?.$case) {
+    case "wanted": {
+      const { target, heldSinceMs } = kind.value;
+      if (target === undefined) return;
+      demand.want(source, target, heldSinceMs);
+      sayIfServing(orchestrator, target);
+      orchestrator.evaluate(target.service, target.version);
+      return;
+    }
+    case "loads": {
+      const busy = kind.value.loads.filter(({ inProgress, issued }) => inProgress + issued > 0);
+      demand.report(
+        source,
+        busy.map(({ target }) => target).filter((target) => target !== undefined),
+        nowMs,
+      );
+      return;
+    }
+    case "drained": {
+      const { target } = kind.value;
+      if (target === undefined) return;
+      demand.markDrained(source, target);
+      orchestrator.evaluate(target.service, target.version);
+      return;
+    }
+  }
+}
+
+/** A wish may cross the news that it came true. */
+function sayIfServing(orchestrator: Orchestrator, target: Target): void {
+  const version = orchestrator.mesh.current().services.get(target.service)?.versions.get(target.version);
+  const instance = version?.instances.find(
+    ({ id, generation, draining }) =>
+      generation === target.generation && !draining && !orchestrator.stopping.has(id),
+  );
+  if (instance === undefined) return;
+  const { id: instanceId, address, host } = instance;
+  const ready = { kind: { $case: "ready" as const, value: { target, instanceId, address, host } } };
+  orchestrator.announce(ready);
+  orchestrator.settle(target, { ready });
+}

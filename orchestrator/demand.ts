@@ -1,0 +1,115 @@
+import type { Target } from "./target.ts";
+import { targetKey } from "./target.ts";
+
+/** A mesh-config whose last load report is older than this is not known to be quiet, ms. */
+const REPORT_VALID_MS = 5_000;
+
+interface Source {
+  readonly wanted: Map<string, number>;
+  readonly drained: Set<string>;
+  reportedAtMs: number;
+}
+
+/**
+ * What the mesh-configs say: which clusters hold calls, when each was last called, which have drained.
+ *
+ * Nothing here must survive: a mesh-config that connects says all of it again.
+ */
+export class Demand {
+  readonly #sources = new Map<string, Source>();
+  /** Targets that a person or a replacement wants, with the time of the wish. */
+  readonly #own = new Map<string, number>();
+  readonly #lastActive = new Map<string, number>();
+  readonly #drainingSince = new Map<string, number>();
+
+  connect(source: string): void {
+    this.#sources.set(source, { wanted: new Map(), drained: new Set(), reportedAtMs: 0 });
+  }
+
+  disconnect(source: string): void {
+    this.#sources.delete(source);
+  }
+
+  /** Notes that an Envoy of the source holds calls since `sinceMs`. */
+  want(source: string, target: Target, sinceMs: number): void {
+    this.#sources.get(source)?.wanted.set(targetKey(target), sinceMs);
+  }
+
+  /** Notes a wish that comes from no Envoy: a person's start, or a replacement. */
+  wantOwn(target: Target, nowMs: number): void {
+    this.#own.set(targetKey(target), nowMs);
+  }
+
+  /** Since when the target is wanted, ms since 1970; undefined when it is not. */
+  wantedSince(target: Target): number | undefined {
+    const key = targetKey(target);
+    let since = this.#own.get(key);
+    for (const source of this.#sources.values()) {
+      const at = source.wanted.get(key);
+      if (at !== undefined && (since === undefined || at < since)) since = at;
+    }
+    return since;
+  }
+
+  /** Ends all wishes for a target: it serves, or it failed and its callers were told. */
+  settle(target: Target): void {
+    const key = targetKey(target);
+    this.#own.delete(key);
+    for (const source of this.#sources.values()) source.wanted.delete(key);
+  }
+
+  /** Takes one load report; `busy` are the targets with calls open or begun in the interval. */
+  report(source: string, busy: readonly Target[], nowMs: number): void {
+    const entry = this.#sources.get(source);
+    if (entry === undefined) return;
+    entry.reportedAtMs = nowMs;
+    for (const target of busy) this.touch(target, nowMs);
+  }
+
+  touch(target: Target, nowMs: number): void {
+    this.#lastActive.set(targetKey(target), nowMs);
+  }
+
+  lastActive(target: Target): number | undefined {
+    return this.#lastActive.get(targetKey(target));
+  }
+
+  /** True when every mesh-config (at least one) reported loads lately. */
+  loadsKnown(nowMs: number): boolean {
+    if (this.#sources.size === 0) return false;
+    for (const source of this.#sources.values()) {
+      if (nowMs - source.reportedAtMs > REPORT_VALID_MS) return false;
+    }
+    return true;
+  }
+
+  markDrained(source: string, target: Target): void {
+    this.#sources.get(source)?.drained.add(targetKey(target));
+  }
+
+  /** True when every mesh-config (at least one) says that the target has drained. */
+  isDrained(target: Target): boolean {
+    if (this.#sources.size === 0) return false;
+    const key = targetKey(target);
+    for (const source of this.#sources.values()) if (!source.drained.has(key)) return false;
+    return true;
+  }
+
+  /** When the target was first seen draining; `nowMs` if it is seen now. */
+  drainingSince(target: Target, nowMs: number): number {
+    const key = targetKey(target);
+    const since = this.#drainingSince.get(key);
+    if (since !== undefined) return since;
+    this.#drainingSince.set(key, nowMs);
+    return nowMs;
+  }
+
+  /** Forgets all about a target whose cluster is gone. */
+  forget(target: Target): void {
+    const key = targetKey(target);
+    this.settle(target);
+    this.#lastActive.delete(key);
+    this.#drainingSince.delete(key);
+    for (const source of this.#sources.values()) source.drained.delete(key);
+  }
+}

@@ -1,0 +1,180 @@
+import type { Activation, VersionState } from "../registry/state.ts";
+import { RouseError } from "../sdk/errors.ts";
+import { unary } from "../sdk/grpc.ts";
+import type { Orchestrator } from "./orchestrator.ts";
+import type { Action } from "./plan.ts";
+import { backOffMs, nextGeneration } from "./plan.ts";
+import { startInstance } from "./start.ts";
+import type { Target } from "./target.ts";
+import { targetKey } from "./target.ts";
+
+/** Time between SIGTERM and SIGKILL of an instance that has drained, ms. */
+const STOP_GRACE_MS = 10_000;
+/** After a failed stop the instance is looked at again, ms. */
+const STOP_RETRY_MS = 2_000;
+/** A version that was called within this time is replaced at once when its last instance ends, ms. */
+const IN_USE_MS = 60_000;
+
+/**
+ * Carries one action out. Starts and stops go on after it resolves; `starts` and `stopping` say so meanwhile.
+ */
+export async function execute(
+  orchestrator: Orchestrator,
+  action: Action,
+  state: VersionState,
+  token: number,
+): Promise<void> {
+  switch (action.kind) {
+    case "start":
+      startInstance(orchestrator, action.target, action.host, state, token);
+      return;
+    case "stop":
+      void stopInstance(orchestrator, action.instance.id, action.instance.host, state, action.reason, token);
+      return;
+    case "adopt":
+      return adopt(orchestrator, action, token);
+    case "fail":
+      return fail(orchestrator, action.target, action.message);
+    case "next-generation":
+      return moveOn(orchestrator, action.target, action.reason);
+  }
+}
+
+async function moveOn(orchestrator: Orchestrator, target: Target, reason: string): Promise<void> {
+  const { demand, log } = orchestrator;
+  const activation = await change(orchestrator, target, (now) =>
+    now.generation === target.generation ? nextGeneration(now) : now,
+  );
+  log.info({ version: targetKey(target), next: activation.generation, reason }, "next generation");
+  const lastActive = demand.lastActive(target) ?? 0;
+  const next = { ...target, generation: activation.generation };
+  if (reason !== "idle" && demand.wantedSince(target) !== undefined) demand.wantOwn(next, Date.now());
+  else if (reason === "its last instance ended" && Date.now() - lastActive < IN_USE_MS) {
+    demand.wantOwn(next, Date.now());
+  }
+  demand.settle(target);
+}
+
+/** Gives a generation up for now: callers get the message until the back-off ends. */
+export async function fail(orchestrator: Orchestrator, target: Target, reason: string): Promise<void> {
+  const { log } = orchestrator;
+  let waitMs = 0;
+  await change(orchestrator, target, (now) => {
+    if (now.generation !== target.generation) return now;
+    const failures = (now.failures ?? 0) + 1;
+    waitMs = backOffMs(failures);
+    const message = `${target.service} ${target.version} cannot serve: ${reason}. Next try in ${waitMs / 1000} s.`;
+    return { ...now, failures, failure: { status: "UNAVAILABLE", message, retryAtMs: Date.now() + waitMs } };
+  });
+  log.warn({ version: targetKey(target), reason, waitMs }, "start failed");
+  const message = `${target.service} ${target.version} cannot serve: ${reason}.`;
+  orchestrator.settle(target, { error: new RouseError("UNAVAILABLE", message, { reason: "START_FAILED" }) });
+}
+
+async function adopt(
+  orchestrator: Orchestrator,
+  { target, instance }: Extract<Action, { kind: "adopt" }>,
+  token: number,
+): Promise<void> {
+  const address = hostAddress(orchestrator, instance.host);
+  const client = orchestrator.agents.at(address);
+  try {
+    await unary(client, "setGeneration", {
+      fencingToken: token,
+      instanceId: instance.id,
+      generation: target.generation,
+    });
+  } catch (error) {
+    // It ended meanwhile, or its agent is away: a start takes its place.
+    orchestrator.log.warn({ err: error, instance: instance.id }, "instance cannot be taken over");
+    orchestrator.stopping.add(instance.id);
+    setTimeout(() => orchestrator.stopping.delete(instance.id), STOP_RETRY_MS).unref();
+    return;
+  }
+  const nowMs = Date.now();
+  orchestrator.overlay.setGeneration(instance.id, target.generation, nowMs);
+  served(orchestrator, target, { id: instance.id, address: instance.address, host: instance.host });
+  const stage = {
+    wantedMs: orchestrator.demand.wantedSince(target) ?? nowMs,
+    placedMs: nowMs,
+    createdMs: nowMs,
+  };
+  orchestrator.announceStages({
+    target,
+    ...stage,
+    startedMs: nowMs,
+    readyMs: nowMs,
+    host: instance.host,
+    error: "",
+  });
+}
+
+/** Tells everybody that a target serves, and keeps that its cluster is known to Envoys. */
+export function served(
+  orchestrator: Orchestrator,
+  target: Target,
+  instance: { readonly id: string; readonly address: string; readonly host: string },
+): void {
+  const ready = {
+    kind: {
+      $case: "ready" as const,
+      value: { target, instanceId: instance.id, address: instance.address, host: instance.host },
+    },
+  };
+  orchestrator.announce(ready);
+  orchestrator.demand.touch(target, Date.now());
+  orchestrator.settle(target, { ready });
+  change(orchestrator, target, (now) => {
+    if (now.generation !== target.generation || now.served === true) return now;
+    const { failure: _over, failures: _none, ...kept } = now;
+    return { ...kept, served: true };
+  }).catch((error: unknown) =>
+    orchestrator.log.error({ err: error, version: targetKey(target) }, "not written"),
+  );
+}
+
+/** Stops one instance; `stopping` holds its id until Consul shows it no more. */
+export async function stopInstance(
+  orchestrator: Orchestrator,
+  instanceId: string,
+  host: string,
+  state: VersionState,
+  reason: string,
+  token: number,
+): Promise<void> {
+  const { service, version } = state.manifest;
+  orchestrator.stopping.add(instanceId);
+  try {
+    const client = orchestrator.agents.at(hostAddress(orchestrator, host));
+    const request = { fencingToken: token, instanceId, graceMs: STOP_GRACE_MS, reason };
+    await unary(client, "stopInstance", request, { deadlineMs: STOP_GRACE_MS + 10_000 });
+    orchestrator.log.info({ instance: instanceId, reason }, "instance stopped");
+  } catch (error) {
+    if (RouseError.from(error).status === "NOT_FOUND") return;
+    orchestrator.log.warn({ err: error, instance: instanceId }, "stop failed");
+    setTimeout(() => {
+      orchestrator.stopping.delete(instanceId);
+      orchestrator.evaluate(service, version);
+    }, STOP_RETRY_MS).unref();
+  }
+}
+
+export function hostAddress(orchestrator: Orchestrator, name: string): string {
+  const host = orchestrator.mesh.hosts().find((candidate) => candidate.name === name);
+  if (host === undefined) {
+    throw new RouseError("UNAVAILABLE", `Host ${name} is not announced in Consul; is its agent running?`, {
+      reason: "HOST_UNKNOWN",
+    });
+  }
+  return host.address;
+}
+
+async function change(
+  orchestrator: Orchestrator,
+  { service, version }: Target,
+  update: (now: Activation) => Activation,
+): Promise<Activation> {
+  const activation = await orchestrator.mesh.updateActivation(service, version, update);
+  orchestrator.overlay.setActivation(service, version, activation, Date.now());
+  return activation;
+}

@@ -1,0 +1,213 @@
+import type { Logger } from "pino";
+import type { ActivateResponse, StageTimes } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import type { Host } from "../registry/hosts.ts";
+import type { Activation, MeshState } from "../registry/state.ts";
+import { RouseError } from "../sdk/errors.ts";
+import { Agents } from "./agents.ts";
+import { Demand } from "./demand.ts";
+import { execute } from "./execute.ts";
+import { Overlay } from "./overlay.ts";
+import { place } from "./place.ts";
+import { planVersion } from "./plan.ts";
+import { Starts } from "./starts.ts";
+import type { Target } from "./target.ts";
+import { targetKey, versionKey } from "./target.ts";
+import { placeableHosts, versionView } from "./views.ts";
+
+/** Where the orchestrator looks and writes; registry/ implements it on Consul. */
+export interface Mesh {
+  current(): MeshState;
+  hosts(): readonly Host[];
+  /** Changes a version's activation by check-and-set; answers what is stored then. */
+  updateActivation(
+    service: string,
+    version: string,
+    change: (activation: Activation) => Activation,
+  ): Promise<Activation>;
+}
+
+export interface OrchestratorOptions {
+  readonly id: string;
+  readonly mesh: Mesh;
+  readonly log: Logger;
+  /** Longest drain of a version that an administrator stopped, ms. Default 30,000. */
+  readonly stopDrainMs?: number;
+}
+
+/** How a wish for a version ended. */
+export type Outcome = { readonly ready: ActivateResponse } | { readonly error: RouseError };
+
+/**
+ * Keeps every version as its plan says, while it leads.
+ *
+ * Events (a wish, a load report, a change in Consul, an ended start) lead to a new plan of the versions that they
+ * touch; plans are made by pure functions, and carried out once.
+ */
+export class Orchestrator {
+  readonly id: string;
+  readonly mesh: Mesh;
+  readonly log: Logger;
+  readonly agents = new Agents();
+  readonly demand = new Demand();
+  readonly overlay = new Overlay();
+  readonly starts = new Starts();
+  readonly stopping = new Set<string>();
+  readonly #stopDrainMs: number;
+  /** Versions with an action under way that changes what a plan would say. */
+  readonly #busy = new Set<string>();
+  readonly #again = new Set<string>();
+  readonly #lookAgain = new Map<string, number>();
+  readonly #listeners = new Set<(response: ActivateResponse) => void>();
+  readonly #waiters = new Map<string, Set<(outcome: Outcome) => void>>();
+  #timer: NodeJS.Timeout | undefined;
+  #token: number | undefined;
+  #leadingSinceMs = 0;
+
+  constructor(options: OrchestratorOptions) {
+    this.id = options.id;
+    this.mesh = options.mesh;
+    this.log = options.log;
+    this.#stopDrainMs = options.stopDrainMs ?? 30_000;
+  }
+
+  /** The fencing token while it leads. */
+  get token(): number | undefined {
+    return this.#token;
+  }
+
+  /** Begins to act. Starts that a former leader left under way are to be in `starts` by then. */
+  lead(token: number): void {
+    this.#token = token;
+    this.#leadingSinceMs = Date.now();
+    this.log.info({ token }, "leading");
+    this.evaluateAll();
+  }
+
+  /** Stops acting; instances go on. */
+  follow(): void {
+    if (this.#token === undefined) return;
+    this.#token = undefined;
+    this.starts.clear();
+    this.stopping.clear();
+    this.#lookAgain.clear();
+    clearTimeout(this.#timer);
+    this.log.warn("no longer leading");
+  }
+
+  close(): void {
+    this.follow();
+    this.agents.close();
+  }
+
+  /** Tells what gets ready to a stream until the returned function is called. */
+  subscribe(listener: (response: ActivateResponse) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  announce(response: ActivateResponse): void {
+    for (const listener of this.#listeners) listener(response);
+  }
+
+  announceStages(stages: StageTimes): void {
+    this.announce({ kind: { $case: "stages", value: stages } });
+  }
+
+  /** Resolves when the target serves or failed. */
+  outcome(target: Target): Promise<Outcome> {
+    return new Promise((resolve) => {
+      const key = targetKey(target);
+      const waiters = this.#waiters.get(key) ?? new Set();
+      waiters.add(resolve);
+      this.#waiters.set(key, waiters);
+    });
+  }
+
+  /** Ends the wish for a target and tells those who wait for its outcome. */
+  settle(target: Target, outcome: Outcome): void {
+    this.demand.settle(target);
+    const key = targetKey(target);
+    for (const waiter of this.#waiters.get(key) ?? []) waiter(outcome);
+    this.#waiters.delete(key);
+  }
+
+  evaluateAll(): void {
+    if (this.#token === undefined) return;
+    for (const [service, { versions }] of this.mesh.current().services) {
+      for (const version of versions.keys()) this.evaluate(service, version);
+    }
+  }
+
+  /** Plans one version and carries the plan out. A plan that changes the version is finished before the next. */
+  evaluate(service: string, version: string): void {
+    const token = this.#token;
+    const shown = this.mesh.current().services.get(service)?.versions.get(version);
+    if (token === undefined || shown === undefined) return;
+    const key = versionKey({ service, version });
+    if (this.#busy.has(key)) {
+      this.#again.add(key);
+      return;
+    }
+    const nowMs = Date.now();
+    const view = versionView(service, version, shown, this.#sources(), nowMs);
+    const plan = planVersion(view, {
+      nowMs,
+      stopDrainMs: this.#stopDrainMs,
+      place: (needs) => place(needs, placeableHosts(this.mesh.hosts(), this.mesh.current(), this.starts)),
+    });
+    this.#schedule(key, plan.lookAgainMs);
+    for (const action of plan.actions) {
+      this.#busy.add(key);
+      void execute(this, action, view.state, token)
+        .catch((error: unknown) =>
+          this.log.error({ err: error, action: action.kind, version: key }, "action failed"),
+        )
+        .finally(() => {
+          this.#busy.delete(key);
+          this.#again.delete(key);
+          this.evaluate(service, version);
+        });
+    }
+  }
+
+  #sources() {
+    return {
+      demand: this.demand,
+      overlay: this.overlay,
+      starts: this.starts,
+      stopping: this.stopping,
+      leadingSinceMs: this.#leadingSinceMs,
+    };
+  }
+
+  #schedule(key: string, atMs: number): void {
+    if (atMs === Number.POSITIVE_INFINITY) this.#lookAgain.delete(key);
+    else this.#lookAgain.set(key, atMs);
+    clearTimeout(this.#timer);
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const at of this.#lookAgain.values()) soonest = Math.min(soonest, at);
+    if (soonest === Number.POSITIVE_INFINITY) return;
+    const delay = Math.min(Math.max(soonest - Date.now(), 10), 2 ** 31 - 1);
+    this.#timer = setTimeout(() => this.#wakeDue(), delay).unref();
+  }
+
+  #wakeDue(): void {
+    const nowMs = Date.now();
+    for (const [key, at] of [...this.#lookAgain]) {
+      if (at > nowMs) continue;
+      this.#lookAgain.delete(key);
+      const cut = key.lastIndexOf("@");
+      this.evaluate(key.slice(0, cut), key.slice(cut + 1));
+    }
+  }
+
+  /** @throws RouseError FAILED_PRECONDITION when another orchestrator leads. */
+  requireLeading(): number {
+    if (this.#token === undefined) {
+      throw new RouseError("FAILED_PRECONDITION", `Orchestrator ${this.id} does not lead; ask the leader.`, {
+        reason: "NOT_LEADING",
+      });
+    }
+    return this.#token;
+  }
+}

@@ -1,0 +1,61 @@
+import type { Activation, InstanceState, VersionState } from "../registry/state.ts";
+import { versionKey } from "./target.ts";
+
+/** A write that Consul's watch does not show within this time is forgotten and planned anew, ms. */
+const FORGET_AFTER_MS = 5_000;
+
+/**
+ * What this orchestrator did and Consul's watch does not show yet.
+ *
+ * Without it, a plan made in those milliseconds would do the same thing twice.
+ */
+export class Overlay {
+  readonly #activations = new Map<string, { readonly activation: Activation; readonly atMs: number }>();
+  readonly #generations = new Map<string, { readonly generation: number; readonly atMs: number }>();
+
+  setActivation(service: string, version: string, activation: Activation, nowMs: number): void {
+    this.#activations.set(versionKey({ service, version }), { activation, atMs: nowMs });
+  }
+
+  setGeneration(instanceId: string, generation: number, nowMs: number): void {
+    this.#generations.set(instanceId, { generation, atMs: nowMs });
+  }
+
+  /** The version as it is with the own writes applied. */
+  apply(service: string, version: string, state: VersionState, nowMs: number): VersionState {
+    const activation = this.#activation(versionKey({ service, version }), state.activation, nowMs);
+    const instances = state.instances.map((instance) => this.#instance(instance, nowMs));
+    return { ...state, activation, instances };
+  }
+
+  #activation(key: string, shown: Activation, nowMs: number): Activation {
+    const own = this.#activations.get(key);
+    if (own === undefined) return shown;
+    const seen = shown.generation > own.activation.generation || sameActivation(shown, own.activation);
+    if (seen || nowMs - own.atMs > FORGET_AFTER_MS) {
+      this.#activations.delete(key);
+      return shown;
+    }
+    return own.activation;
+  }
+
+  #instance(shown: InstanceState, nowMs: number): InstanceState {
+    const own = this.#generations.get(shown.id);
+    if (own === undefined) return shown;
+    if (shown.generation >= own.generation || nowMs - own.atMs > FORGET_AFTER_MS) {
+      this.#generations.delete(shown.id);
+      return shown;
+    }
+    return { ...shown, generation: own.generation };
+  }
+}
+
+function sameActivation(a: Activation, b: Activation): boolean {
+  return (
+    a.generation === b.generation &&
+    (a.served ?? false) === (b.served ?? false) &&
+    (a.failures ?? 0) === (b.failures ?? 0) &&
+    a.stopped?.atMs === b.stopped?.atMs &&
+    a.failure?.retryAtMs === b.failure?.retryAtMs
+  );
+}

@@ -1,0 +1,145 @@
+import type { Activation, InstanceState, VersionState } from "../registry/state.ts";
+import type { Placement, Resources } from "./place.ts";
+import type { Target } from "./target.ts";
+
+/** All that decides what to do with one version at one moment. */
+export interface VersionView {
+  readonly service: string;
+  readonly version: string;
+  readonly state: VersionState;
+  /** Starts under way, and started instances that Consul does not show yet, by generation. */
+  readonly starting: readonly { readonly instanceId: string; readonly generation: number }[];
+  /** Instances whose stop is under way. */
+  readonly stopping: ReadonlySet<string>;
+  /** Some Envoy holds calls for the current generation, or a person asked for a start. */
+  readonly wanted: boolean;
+  /** Last time (ms since 1970) the current generation had a call; at least when its first instance served. */
+  readonly lastActiveMs: number;
+  /** Every mesh-config reports loads: silence means that nobody calls. */
+  readonly loadsKnown: boolean;
+  /** Whether every mesh-config has drained the generation. */
+  readonly drained: (generation: number) => boolean;
+  /** Since when (ms since 1970) the generation drains. */
+  readonly drainingSinceMs: (generation: number) => number;
+}
+
+export interface PlanContext {
+  readonly nowMs: number;
+  readonly place: (needs: Resources) => Placement;
+  /** Longest drain of a version that an administrator stopped, ms. */
+  readonly stopDrainMs: number;
+}
+
+export type Action =
+  | { readonly kind: "start"; readonly target: Target; readonly host: string }
+  | { readonly kind: "adopt"; readonly target: Target; readonly instance: InstanceState }
+  | { readonly kind: "stop"; readonly instance: InstanceState; readonly reason: string }
+  | { readonly kind: "fail"; readonly target: Target; readonly message: string }
+  | { readonly kind: "next-generation"; readonly target: Target; readonly reason: string };
+
+export interface Plan {
+  readonly actions: readonly Action[];
+  /** When to look again though nothing happens, ms since 1970. */
+  readonly lookAgainMs: number;
+}
+
+/** What to do with one version. Pure: the same view gives the same plan. */
+export function planVersion(view: VersionView, context: PlanContext): Plan {
+  const { activation, manifest, instances } = view.state;
+  const { generation } = activation;
+  const target = { service: view.service, version: view.version, generation };
+  const alive = instances.filter((instance) => !view.stopping.has(instance.id) && !instance.draining);
+  const current = alive.filter((instance) => instance.generation === generation);
+  const retired = alive.filter((instance) => instance.generation < generation);
+  const starting = view.starting.filter((start) => start.generation === generation);
+
+  if (activation.stopped !== undefined)
+    return stopRetired(view, retired, context, "stopped by an administrator");
+  if (activation.failure !== undefined) {
+    const { retryAtMs } = activation.failure;
+    if (context.nowMs < retryAtMs) {
+      return merge(
+        { actions: [], lookAgainMs: retryAtMs },
+        stopRetired(view, retired, context, "start failed"),
+      );
+    }
+    return once({ kind: "next-generation", target, reason: "the back-off is over" });
+  }
+
+  const wantedInstances = Math.max(manifest.minInstances, view.wanted ? 1 : 0);
+  if (current.length + starting.length === 0 && activation.served === true) {
+    // Envoys have the cluster and will not ask for it again: only a new name can be held and woken.
+    return once({ kind: "next-generation", target, reason: "its last instance ended" });
+  }
+  if (current.length + starting.length < wantedInstances) {
+    const reusable = retired[0];
+    if (reusable !== undefined) return once({ kind: "adopt", target, instance: reusable });
+    const placement = context.place(manifest.resources);
+    if (placement.host === undefined) {
+      // Callers that wait are told; what only the minimum wants is tried again with the next change of hosts.
+      if (view.wanted && current.length === 0)
+        return once({ kind: "fail", target, message: placement.reason });
+      return { actions: [], lookAgainMs: context.nowMs + 5_000 };
+    }
+    return once({ kind: "start", target, host: placement.host });
+  }
+
+  const idle = idleAt(view, current);
+  if (idle !== undefined && context.nowMs >= idle) {
+    return once({ kind: "next-generation", target, reason: "idle" });
+  }
+  return merge(
+    { actions: [], lookAgainMs: idle ?? Number.POSITIVE_INFINITY },
+    stopRetired(view, retired, context, "idle"),
+  );
+}
+
+function idleAt(view: VersionView, current: readonly InstanceState[]): number | undefined {
+  const { manifest } = view.state;
+  if (current.length === 0 || manifest.minInstances > 0 || manifest.idleTimeoutMs === 0) return undefined;
+  if (view.wanted || !view.loadsKnown) return undefined;
+  return view.lastActiveMs + manifest.idleTimeoutMs;
+}
+
+function stopRetired(
+  view: VersionView,
+  retired: readonly InstanceState[],
+  context: PlanContext,
+  reason: string,
+): Plan {
+  const actions: Action[] = [];
+  let lookAgainMs = Number.POSITIVE_INFINITY;
+  const stopped = view.state.activation.stopped !== undefined;
+  for (const instance of retired) {
+    const drainEnd = stopped ? view.drainingSinceMs(instance.generation) + context.stopDrainMs : undefined;
+    if (view.drained(instance.generation) || (drainEnd !== undefined && context.nowMs >= drainEnd)) {
+      actions.push({ kind: "stop", instance, reason });
+    } else if (drainEnd !== undefined) {
+      lookAgainMs = Math.min(lookAgainMs, drainEnd);
+    }
+  }
+  return { actions, lookAgainMs };
+}
+
+function once(action: Action): Plan {
+  return { actions: [action], lookAgainMs: Number.POSITIVE_INFINITY };
+}
+
+function merge(a: Plan, b: Plan): Plan {
+  return { actions: [...a.actions, ...b.actions], lookAgainMs: Math.min(a.lookAgainMs, b.lookAgainMs) };
+}
+
+/** Back-off after the n-th failed start in a row, ms: 2 s, doubling, 5 min at most. */
+export function backOffMs(failures: number): number {
+  return Math.min(2_000 * 2 ** Math.max(0, failures - 1), 300_000);
+}
+
+/** The next generation: nothing of the old one's fate is kept but the count of failures. */
+export function nextGeneration(activation: Activation): Activation {
+  const { generation, failures, stopped } = activation;
+  return {
+    generation: generation + 1,
+    ...(failures === undefined ? {} : { failures }),
+    ...(stopped === undefined ? {} : { stopped }),
+  };
+}

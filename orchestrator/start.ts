@@ -1,0 +1,78 @@
+import type { VersionState } from "../registry/state.ts";
+import { RouseError } from "../sdk/errors.ts";
+import { unary } from "../sdk/grpc.ts";
+import { instanceSpec } from "./agents.ts";
+import { fail, hostAddress, served } from "./execute.ts";
+import type { Orchestrator } from "./orchestrator.ts";
+import { newInstanceId } from "./starts.ts";
+import type { Target } from "./target.ts";
+
+/** The agent itself ends a start at the version's start timeout; its answer gets this much more, ms. */
+const ANSWER_GRACE_MS = 5_000;
+/** Pause before a start is tried again when its agent went away, ms. */
+const AGENT_AWAY_MS = 250;
+
+/** Starts an instance on a host, and says to everybody how it went. Resolves nothing: `starts` tells. */
+export function startInstance(
+  orchestrator: Orchestrator,
+  target: Target,
+  host: string,
+  state: VersionState,
+  token: number,
+  instanceId = newInstanceId(target),
+): void {
+  orchestrator.starts.add({ instanceId, target, host });
+  void run(orchestrator, target, host, state, token, instanceId).finally(() =>
+    orchestrator.evaluate(target.service, target.version),
+  );
+}
+
+async function run(
+  orchestrator: Orchestrator,
+  target: Target,
+  host: string,
+  state: VersionState,
+  token: number,
+  instanceId: string,
+): Promise<void> {
+  const placedMs = preciseNow();
+  const wantedMs = orchestrator.demand.wantedSince(target) ?? placedMs;
+  const stage = { target, wantedMs, placedMs, host };
+  try {
+    const client = orchestrator.agents.at(hostAddress(orchestrator, host));
+    const { instance, times } = await unary(
+      client,
+      "startInstance",
+      { fencingToken: token, instanceId, spec: instanceSpec(state), generation: target.generation },
+      { deadlineMs: state.manifest.startTimeoutMs + ANSWER_GRACE_MS },
+    );
+    if (instance === undefined || times === undefined) {
+      throw new RouseError("INTERNAL", `The agent of host ${host} answered a start without an instance.`);
+    }
+    const start = orchestrator.starts.get(instanceId);
+    if (start !== undefined) start.servingSinceMs = Date.now();
+    served(orchestrator, target, { id: instanceId, address: instance.address, host });
+    const { createdMs, startedMs, readyMs } = times;
+    orchestrator.announceStages({ ...stage, createdMs, startedMs, readyMs, error: "" });
+  } catch (thrown) {
+    const error = RouseError.from(thrown);
+    const { startTimeoutMs } = state.manifest;
+    if (error.status === "UNAVAILABLE" && Date.now() - wantedMs < startTimeoutMs) {
+      // The agent restarts: the same instance id makes sure that a start which it adopted is not made twice.
+      await new Promise((resolve) => setTimeout(resolve, AGENT_AWAY_MS));
+      if (orchestrator.token === token && orchestrator.starts.get(instanceId) !== undefined) {
+        return run(orchestrator, target, host, state, token, instanceId);
+      }
+    }
+    orchestrator.starts.remove(instanceId);
+    if (orchestrator.token !== token) return;
+    const message = `${error.message.replace(/\.$/, "")} (host ${host})`;
+    orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
+    await fail(orchestrator, target, message);
+  }
+}
+
+/** Now in milliseconds since 1970, with fractions. */
+function preciseNow(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,80 @@
+import type { Host } from "../registry/hosts.ts";
+import type { MeshState, VersionState } from "../registry/state.ts";
+import type { Demand } from "./demand.ts";
+import type { Overlay } from "./overlay.ts";
+import type { PlaceableHost } from "./place.ts";
+import type { VersionView } from "./plan.ts";
+import type { Starts } from "./starts.ts";
+
+/** Everything that plans are made from. */
+export interface Sources {
+  readonly demand: Demand;
+  readonly overlay: Overlay;
+  readonly starts: Starts;
+  readonly stopping: ReadonlySet<string>;
+  /** When this orchestrator began to lead, ms since 1970: what it has not seen counts as active until then. */
+  readonly leadingSinceMs: number;
+}
+
+/** Collects what decides about one version. */
+export function versionView(
+  service: string,
+  version: string,
+  shown: VersionState,
+  sources: Sources,
+  nowMs: number,
+): VersionView {
+  const { demand, overlay, starts, stopping } = sources;
+  const state = overlay.apply(service, version, shown, nowMs);
+  const target = { service, version, generation: state.activation.generation };
+  const ids = new Set(state.instances.map(({ id }) => id));
+  const starting = starts.of(service, version, ids, nowMs);
+  return {
+    service,
+    version,
+    state,
+    starting: starting.map((start) => ({
+      instanceId: start.instanceId,
+      generation: start.target.generation,
+    })),
+    stopping,
+    wanted: demand.wantedSince(target) !== undefined,
+    lastActiveMs: demand.lastActive(target) ?? sources.leadingSinceMs,
+    loadsKnown: demand.loadsKnown(nowMs),
+    drained: (generation) => demand.isDrained({ service, version, generation }),
+    drainingSinceMs: (generation) => demand.drainingSince({ service, version, generation }, nowMs),
+  };
+}
+
+/** The hosts with what their instances and the starts under way were promised. */
+export function placeableHosts(hosts: readonly Host[], mesh: MeshState, starts: Starts): PlaceableHost[] {
+  const used = new Map(hosts.map((host) => [host.name, { cpu: 0, memory: 0, gpu: 0 }]));
+  const take = (host: string, state: VersionState | undefined) => {
+    const sum = used.get(host);
+    if (sum === undefined || state === undefined) return;
+    sum.cpu += state.manifest.resources.cpu;
+    sum.memory += state.manifest.resources.memory;
+    sum.gpu += state.manifest.resources.gpu;
+  };
+  const counted = new Set<string>();
+  for (const service of mesh.services.values()) {
+    for (const version of service.versions.values()) {
+      for (const instance of version.instances) {
+        counted.add(instance.id);
+        take(instance.host, version);
+      }
+    }
+  }
+  for (const start of starts.all()) {
+    if (counted.has(start.instanceId)) continue;
+    take(start.host, mesh.services.get(start.target.service)?.versions.get(start.target.version));
+  }
+  return hosts.map((host) => ({
+    name: host.name,
+    cpu: host.cpu,
+    memory: host.memory,
+    gpu: host.gpu,
+    labels: host.labels,
+    used: used.get(host.name) ?? { cpu: 0, memory: 0, gpu: 0 },
+  }));
+}
