@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { RouseError } from "../sdk/errors.ts";
+import type { ConsulClient, ConsulResponse } from "./consul.ts";
+
+export interface BlockingQuery {
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Statuses beside 2xx that are answers; 404 for keys. */
+  readonly accept?: readonly number[];
+  /**
+   * Called with each answer whose index moved.
+   *
+   * @param fresh - True for the first answer and after Consul was away or its index fell: compare by value then, since the
+   *   indexes of single keys may be those of another Consul.
+   */
+  readonly onAnswer: (response: ConsulResponse, fresh: boolean) => void;
+  /** Called when a query fails, and with undefined when one is answered again. */
+  readonly onTrouble?: (error: RouseError | undefined) => void;
+}
+
+/** Consul holds a query this long when nothing changes, plus up to a sixteenth of it. */
+const WAIT_SECONDS = 120;
+const TIMEOUT_MS = WAIT_SECONDS * 1000 * (1 + 1 / 16) + 15_000;
+/** Back-off after failures, ms. The first is short: a Consul on the same host is often back at once. */
+const FIRST_BACKOFF_MS = 50;
+const MOST_BACKOFF_MS = 5_000;
+/** Answers per second that one query may take in the long run, and at once. */
+const RATE = 100;
+const BURST = 200;
+/** Handling that takes longer than this (ms) is followed by a pause of three times as long, so it never fills a core. */
+const COSTLY_MS = 8;
+
+/**
+ * Follows one blocking query until `signal` aborts.
+ *
+ * Rules from https://developer.hashicorp.com/consul/api-docs/features/blocking: the index goes back to 0 when it falls or
+ * Consul was away, is never below 1, failures back off with jitter, and the rate is limited.
+ */
+export async function followQuery(
+  consul: ConsulClient,
+  query: BlockingQuery,
+  signal: AbortSignal,
+): Promise<void> {
+  let index = 0;
+  let failures = 0;
+  let tokens = BURST;
+  let refilledAt = performance.now();
+  while (!signal.aborted) {
+    let response: ConsulResponse;
+    try {
+      response = await consul.request("GET", query.path, {
+        query: { ...query.query, ...(index > 0 ? { index, wait: `${WAIT_SECONDS}s` } : {}) },
+        signal,
+        repeat: false,
+        timeoutMs: index > 0 ? TIMEOUT_MS : 30_000,
+        ...(query.accept === undefined ? {} : { accept: query.accept }),
+      });
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const error = RouseError.from(thrown);
+      if (error.status === "CANCELLED") return;
+      query.onTrouble?.(error);
+      index = 0;
+      const most = Math.min(MOST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** failures++);
+      await pause(most * (0.5 + Math.random() / 2), signal);
+      continue;
+    }
+    if (failures > 0) {
+      failures = 0;
+      query.onTrouble?.(undefined);
+    }
+    if (response.index < index) {
+      index = 0;
+      continue;
+    }
+    const startedAt = performance.now();
+    if (response.index !== index || index === 0) query.onAnswer(response, index === 0);
+    index = Math.max(1, response.index);
+
+    const now = performance.now();
+    tokens = Math.min(BURST, tokens + ((now - refilledAt) / 1000) * RATE) - 1;
+    refilledAt = now;
+    const took = now - startedAt;
+    const rest = Math.max(took > COSTLY_MS ? took * 3 : 0, tokens < 0 ? 1000 / RATE : 0);
+    if (rest > 0) await pause(rest, signal);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}

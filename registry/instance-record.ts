@@ -1,0 +1,36 @@
+import { z } from "zod";
+import type { InstanceState } from "./state.ts";
+
+/** Tag of every Consul service that is an instance. */
+export const INSTANCE_TAG = "rouse";
+
+const meta = z.object({
+  version: z.string(),
+  generation: z.coerce.number().int().min(1),
+  host: z.string(),
+  runtime: z.string(),
+  address: z.string(),
+  draining: z.enum(["true", "false"]),
+});
+
+/** An answer of /v1/health/service/<name>. */
+export const healthAnswerSchema = z.array(
+  z.object({
+    Service: z.object({ ID: z.string(), Meta: z.record(z.string(), z.string()).nullable() }),
+    Checks: z.array(z.object({ Status: z.string() })),
+  }),
+);
+export type HealthEntry = z.infer<typeof healthAnswerSchema>[number];
+
+/** The instance behind a Consul service; undefined when it was not registered by Rouse. */
+export function instanceOf(entry: HealthEntry): { version: string; instance: InstanceState } | undefined {
+  const parsed = meta.safeParse(entry.Service.Meta);
+  if (!parsed.success) return undefined;
+  const { version, generation, host, runtime, address, draining } = parsed.data;
+  const healthy = entry.Checks.every((check) => check.Status === "passing");
+  const id = entry.Service.ID;
+  return {
+    version,
+    instance: { id, generation, host, runtime, address, healthy, draining: draining === "true" },
+  };
+}

@@ -1,0 +1,138 @@
+import { z } from "zod";
+import { RouseError } from "../sdk/errors.ts";
+import type { ConsulClient } from "./consul.ts";
+import { INSTANCE_TAG } from "./instance-record.ts";
+
+/** An instance as its agent announces it. */
+export interface InstanceRegistration {
+  readonly id: string;
+  readonly service: string;
+  readonly version: string;
+  readonly generation: number;
+  readonly host: string;
+  readonly runtime: string;
+  /** "127.0.0.1:4711" or "unix:/path". */
+  readonly address: string;
+  /** Cores. */
+  readonly cpu: number;
+  readonly memoryBytes: number;
+  readonly gpu: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** No new calls; default false. */
+  readonly draining?: boolean;
+  /** Default true. */
+  readonly healthy?: boolean;
+}
+
+/** Without a refresh for this long Consul takes an instance for unhealthy: an agent may be away that long. */
+const TTL = "10m";
+const FORGET_AFTER = "60m";
+
+/**
+ * Announces an instance, or changes what was announced (generation, draining, health): the whole registration is replaced.
+ * Watches see it about 4 ms later.
+ */
+export async function registerInstance(consul: ConsulClient, instance: InstanceRegistration): Promise<void> {
+  const { hostname, port } = splitAddress(instance.address);
+  const labels = Object.entries(instance.labels ?? {}).map(([name, value]) => [`label-${name}`, value]);
+  const body = {
+    Name: instance.service,
+    ID: instance.id,
+    Tags: [INSTANCE_TAG, `version=${instance.version}`],
+    Address: hostname,
+    Port: port,
+    Meta: {
+      version: instance.version,
+      generation: String(instance.generation),
+      host: instance.host,
+      runtime: instance.runtime,
+      cpu: String(instance.cpu),
+      memory: String(instance.memoryBytes),
+      gpu: String(instance.gpu),
+      address: instance.address,
+      draining: String(instance.draining ?? false),
+      ...Object.fromEntries(labels),
+    },
+    Check: {
+      Name: "agent says it serves",
+      TTL,
+      Status: (instance.healthy ?? true) ? "passing" : "critical",
+      DeregisterCriticalServiceAfter: FORGET_AFTER,
+    },
+  };
+  const query = { "replace-existing-checks": "true" };
+  await consul.request("PUT", "/v1/agent/service/register", { query, body: JSON.stringify(body) });
+}
+
+/**
+ * Refreshes the check of an instance; call it each minute, and at once when its health changes.
+ *
+ * @param note - Why, shown in Consul.
+ * @returns false when Consul does not know the instance (any more): register it again.
+ */
+export async function setInstanceHealth(
+  consul: ConsulClient,
+  id: string,
+  healthy: boolean,
+  note = "",
+): Promise<boolean> {
+  const path = `/v1/agent/check/update/${encodeURIComponent(`service:${id}`)}`;
+  const body = JSON.stringify({ Status: healthy ? "passing" : "critical", Output: note });
+  const response = await consul.request("PUT", path, { body, accept: [404] });
+  return response.status !== 404;
+}
+
+/** Takes an instance out of Consul; one that is not there is no error. */
+export async function deregisterInstance(consul: ConsulClient, id: string): Promise<void> {
+  await consul.request("PUT", `/v1/agent/service/deregister/${encodeURIComponent(id)}`, { accept: [404] });
+}
+
+const agentServicesSchema = z.record(
+  z.string(),
+  z.object({
+    ID: z.string(),
+    Service: z.string(),
+    Tags: z.array(z.string()),
+    Meta: z.record(z.string(), z.string()),
+  }),
+);
+
+/**
+ * What this Consul agent holds of one host's instances, for anti-entropy: deregister what is not running, register what is
+ * missing or different.
+ *
+ * @returns id, service, version and generation of each; entries that Rouse cannot read have version "" and generation 0.
+ */
+export async function listOwnInstances(
+  consul: ConsulClient,
+  host: string,
+): Promise<
+  { id: string; service: string; version: string; generation: number; address: string; draining: boolean }[]
+> {
+  const response = await consul.request("GET", "/v1/agent/services");
+  return Object.values(agentServicesSchema.parse(JSON.parse(response.text)))
+    .filter((service) => service.Tags.includes(INSTANCE_TAG) && service.Meta.host === host)
+    .map((service) => ({
+      id: service.ID,
+      service: service.Service,
+      version: service.Meta.version ?? "",
+      generation: Number(service.Meta.generation ?? 0) || 0,
+      address: service.Meta.address ?? "",
+      draining: service.Meta.draining === "true",
+    }));
+}
+
+/** Splits "host:port"; a unix socket has neither. */
+export function splitAddress(address: string): { hostname: string; port: number } {
+  if (address.startsWith("unix:")) return { hostname: "", port: 0 };
+  const colon = address.lastIndexOf(":");
+  const port = Number(address.slice(colon + 1));
+  if (colon < 1 || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `"${address}" is no address. Give host:port, such as 127.0.0.1:4711, or unix:/path.`,
+      { reason: "ADDRESS_INVALID" },
+    );
+  }
+  return { hostname: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"), port };
+}

@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { RouseError } from "../sdk/errors.ts";
+import { followQuery } from "./blocking.ts";
+import type { ConsulClient } from "./consul.ts";
+import { decodeValue, type KvItem, kvListSchema, kvPath, readKey, writeKey } from "./kv.ts";
+
+/** Who holds the lock. */
+export interface Leader {
+  readonly id: string;
+  /** "host:port" of the leader's API. */
+  readonly address: string;
+  /** LockIndex: grows with each new holder, so that who receives commands can refuse those of a former one. */
+  readonly token: number;
+}
+
+export interface CampaignOptions {
+  readonly key: string;
+  /** Name of the candidate, stable over restarts and different from all others. */
+  readonly id: string;
+  readonly address: string;
+  /** A leader that is silent for this long is replaced; ms, default 4,000. */
+  readonly ttlMs?: number;
+  readonly onElected?: (leadership: Leader) => void;
+  /** The lock is somebody else's, or nobody's. Not called while Consul is merely away: tokens fence what is done then. */
+  readonly onLost?: () => void;
+  readonly log?: Logger;
+}
+
+export interface Campaign {
+  /** Own leadership now; undefined while somebody else leads. */
+  current(): Leader | undefined;
+  /** Steps down: gives the lock back so that another candidate has it at once. */
+  close(): Promise<void>;
+}
+
+const leaderSchema = z.object({ id: z.string(), address: z.string() });
+const sessionSchema = z.array(z.object({ ID: z.string(), Name: z.string() }));
+
+/**
+ * Stands for election by a session lock (https://developer.hashicorp.com/consul/docs/automate/application-leader-election)
+ * until close().
+ *
+ * The session hangs on a TTL check of this candidate rather than on a session TTL, which cannot be below 10 s and may take twice
+ * that to expire. Its lock delay is 0, since commands are fenced. A former session of the same id is destroyed first, so a
+ * process that was restarted leads again at once.
+ */
+export function campaign(consul: ConsulClient, options: CampaignOptions): Campaign {
+  const { key, id, log } = options;
+  const ttlMs = options.ttlMs ?? 4_000;
+  const name = `${key}:${id}`;
+  const closing = new AbortController();
+  let session: string | undefined;
+  let leadership: Leader | undefined;
+  let item: KvItem | undefined;
+  let refreshing: NodeJS.Timeout | undefined;
+  let working: Promise<void> = Promise.resolve();
+
+  const seen = (next: KvItem | undefined) => {
+    item = next;
+    const mine = next?.Session !== undefined && next.Session === session;
+    if (mine && leadership?.token !== next.LockIndex) {
+      leadership = { id, address: options.address, token: next.LockIndex };
+      log?.info({ token: leadership.token }, `${id} leads ${key}`);
+      options.onElected?.(leadership);
+    } else if (!mine && leadership !== undefined) {
+      leadership = undefined;
+      log?.warn(`${id} leads ${key} no more`);
+      options.onLost?.();
+    }
+  };
+  const acquire = async () => {
+    while (!closing.signal.aborted && item?.Session === undefined) {
+      try {
+        session ??= await openSession(consul, name, ttlMs);
+        const value = JSON.stringify({ id, address: options.address });
+        await writeKey(consul, key, value, { acquire: session });
+        seen(await readKey(consul, key));
+      } catch (thrown) {
+        const error = RouseError.from(thrown);
+        if (error.status === "CANCELLED") return;
+        // A session that Consul has ended meanwhile is refused; the next round opens a new one.
+        session = undefined;
+        if (error.status !== "FAILED_PRECONDITION")
+          log?.warn({ err: error }, `${id} cannot stand for ${key}; it is tried again`);
+        await sleep(50 + Math.random() * 150, undefined, { signal: closing.signal }).catch(() => undefined);
+      }
+    }
+  };
+  const refresh = async () => {
+    const body = '{"Status":"passing"}';
+    const path = `/v1/agent/check/update/${encodeURIComponent(name)}`;
+    const response = await consul.request("PUT", path, { body, accept: [404], timeoutMs: ttlMs });
+    if (response.status === 404 && session !== undefined) await registerCheck(consul, name, ttlMs);
+  };
+
+  const start = async () => {
+    await retry(closing.signal, log, async () => {
+      for (const own of await listSessions(consul))
+        if (own.Name === name) await destroySession(consul, own.ID);
+      await registerCheck(consul, name, ttlMs);
+    });
+    refreshing = setInterval(
+      () => void refresh().catch((err) => log?.warn({ err }, `${name} is not refreshed`)),
+      ttlMs / 4,
+    );
+    await followQuery(
+      consul,
+      {
+        path: kvPath(key),
+        accept: [404],
+        onAnswer: (response) => {
+          seen(response.status === 404 ? undefined : kvListSchema.parse(JSON.parse(response.text))[0]);
+          if (item?.Session === undefined) working = working.then(acquire);
+        },
+      },
+      closing.signal,
+    );
+  };
+  const running = start();
+
+  return {
+    current: () => leadership,
+    async close() {
+      closing.abort();
+      clearInterval(refreshing);
+      await running;
+      await working;
+      leadership = undefined;
+      if (session !== undefined) await destroySession(consul, session).catch(() => undefined);
+      await consul
+        .request("PUT", `/v1/agent/check/deregister/${encodeURIComponent(name)}`, { accept: [404] })
+        .catch(() => undefined);
+    },
+  };
+}
+
+/** Follows who leads; `onChange` gets undefined while nobody does. @returns the function that ends it. */
+export function watchLeader(
+  consul: ConsulClient,
+  key: string,
+  onChange: (leader: Leader | undefined) => void,
+): () => void {
+  const closing = new AbortController();
+  let known: string | undefined;
+  const onAnswer = (response: { status: number; text: string }) => {
+    const item = response.status === 404 ? undefined : kvListSchema.parse(JSON.parse(response.text))[0];
+    const leader = item && leaderOf(item);
+    const next = JSON.stringify(leader ?? null);
+    if (next === known) return;
+    known = next;
+    onChange(leader);
+  };
+  void followQuery(consul, { path: kvPath(key), accept: [404], onAnswer }, closing.signal);
+  return () => closing.abort();
+}
+
+/** Who leads now. */
+export async function readLeader(consul: ConsulClient, key: string): Promise<Leader | undefined> {
+  const item = await readKey(consul, key);
+  return item && leaderOf(item);
+}
+
+function leaderOf(item: KvItem): Leader | undefined {
+  if (item.Session === undefined) return undefined;
+  try {
+    const value = leaderSchema.safeParse(JSON.parse(decodeValue(item).toString("utf8")));
+    return value.success ? { ...value.data, token: item.LockIndex } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function registerCheck(consul: ConsulClient, name: string, ttlMs: number): Promise<void> {
+  const body = JSON.stringify({ ID: name, Name: name, TTL: `${ttlMs}ms`, Status: "passing" });
+  await consul.request("PUT", "/v1/agent/check/register", { body });
+}
+
+async function openSession(consul: ConsulClient, name: string, ttlMs: number): Promise<string> {
+  const body = JSON.stringify({
+    Name: name,
+    LockDelay: "0s",
+    Behavior: "release",
+    NodeChecks: ["serfHealth", name],
+  });
+  try {
+    const response = await consul.request("PUT", "/v1/session/create", { body });
+    return z.object({ ID: z.string() }).parse(JSON.parse(response.text)).ID;
+  } catch (thrown) {
+    // The check is missing or critical (this process was held up longer than the TTL): make it new, then try again.
+    await registerCheck(consul, name, ttlMs);
+    throw thrown;
+  }
+}
+
+async function listSessions(consul: ConsulClient) {
+  return sessionSchema.parse(JSON.parse((await consul.request("GET", "/v1/session/list")).text));
+}
+
+async function destroySession(consul: ConsulClient, session: string): Promise<void> {
+  await consul.request("PUT", `/v1/session/destroy/${session}`);
+}
+
+async function retry(signal: AbortSignal, log: Logger | undefined, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await work();
+    } catch (err) {
+      log?.warn({ err }, "Consul is away; the election waits for it");
+      await sleep(100 + Math.random() * 200, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import { z } from "zod";
+import { manifestSchema } from "./manifest.ts";
+import type { Activation } from "./state.ts";
+
+// The JSON values that Rouse keeps in Consul. Parsed whenever they are read: anybody can edit them there.
+
+export const deploymentSchema = z.object({
+  artifact: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("bundle"), digest: z.string().regex(/^[0-9a-f]{64}$/) }),
+    z.object({
+      kind: z.literal("image"),
+      name: z.string().min(1),
+      port: z.number().int().min(0).max(65_535),
+      command: z.array(z.string()),
+    }),
+  ]),
+  env: z.record(z.string(), z.string()),
+  mounts: z.array(z.object({ source: z.string(), target: z.string() })),
+  registeredAtMs: z.number(),
+});
+
+/** Value of rouse/catalog/<service>/<version>. */
+export const catalogEntrySchema = z.object({
+  manifest: manifestSchema.omit({ descriptorSet: true }),
+  deployment: deploymentSchema,
+  /** Parts are at rouse/blobs/<service>/<version>/<digest>/<0…parts-1>. Size in bytes. */
+  descriptorSet: z.object({
+    digest: z.string().regex(/^[0-9a-f]{64}$/),
+    size: z.number().int(),
+    parts: z.number().int().min(1),
+  }),
+});
+export type CatalogEntry = z.infer<typeof catalogEntrySchema>;
+
+/** Value of rouse/tags/<service>. */
+export const tagsSchema = z.record(
+  z.string(),
+  z.array(z.object({ version: z.string(), weight: z.number().int().min(1).max(10_000) })).min(1),
+);
+export type Tags = z.infer<typeof tagsSchema>;
+
+/** Value of rouse/activation/<service>/<version>. */
+export const activationSchema = z.object({
+  generation: z.number().int().min(1),
+  stopped: z.object({ reason: z.string(), atMs: z.number() }).exactOptional(),
+  failure: z
+    .object({ status: z.string(), message: z.string(), attempts: z.number(), retryAtMs: z.number() })
+    .exactOptional(),
+});
+
+/** Value of rouse/names/<lower-case service>: the name as registered and its versions. */
+export const nameSchema = z.object({ service: z.string(), versions: z.array(z.string()) });
+
+/** What a version without a key under rouse/activation/ is in. */
+export const FIRST_ACTIVATION: Activation = Object.freeze({ generation: 1 });
