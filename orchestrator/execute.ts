@@ -160,7 +160,7 @@ export async function stopInstance(
 }
 
 export function hostAddress(orchestrator: Orchestrator, name: string): string {
-  const host = orchestrator.mesh.hosts().find((candidate) => candidate.name === name);
+  const host = orchestrator.mesh.hosts().find((candidate) => candidate.host === name);
   if (host === undefined) {
     throw new RouseError("UNAVAILABLE", `Host ${name} is not announced in Consul; is its agent running?`, {
       reason: "HOST_UNKNOWN",

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { ActivateResponse, StageTimes } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
-import type { Host } from "../registry/hosts.ts";
+import type { HostState } from "../registry/hosts.ts";
 import type { Activation, MeshState } from "../registry/state.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { Agents } from "./agents.ts";
@@ -17,7 +17,7 @@ import { placeableHosts, versionView } from "./views.ts";
 /** Where the orchestrator looks and writes; registry/ implements it on Consul. */
 export interface Mesh {
   current(): MeshState;
-  hosts(): readonly Host[];
+  hosts(): readonly HostState[];
   /** Changes a version's activation by check-and-set; answers what is stored then. */
   updateActivation(
     service: string,

@@ -38,9 +38,9 @@ export class Preparer {
       const { token } = this.#orchestrator;
       if (token === undefined) return;
       const placement = place(state.manifest.resources, placeableHosts(mesh.hosts(), mesh.current(), starts));
-      const host = mesh.hosts().find(({ name }) => name === placement.host);
+      const host = mesh.hosts().find((candidate) => candidate.host === placement.host);
       if (host === undefined) continue;
-      const where = `${host.name} ${host.address}`;
+      const where = `${host.host} ${host.address}`;
       if (this.#prepared.get(key) === where) continue;
       this.#prepared.set(key, where);
       try {
@@ -48,7 +48,7 @@ export class Preparer {
         const request = { fencingToken: token, spec: instanceSpec(state) };
         await unary(client, "prepareVersion", request, { deadlineMs: PREPARE_MS });
       } catch (error) {
-        log.warn({ err: error, version: key, host: host.name }, "version cannot be prepared");
+        log.warn({ err: error, version: key, host: host.host }, "version cannot be prepared");
       }
     }
   }

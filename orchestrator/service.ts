@@ -105,14 +105,14 @@ async function getStatus(orchestrator: Orchestrator): Promise<GetStatusResponse>
     fencingToken: orchestrator.token ?? 0,
     starting: [...starts.all()].filter(({ servingSinceMs }) => servingSinceMs === undefined).length,
     hosts: hosts.map((host) => ({
-      name: host.name,
+      name: host.host,
       address: host.address,
       runtime: host.runtime,
       cpuTotal: host.cpu,
-      cpuUsed: placeable.get(host.name)?.used.cpu ?? 0,
-      memoryTotalBytes: host.memory,
-      memoryUsedBytes: placeable.get(host.name)?.used.memory ?? 0,
-      instances: counts.get(host.name) ?? 0,
+      cpuUsed: placeable.get(host.host)?.used.cpu ?? 0,
+      memoryTotalBytes: host.memoryBytes,
+      memoryUsedBytes: placeable.get(host.host)?.used.memory ?? 0,
+      instances: counts.get(host.host) ?? 0,
     })),
   };
 }

@@ -18,10 +18,10 @@ export async function takeOver(orchestrator: Orchestrator, token: number): Promi
         for (const { id, service, version, generation, state } of instances) {
           const known = mesh.current().services.get(service)?.versions.get(version);
           if (known === undefined || state !== "INSTANCE_STATE_STARTING") continue;
-          startInstance(orchestrator, { service, version, generation }, host.name, known, token, id);
+          startInstance(orchestrator, { service, version, generation }, host.host, known, token, id);
         }
       } catch (error) {
-        log.warn({ err: error, host: host.name }, "host does not tell its instances");
+        log.warn({ err: error, host: host.host }, "host does not tell its instances");
       }
     }),
   );

@@ -1,4 +1,4 @@
-import type { Host } from "../registry/hosts.ts";
+import type { HostState } from "../registry/hosts.ts";
 import type { MeshState, VersionState } from "../registry/state.ts";
 import type { Demand } from "./demand.ts";
 import type { Overlay } from "./overlay.ts";
@@ -47,8 +47,12 @@ export function versionView(
 }
 
 /** The hosts with what their instances and the starts under way were promised. */
-export function placeableHosts(hosts: readonly Host[], mesh: MeshState, starts: Starts): PlaceableHost[] {
-  const used = new Map(hosts.map((host) => [host.name, { cpu: 0, memory: 0, gpu: 0 }]));
+export function placeableHosts(
+  hosts: readonly HostState[],
+  mesh: MeshState,
+  starts: Starts,
+): PlaceableHost[] {
+  const used = new Map(hosts.map((host) => [host.host, { cpu: 0, memory: 0, gpu: 0 }]));
   const take = (host: string, state: VersionState | undefined) => {
     const sum = used.get(host);
     if (sum === undefined || state === undefined) return;
@@ -69,12 +73,14 @@ export function placeableHosts(hosts: readonly Host[], mesh: MeshState, starts: 
     if (counted.has(start.instanceId)) continue;
     take(start.host, mesh.services.get(start.target.service)?.versions.get(start.target.version));
   }
-  return hosts.map((host) => ({
-    name: host.name,
-    cpu: host.cpu,
-    memory: host.memory,
-    gpu: host.gpu,
-    labels: host.labels,
-    used: used.get(host.name) ?? { cpu: 0, memory: 0, gpu: 0 },
-  }));
+  return hosts
+    .filter(({ healthy }) => healthy)
+    .map((host) => ({
+      name: host.host,
+      cpu: host.cpu,
+      memory: host.memoryBytes,
+      gpu: host.gpu,
+      labels: host.labels,
+      used: used.get(host.host) ?? { cpu: 0, memory: 0, gpu: 0 },
+    }));
 }

@@ -43,9 +43,9 @@ export type Tags = z.infer<typeof tagsSchema>;
 export const activationSchema = z.object({
   generation: z.number().int().min(1),
   stopped: z.object({ reason: z.string(), atMs: z.number() }).exactOptional(),
-  failure: z
-    .object({ status: z.string(), message: z.string(), attempts: z.number(), retryAtMs: z.number() })
-    .exactOptional(),
+  served: z.boolean().exactOptional(),
+  failures: z.number().int().min(0).exactOptional(),
+  failure: z.object({ status: z.string(), message: z.string(), retryAtMs: z.number() }).exactOptional(),
 });
 
 /** Value of rouse/names/<lower-case service>: the name as registered and its versions. */

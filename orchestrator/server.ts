@@ -1,0 +1,74 @@
+import type { Server } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { updateActivation } from "../registry/activation.ts";
+import type { ConsulClient } from "../registry/consul.ts";
+import { watchHosts } from "../registry/hosts.ts";
+import { campaign } from "../registry/leader.ts";
+import type { MeshState } from "../registry/state.ts";
+import { Orchestrator } from "./orchestrator.ts";
+import { Preparer } from "./prepare.ts";
+import { addOrchestratorService } from "./service.ts";
+import { takeOver } from "./take-over.ts";
+
+/** KV key of the lock whose holder places instances; mesh-configs find the leader there. */
+export const LEADER_KEY = "rouse/leader/orchestrator";
+
+export interface OrchestratorDeps {
+  /** Stable over restarts and different from all others. */
+  readonly id: string;
+  readonly consul: ConsulClient;
+  /** The newest complete state of the mesh; call {@link RunningOrchestrator.meshChanged} when it changes. */
+  readonly mesh: () => MeshState;
+  readonly log: Logger;
+}
+
+export interface RunningOrchestrator {
+  /** Stands for election under the address at which the server can be reached. */
+  campaign(address: string): Promise<void>;
+  meshChanged(): void;
+  close(): Promise<void>;
+}
+
+/** Adds an orchestrator to a server; it acts while it holds the leader's lock. */
+export function addOrchestrator(server: Server, deps: OrchestratorDeps): RunningOrchestrator {
+  const { consul, log, id } = deps;
+  const hosts = watchHosts(consul, {
+    log,
+    onChange: () => changed(),
+  });
+  const orchestrator = new Orchestrator({
+    id,
+    log,
+    mesh: {
+      current: deps.mesh,
+      hosts: () => [...hosts.current().values()],
+      updateActivation: (service, version, change) => updateActivation(consul, service, version, change),
+    },
+  });
+  const preparer = new Preparer(orchestrator);
+  const changed = () => {
+    orchestrator.evaluateAll();
+    preparer.kick();
+  };
+  addOrchestratorService(server, orchestrator);
+  let election: ReturnType<typeof campaign> | undefined;
+  return {
+    async campaign(address) {
+      await hosts.ready;
+      election = campaign(consul, {
+        key: LEADER_KEY,
+        id,
+        address,
+        log,
+        onElected: ({ token }) => void takeOver(orchestrator, token).then(() => preparer.kick()),
+        onLost: () => orchestrator.follow(),
+      });
+    },
+    meshChanged: changed,
+    async close() {
+      orchestrator.close();
+      await election?.close();
+      hosts.close();
+    },
+  };
+}
