@@ -23,7 +23,7 @@ const WAIT_SECONDS = 120;
 const TIMEOUT_MS = WAIT_SECONDS * 1000 * (1 + 1 / 16) + 15_000;
 /** Back-off after failures, ms. The first is short: a Consul on the same host is often back at once. */
 const FIRST_BACKOFF_MS = 50;
-const MOST_BACKOFF_MS = 5_000;
+const MOST_BACKOFF_MS = 1_000;
 /** Answers per second that one query may take in the long run, and at once. */
 const RATE = 100;
 const BURST = 200;

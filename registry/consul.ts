@@ -164,7 +164,7 @@ export class ConsulClient {
         { reason: "CONSUL_LIMIT" },
       );
     }
-    if (response.status >= 500 && /leader|raft|leadership|not ready|EOF|connection/i.test(said)) {
+    if (response.status >= 500 && /no cluster leader|leadership|not ready|EOF|connection re/i.test(said)) {
       return new RouseError("UNAVAILABLE", `${what}. It passes once that Consul has a leader.`, {
         reason: "CONSUL_NO_LEADER",
       });

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import { followQuery } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
+import { splitAddress } from "./instances.ts";
 import { decodeValue, type KvItem, kvListSchema, kvPath, readKey, writeKey } from "./kv.ts";
 
 /** Who holds the lock. */
@@ -35,6 +36,15 @@ export interface Campaign {
   close(): Promise<void>;
 }
 
+interface Candidate {
+  /** Consul service of all candidates for this key. */
+  readonly service: string;
+  /** Id of the service and name of the session. */
+  readonly name: string;
+  readonly address: string;
+  readonly ttlMs: number;
+}
+
 const leaderSchema = z.object({ id: z.string(), address: z.string() });
 const sessionSchema = z.array(z.object({ ID: z.string(), Name: z.string() }));
 
@@ -50,6 +60,8 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
   const { key, id, log } = options;
   const ttlMs = options.ttlMs ?? 4_000;
   const name = `${key}:${id}`;
+  const service = `rouse-${key.slice(key.lastIndexOf("/") + 1)}`;
+  const candidate: Candidate = { service, name, address: options.address, ttlMs };
   const closing = new AbortController();
   let session: string | undefined;
   let leadership: Leader | undefined;
@@ -57,7 +69,9 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
   let refreshing: NodeJS.Timeout | undefined;
   let working: Promise<void> = Promise.resolve();
 
-  const seen = (next: KvItem | undefined) => {
+  const seen = (next: KvItem | undefined, fresh: boolean) => {
+    // An answer that was on its way while a newer one came in.
+    if (!fresh && next !== undefined && item !== undefined && next.ModifyIndex < item.ModifyIndex) return;
     item = next;
     const mine = next?.Session !== undefined && next.Session === session;
     if (mine && leadership?.token !== next.LockIndex) {
@@ -73,33 +87,32 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
   const acquire = async () => {
     while (!closing.signal.aborted && item?.Session === undefined) {
       try {
-        session ??= await openSession(consul, name, ttlMs);
+        session ??= await openSession(consul, candidate);
         const value = JSON.stringify({ id, address: options.address });
         await writeKey(consul, key, value, { acquire: session });
-        seen(await readKey(consul, key));
+        seen(await readKey(consul, key), false);
       } catch (thrown) {
         const error = RouseError.from(thrown);
         if (error.status === "CANCELLED") return;
         // A session that Consul has ended meanwhile is refused; the next round opens a new one.
-        session = undefined;
-        if (error.status !== "FAILED_PRECONDITION")
-          log?.warn({ err: error }, `${id} cannot stand for ${key}; it is tried again`);
-        await sleep(50 + Math.random() * 150, undefined, { signal: closing.signal }).catch(() => undefined);
+        if (error.status === "FAILED_PRECONDITION") session = undefined;
+        else log?.warn({ err: error }, `${id} cannot stand for ${key}; it is tried again`);
+        await sleep(20 + Math.random() * 40, undefined, { signal: closing.signal }).catch(() => undefined);
       }
     }
   };
   const refresh = async () => {
     const body = '{"Status":"passing"}';
-    const path = `/v1/agent/check/update/${encodeURIComponent(name)}`;
+    const path = `/v1/agent/check/update/${encodeURIComponent(checkId(name))}`;
     const response = await consul.request("PUT", path, { body, accept: [404], timeoutMs: ttlMs });
-    if (response.status === 404 && session !== undefined) await registerCheck(consul, name, ttlMs);
+    if (response.status === 404 && session !== undefined) await registerCandidate(consul, candidate);
   };
 
   const start = async () => {
     await retry(closing.signal, log, async () => {
       for (const own of await listSessions(consul))
         if (own.Name === name) await destroySession(consul, own.ID);
-      await registerCheck(consul, name, ttlMs);
+      await registerCandidate(consul, candidate);
     });
     refreshing = setInterval(
       () => void refresh().catch((err) => log?.warn({ err }, `${name} is not refreshed`)),
@@ -110,8 +123,8 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
       {
         path: kvPath(key),
         accept: [404],
-        onAnswer: (response) => {
-          seen(response.status === 404 ? undefined : kvListSchema.parse(JSON.parse(response.text))[0]);
+        onAnswer: (response, fresh) => {
+          seen(response.status === 404 ? undefined : kvListSchema.parse(JSON.parse(response.text))[0], fresh);
           if (item?.Session === undefined) working = working.then(acquire);
         },
       },
@@ -130,7 +143,7 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
       leadership = undefined;
       if (session !== undefined) await destroySession(consul, session).catch(() => undefined);
       await consul
-        .request("PUT", `/v1/agent/check/deregister/${encodeURIComponent(name)}`, { accept: [404] })
+        .request("PUT", `/v1/agent/service/deregister/${encodeURIComponent(name)}`, { accept: [404] })
         .catch(() => undefined);
     },
   };
@@ -172,24 +185,39 @@ function leaderOf(item: KvItem): Leader | undefined {
   }
 }
 
-async function registerCheck(consul: ConsulClient, name: string, ttlMs: number): Promise<void> {
-  const body = JSON.stringify({ ID: name, Name: name, TTL: `${ttlMs}ms`, Status: "passing" });
-  await consul.request("PUT", "/v1/agent/check/register", { body });
+/**
+ * A candidate is a Consul service, such as "rouse-orchestrator", with a TTL check of its own. A check of the node would, when
+ * critical, take every instance on that node out of service.
+ */
+async function registerCandidate(consul: ConsulClient, candidate: Candidate): Promise<void> {
+  const { hostname, port } = splitAddress(candidate.address);
+  const body = JSON.stringify({
+    Name: candidate.service,
+    ID: candidate.name,
+    Address: hostname,
+    Port: port,
+    Check: {
+      CheckID: checkId(candidate.name),
+      Name: "candidate is alive",
+      TTL: `${candidate.ttlMs}ms`,
+      Status: "passing",
+      DeregisterCriticalServiceAfter: "60m",
+    },
+  });
+  await consul.request("PUT", "/v1/agent/service/register", { body });
 }
 
-async function openSession(consul: ConsulClient, name: string, ttlMs: number): Promise<string> {
-  const body = JSON.stringify({
-    Name: name,
-    LockDelay: "0s",
-    Behavior: "release",
-    NodeChecks: ["serfHealth", name],
-  });
+const checkId = (name: string) => `candidate:${name}`;
+
+async function openSession(consul: ConsulClient, candidate: Candidate): Promise<string> {
+  const ServiceChecks = [{ ID: checkId(candidate.name) }];
+  const body = JSON.stringify({ Name: candidate.name, LockDelay: "0s", Behavior: "release", ServiceChecks });
   try {
     const response = await consul.request("PUT", "/v1/session/create", { body });
     return z.object({ ID: z.string() }).parse(JSON.parse(response.text)).ID;
   } catch (thrown) {
     // The check is missing or critical (this process was held up longer than the TTL): make it new, then try again.
-    await registerCheck(consul, name, ttlMs);
+    await registerCandidate(consul, candidate);
     throw thrown;
   }
 }

@@ -41,7 +41,7 @@ export async function startConsul(options: { dataDir?: string } = {}): Promise<T
       disable_update_check: true,
       ports: { http, serf_lan: lan, server, dns: -1, grpc: -1, grpc_tls: -1, https: -1, serf_wan: -1 },
       performance: { raft_multiplier: 1 },
-      limits: { http_max_conns_per_client: 20_000 },
+      limits: { http_max_conns_per_client: 4_000 },
       connect: { enabled: false },
     }),
   );
