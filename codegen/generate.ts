@@ -1,0 +1,151 @@
+import { join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { RouseError } from "../sdk/errors.ts";
+import { bufProblems, runBuf } from "./buf.ts";
+import { compareOutput, type Difference, readFolder, writeOutput } from "./output.ts";
+import { formatProblem, type Problem, parseProblems, sortProblems } from "./problems.ts";
+import { type Files, reachableFiles } from "./reachable.ts";
+import { openWorkspace, type Workspace } from "./workspace.ts";
+
+/** What to generate from, and where to. */
+export interface GenerateOptions {
+  /** Folder with `proto/`, and maybe a buf.yaml with lint rules. Default: the working folder. */
+  packageDir?: string;
+  /** Where the code goes, from packageDir. Default "gen". */
+  out?: string;
+  /** Write nothing; fail when the output is not what would be generated. */
+  check?: boolean;
+}
+
+/** What was generated; paths relative to the output folder, in order. */
+export interface Generated {
+  /** All files of the output, changed or not. */
+  readonly written: string[];
+  /** Those that are new or have other content now. */
+  readonly changed: string[];
+  /** Those that were removed because they are no longer generated. */
+  readonly removed: string[];
+}
+
+/**
+ * Lints a contract and generates messages, definitions, servers, clients, docs and manifests from it. When it fails,
+ * the old output stays as it is.
+ *
+ * @throws RouseError INVALID_ARGUMENT CONTRACT_INVALID with every problem, one per line as "file:line:column: message";
+ * NOT_FOUND CONTRACT_MISSING when there is no contract; with `check` FAILED_PRECONDITION GENERATED_STALE.
+ */
+export async function generate(options: GenerateOptions = {}): Promise<Generated> {
+  const packageDir = resolve(options.packageDir ?? ".");
+  const out = resolve(packageDir, options.out ?? "gen");
+  const workspace = await openWorkspace(packageDir);
+  let files: Files;
+  try {
+    await lint(workspace, packageDir);
+    files = await runPlugins(workspace, packageDir);
+  } finally {
+    await workspace.remove();
+  }
+  const written = [...files.keys()].sort();
+  if (options.check === true) {
+    failWhenStale(out, await compareOutput(out, files));
+    return { written, changed: [], removed: [] };
+  }
+  const { missing, stale, leftover } = await writeOutput(out, files);
+  return { written, changed: [...missing, ...stale].sort(), removed: [...leftover] };
+}
+
+async function lint(workspace: Workspace, packageDir: string): Promise<void> {
+  const result = await runBuf(["lint", "proto", "--error-format", "json"], workspace.root);
+  if (result.code === 0) return;
+  const problems = bufProblems(`${result.stdout}\n${result.stderr}`);
+  if (problems.length > 0) throw contractInvalid(problems, packageDir);
+  throw new RouseError("INVALID_ARGUMENT", `buf cannot read the contract: ${lastWords(result.stderr)}`, {
+    reason: "CONTRACT_INVALID",
+  });
+}
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** How ts-proto writes messages: exact 64-bit integers, unions for oneofs, nanoseconds in timestamps. */
+const messageOptions = [
+  "annotateFilesWithVersion=false",
+  "enumsAsLiterals=true",
+  "esModuleInterop=true",
+  "exportCommonSymbols=false",
+  "forceLong=bigint",
+  "importSuffix=.ts",
+  "oneof=unions-value",
+  "outputJsonMethods=false",
+  "outputServices=none",
+  "unrecognizedEnum=false",
+  "useDate=timestamp",
+  "useExactTypes=false",
+];
+
+async function runPlugins(workspace: Workspace, packageDir: string): Promise<Files> {
+  const node = [process.execPath, "--disable-warning=ExperimentalWarning"];
+  const template = {
+    version: "v2",
+    plugins: [
+      {
+        local: [...node, here("messages/protoc-gen-messages.ts")],
+        out: "out/messages",
+        strategy: "all",
+        opt: messageOptions,
+      },
+      {
+        local: [...node, here("plugin/protoc-gen-rouse.ts")],
+        out: "out/rouse",
+        strategy: "all",
+        opt: ["target=ts", "import_extension=ts"],
+      },
+    ],
+  };
+  const result = await runBuf(["generate", "proto", "--template", JSON.stringify(template)], workspace.root);
+  if (result.code !== 0) {
+    const problems = parseProblems(result.stderr).map((problem) => ({
+      ...problem,
+      file: `proto/${problem.file}`,
+    }));
+    if (problems.length > 0) throw contractInvalid(problems, packageDir);
+    throw new RouseError("INTERNAL", `The code generator failed: ${lastWords(result.stderr)}`, {
+      reason: "GENERATOR_FAILED",
+    });
+  }
+  const messages = await readFolder(join(workspace.root, "out", "messages"));
+  const roots = workspace.files.map((file) => file.replace(/\.proto$/, ".ts"));
+  const rouse = await readFolder(join(workspace.root, "out", "rouse"));
+  return new Map([...reachableFiles(messages, roots), ...rouse]);
+}
+
+/** @param problems with paths relative to the package. */
+function contractInvalid(problems: readonly Problem[], packageDir: string): RouseError {
+  const folder = relative(process.cwd(), packageDir);
+  const shown = folder.startsWith("..") ? packageDir : folder;
+  const lines = sortProblems(problems).map((problem) =>
+    formatProblem({ ...problem, file: join(shown, problem.file) }),
+  );
+  const count = lines.length === 1 ? "a problem" : `${lines.length} problems`;
+  return new RouseError("INVALID_ARGUMENT", `The contract has ${count}:\n${lines.join("\n")}`, {
+    reason: "CONTRACT_INVALID",
+  });
+}
+
+function failWhenStale(out: string, difference: Difference): void {
+  const { missing, stale, leftover, foreign } = difference;
+  const lines = [
+    ...[...stale, ...foreign].map((path) => `stale: ${path}`),
+    ...missing.map((path) => `missing: ${path}`),
+    ...leftover.map((path) => `left over: ${path}`),
+  ];
+  if (lines.length === 0) return;
+  throw new RouseError(
+    "FAILED_PRECONDITION",
+    `${out} is not what the contract says. Run "rouse gen".\n${lines.join("\n")}`,
+    { reason: "GENERATED_STALE" },
+  );
+}
+
+function lastWords(stderr: string): string {
+  return stderr.trim().split("\n").slice(-5).join(" ") || "it gave no reason.";
+}

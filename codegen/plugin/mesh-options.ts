@@ -1,0 +1,91 @@
+import {
+  createRegistry,
+  type DescExtension,
+  type DescFile,
+  type DescMethod,
+  type DescService,
+  getOption,
+  hasOption,
+  isMessage,
+  type JsonValue,
+  toJson,
+} from "@bufbuild/protobuf";
+import { z } from "zod";
+
+/** JSON has no numbers for these; the options parser does, so they reach us as words. */
+const double = z.union([
+  z.number(),
+  z.enum(["NaN", "Infinity", "-Infinity"]).transform((word) => Number(word)),
+]);
+
+/** An enum value by its name; by its number when this version of Rouse doesn't know it. */
+const enumValue = (prefix: string) =>
+  z
+    .union([z.string(), z.number()])
+    .default(`${prefix}UNSPECIFIED`)
+    .transform((value) => String(value).replace(prefix, "").toLowerCase());
+
+const serviceMesh = z.object({
+  version: z.string().default(""),
+  summary: z.string().default(""),
+  description: z.string().default(""),
+  owner: z.string().default(""),
+  resources: z
+    .object({
+      cpu: double.default(0),
+      memory: z.string().default(""),
+      gpu: z.number().default(0),
+      labels: z.record(z.string(), z.string()).default({}),
+    })
+    .default({ cpu: 0, memory: "", gpu: 0, labels: {} }),
+  exposure: enumValue("EXPOSURE_"),
+  start_timeout: z.string().default(""),
+  idle_timeout: z.string().default(""),
+  target_concurrency: z.number().default(0),
+  min_instances: z.number().default(0),
+  max_instances: z.number().default(0),
+  session_key: z.string().default(""),
+  load_balancing: enumValue("LOAD_BALANCING_"),
+});
+
+const methodMesh = z.object({ mode: enumValue("MODE_"), deadline: z.string().default("") });
+
+/** The option rouse.mesh.v1.service as it is written, proto3 defaults filled in. */
+export type ServiceMesh = z.output<typeof serviceMesh>;
+/** The option rouse.mesh.v1.method as it is written. */
+export type MethodMesh = z.output<typeof methodMesh>;
+
+/** Reads the mesh's options of services and methods, undefined where a contract has none. */
+export interface MeshOptions {
+  service(desc: DescService): ServiceMesh | undefined;
+  method(desc: DescMethod): MethodMesh | undefined;
+}
+
+/**
+ * Reads options by the descriptors that came with the request, so that the contract's own options.proto counts and
+ * no generated code is needed for it.
+ */
+export function meshOptions(files: readonly DescFile[]): MeshOptions {
+  const registry = createRegistry(...files);
+  const read = (
+    desc: DescService | DescMethod,
+    extension: DescExtension | undefined,
+  ): JsonValue | undefined => {
+    if (extension?.message === undefined || !hasOption(desc, extension)) return undefined;
+    const value: unknown = getOption(desc, extension);
+    if (!isMessage(value, extension.message)) return undefined;
+    return toJson(extension.message, value, { registry, useProtoFieldName: true });
+  };
+  const service = registry.getExtension("rouse.mesh.v1.service");
+  const method = registry.getExtension("rouse.mesh.v1.method");
+  return {
+    service(desc) {
+      const json = read(desc, service);
+      return json === undefined ? undefined : serviceMesh.parse(json);
+    },
+    method(desc) {
+      const json = read(desc, method);
+      return json === undefined ? undefined : methodMesh.parse(json);
+    },
+  };
+}

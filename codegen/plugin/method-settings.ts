@@ -1,0 +1,43 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
+import type { Manifest } from "../../registry/manifest.ts";
+import type { Problem } from "../problems.ts";
+import type { MethodMesh } from "./mesh-options.ts";
+import { OptionReader } from "./option-reader.ts";
+
+/** The options of a method, checked, with its defaults. */
+export type MethodSettings = Pick<Manifest["methods"][number], "mode" | "deadlineMs" | "idempotency">;
+
+const hour = 3_600_000;
+
+/** Checks the options of a method against the limits in rouse/mesh/v1/options.proto. */
+export function readMethodSettings(
+  desc: DescMethod,
+  mesh: MethodMesh | undefined,
+  problems: Problem[],
+): MethodSettings {
+  const idempotency = idempotencyOf(desc);
+  const streams = desc.methodKind !== "unary";
+  const otherwise = streams ? 0 : 60_000;
+  if (mesh === undefined) return { mode: "sync", deadlineMs: otherwise, idempotency };
+  const reader = new OptionReader(desc, problems);
+  const mode = readMode(mesh, reader);
+  const most = mode === "sync" ? hour : 30 * 24 * hour;
+  const deadlineMs = reader.duration(
+    { name: "deadline", path: [2], text: mesh.deadline },
+    { least: 1, most, otherwise },
+  );
+  return { mode, deadlineMs, idempotency };
+}
+
+function readMode(mesh: MethodMesh, reader: OptionReader): MethodSettings["mode"] {
+  if (mesh.mode === "async" || mesh.mode === "both") return mesh.mode;
+  if (mesh.mode !== "sync" && mesh.mode !== "unspecified")
+    reader.problem([1], `mode ${mesh.mode} is unknown. Choose a value of rouse/mesh/v1/options.proto.`);
+  return "sync";
+}
+
+function idempotencyOf(desc: DescMethod): MethodSettings["idempotency"] {
+  if (desc.idempotency === Level.NO_SIDE_EFFECTS) return "no_side_effects";
+  return desc.idempotency === Level.IDEMPOTENT ? "idempotent" : "unknown";
+}
