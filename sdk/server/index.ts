@@ -9,6 +9,8 @@
  *   RouseError, and the types below
  */
 export { RouseError } from "../errors.ts";
+export { asset } from "./asset.ts";
+export { bindService, serve } from "./serve.ts";
 export type {
   Call,
   Handler,

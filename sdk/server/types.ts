@@ -60,6 +60,8 @@ export interface ServeOptions {
   descriptorSet?: string | (() => string | Promise<string>);
   /** Stop on SIGTERM and SIGINT and end the process. Default true. */
   handleSignals?: boolean;
+  /** Tell the agent (ROUSE_NOTIFY) when the server is ready. Default true. */
+  notify?: boolean;
 }
 
 /** Settings of a server whose calls share state. */

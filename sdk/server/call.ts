@@ -1,0 +1,176 @@
+import { Metadata } from "@grpc/grpc-js";
+import type { AnyMethodDefinition } from "../definition.ts";
+import { RouseError } from "../errors.ts";
+import { statusCodes } from "../status.ts";
+import {
+  CallSpan,
+  formatTraceparent,
+  isSampled,
+  parseTraceparent,
+  type TraceContext,
+} from "../tracing/index.ts";
+import type { Runtime } from "./runtime.ts";
+import type { Call } from "./types.ts";
+
+/** What all four shapes of grpc-js calls have. */
+export interface GrpcCall {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  getPeer(): string;
+  getDeadline(): Date | number;
+  sendMetadata(metadata: Metadata): void;
+  on(event: "cancelled", listener: () => void): unknown;
+}
+
+/**
+ * One call as its handler sees it. All that a short call does not need is made at its first use: most calls never
+ * ask for a signal, and most are not traced.
+ */
+export class ServerCall<State> implements Call<State> {
+  readonly state: State;
+  readonly metadata: Metadata;
+  /** Context for what the handler calls; undefined: the caller sent none. */
+  readonly trace: TraceContext | undefined;
+  /** Trailers that the handler set. */
+  trailer: Metadata | undefined;
+
+  readonly #grpc: GrpcCall;
+  readonly #method: AnyMethodDefinition;
+  readonly #runtime: Runtime<State>;
+  readonly #span: CallSpan | undefined;
+  readonly #ownDeadline: number;
+  readonly #expired: (error: RouseError) => void;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #header: Metadata | undefined;
+  #controller: AbortController | undefined;
+  #finished = false;
+
+  /** @param expired Ends the call towards the caller when the method's own longest time has passed. */
+  constructor(
+    runtime: Runtime<State>,
+    method: AnyMethodDefinition,
+    grpc: GrpcCall,
+    expired: (error: RouseError) => void,
+  ) {
+    this.state = runtime.state;
+    this.metadata = grpc.metadata;
+    this.#grpc = grpc;
+    this.#method = method;
+    this.#runtime = runtime;
+    this.#expired = expired;
+
+    const [traceparent] = grpc.metadata.get("traceparent");
+    let trace: TraceContext | undefined;
+    if (typeof traceparent === "string") {
+      const [tracestate] = grpc.metadata.get("tracestate");
+      trace = parseTraceparent(traceparent, typeof tracestate === "string" ? tracestate : undefined);
+    }
+    if (isSampled(trace)) {
+      this.#span = new CallSpan("server", runtime.service, method.name, trace, runtime.resource);
+      trace = this.#span.context;
+    }
+    this.trace = trace;
+
+    this.#ownDeadline = Number.POSITIVE_INFINITY;
+    if (method.deadlineMs > 0 && method.deadlineMs < longestTimer) {
+      this.#ownDeadline = Date.now() + method.deadlineMs;
+      // grpc-js itself ends the call at the caller's deadline.
+      if (Number(grpc.getDeadline()) > this.#ownDeadline) {
+        this.#timer = setTimeout(expire, method.deadlineMs, this).unref();
+      }
+    }
+  }
+
+  get deadline(): number | undefined {
+    const deadline = Math.min(Number(this.#grpc.getDeadline()), this.#ownDeadline);
+    return deadline === Number.POSITIVE_INFINITY ? undefined : deadline;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      const cancel = () => {
+        if (!this.#finished) controller.abort(this.ended());
+      };
+      // grpc-js emits "cancelled" at the end of every call, the good ones too.
+      if (this.#grpc.cancelled) cancel();
+      else this.#grpc.on("cancelled", cancel);
+    }
+    return this.#controller.signal;
+  }
+
+  get peer(): string {
+    return this.#grpc.getPeer();
+  }
+
+  get traceparent(): string | undefined {
+    return this.trace && formatTraceparent(this.trace);
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#header ??= new Metadata();
+    this.#header.set(name, value);
+  }
+
+  setTrailer(name: string, value: string): void {
+    this.trailer ??= new Metadata();
+    this.trailer.set(name, value);
+  }
+
+  /** Sends the headers that the handler set; to be called before the first message. */
+  sendHeader(): void {
+    if (this.#header === undefined) return;
+    this.#grpc.sendMetadata(this.#header);
+    this.#header = undefined;
+  }
+
+  /** Ends the call's book-keeping. False when it had ended before: then nothing may be sent any more. */
+  finish(error?: RouseError): boolean {
+    if (this.#finished) return false;
+    this.#finished = true;
+    clearTimeout(this.#timer);
+    if (this.#span !== undefined) {
+      const outcome = error ?? (this.#grpc.cancelled ? this.ended() : undefined);
+      this.#span.end(outcome?.code ?? statusCodes.OK, outcome?.message);
+    }
+    return true;
+  }
+
+  /** Why a call ended that nobody waits for any more. */
+  ended(): RouseError {
+    const { name } = this.#method;
+    if (this.#runtime.forced) {
+      return new RouseError("UNAVAILABLE", `${name} was cut: the service stops and its grace time is over.`, {
+        reason: "SERVER_STOPPING",
+      });
+    }
+    const deadline = Number(this.#grpc.getDeadline());
+    if (Date.now() >= Math.min(deadline, this.#ownDeadline)) return this.#late();
+    return new RouseError("CANCELLED", `${name} was cancelled by its caller.`, { reason: "CALL_CANCELLED" });
+  }
+
+  /** The method's own longest time has passed. */
+  expire(): void {
+    if (this.#finished) return;
+    const error = this.#late();
+    this.#controller?.abort(error);
+    this.finish(error);
+    this.#expired(error);
+  }
+
+  #late(): RouseError {
+    const { name, deadlineMs } = this.#method;
+    const limit = deadlineMs > 0 ? `; the contract allows ${deadlineMs} ms` : "";
+    return new RouseError("DEADLINE_EXCEEDED", `${name} was not done by its deadline${limit}.`, {
+      reason: "DEADLINE_EXCEEDED",
+    });
+  }
+}
+
+/** Longest time of a Node timer, ms. */
+const longestTimer = 2 ** 31 - 1;
+
+function expire(call: { expire(): void }): void {
+  call.expire();
+}

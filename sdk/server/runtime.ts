@@ -1,0 +1,13 @@
+import type { TraceResource } from "../tracing/index.ts";
+import type { ServerLog } from "./types.ts";
+
+/** What all calls of one server share. */
+export interface Runtime<State> {
+  /** Full name of the service. */
+  readonly service: string;
+  readonly resource: TraceResource;
+  readonly log: ServerLog;
+  state: State;
+  /** The grace time is over: calls that are open are cut. */
+  forced: boolean;
+}

@@ -1,0 +1,145 @@
+import { Server } from "@grpc/grpc-js";
+import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
+import { RouseError } from "../errors.ts";
+import { listen } from "../grpc.ts";
+import { Health } from "./health.ts";
+import { defaultLog } from "./log.ts";
+import { notifyReady } from "./notify.ts";
+import { addReflection } from "./reflection.ts";
+import type { Runtime } from "./runtime.ts";
+import { type AnyHandler, grpcHandler } from "./shapes.ts";
+import { stopOnSignals } from "./stop.ts";
+import type { Handlers, RunningServer, ServeFunction, ServeOptions, StatefulServeOptions } from "./types.ts";
+
+const defaultAddress = "127.0.0.1:50051";
+const mebibyte = 2 ** 20;
+
+/**
+ * Serves a service over gRPC with health, reflection, deadlines, traces and a graceful end, and answers when it is
+ * ready: the state is made, the port is bound and the agent (ROUSE_NOTIFY) knows.
+ *
+ * @throws RouseError HANDLER_MISSING (INVALID_ARGUMENT), ADDRESS_IN_USE (FAILED_PRECONDITION), ADDRESS_UNUSABLE
+ *   (INVALID_ARGUMENT), NOTIFY_FAILED (UNAVAILABLE), and whatever `options.state` throws.
+ */
+export function serve<Definition extends ServiceDefinition, State>(
+  definition: Definition,
+  handlers: Handlers<Definition, State>,
+  options: StatefulServeOptions<State>,
+): Promise<RunningServer>;
+export function serve<Definition extends ServiceDefinition>(
+  definition: Definition,
+  handlers: Handlers<Definition, undefined>,
+  options?: ServeOptions,
+): Promise<RunningServer>;
+export async function serve(
+  definition: ServiceDefinition,
+  handlers: Readonly<Record<string, unknown>>,
+  options: ServeOptions | StatefulServeOptions<unknown> = {},
+): Promise<RunningServer> {
+  const runtime: Runtime<unknown> = {
+    service: definition.name,
+    resource: { service: definition.name, version: definition.version },
+    log: options.log ?? defaultLog(definition.name),
+    state: undefined,
+    forced: false,
+  };
+  const server = new Server({
+    "grpc.max_receive_message_length": options.maxRequestBytes ?? 4 * mebibyte,
+    "grpc.max_send_message_length": options.maxResponseBytes ?? 64 * mebibyte,
+    // Channelz counts each call and message, for a debugger that nothing here serves.
+    "grpc.enable_channelz": 0,
+  });
+  for (const [name, method] of Object.entries(definition.methods)) {
+    const handler = handlers[name];
+    if (typeof handler !== "function") throw missing(definition, name);
+    register(server, runtime, method, (request, call) => handler.call(handlers, request, call));
+  }
+  const health = new Health(server, [definition.name]);
+  if (options.descriptorSet !== undefined) addReflection(server, definition.name, options.descriptorSet);
+
+  const wanted = options.listen ?? process.env.ROUSE_LISTEN;
+  if ("state" in options) runtime.state = await options.state();
+  const address = await listen(server, wanted || defaultAddress);
+  health.serving();
+
+  const running = stoppable(server, health, runtime, address, options);
+  if (options.handleSignals !== false) stopOnSignals(running);
+  const { ROUSE_NOTIFY, ROUSE_INSTANCE } = process.env;
+  if (ROUSE_NOTIFY && options.notify !== false) {
+    await notifyReady(ROUSE_NOTIFY, ROUSE_INSTANCE ?? "", address);
+  } else if (!wanted) {
+    console.log(`${definition.name} ${definition.version} listens on ${address}. Ctrl-C stops it.`);
+  }
+  return running;
+}
+
+/** The `serve` of one service, with its definition and descriptors: what generated code exports. */
+export function bindService<Definition extends ServiceDefinition>(
+  definition: Definition,
+  descriptorSet?: ServeOptions["descriptorSet"],
+): ServeFunction<Definition> {
+  const own = descriptorSet === undefined ? {} : { descriptorSet };
+  return (handlers: Handlers<Definition, never>, options: ServeOptions | StatefulServeOptions<never> = {}) =>
+    serve(definition, handlers, { ...own, ...options } as StatefulServeOptions<never>);
+}
+
+function register(
+  server: Server,
+  runtime: Runtime<unknown>,
+  method: AnyMethodDefinition,
+  handler: AnyHandler<unknown>,
+): void {
+  const encode = method.encodeResponse as (message: unknown) => Uint8Array;
+  const serialize = (message: unknown) => {
+    const bytes = encode(message);
+    // grpc-js copies it into the frame: no need to copy it here as well.
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+  const type = method.requestStream
+    ? method.responseStream
+      ? "bidi"
+      : "clientStream"
+    : method.responseStream
+      ? "serverStream"
+      : "unary";
+  server.register(method.path, grpcHandler(runtime, method, handler), serialize, method.decodeRequest, type);
+}
+
+function missing(definition: ServiceDefinition, name: string): RouseError {
+  const known = Object.keys(definition.methods).join(", ");
+  return new RouseError(
+    "INVALID_ARGUMENT",
+    `${definition.name} has no handler "${name}". Give a function for each method: ${known}.`,
+    { reason: "HANDLER_MISSING", metadata: { service: definition.name, handler: name } },
+  );
+}
+
+function stoppable(
+  server: Server,
+  health: Health,
+  runtime: Runtime<unknown>,
+  address: string,
+  options: ServeOptions | StatefulServeOptions<unknown>,
+): RunningServer {
+  const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
+  let stopping = false;
+  const force = () => {
+    runtime.forced = true;
+    server.forceShutdown();
+  };
+  const close = async () => {
+    if ("state" in options) await options.close?.(runtime.state);
+  };
+  return {
+    address,
+    stopped,
+    stop({ graceMs = options.graceMs ?? 9_000 } = {}) {
+      setTimeout(force, graceMs).unref();
+      if (stopping) return stopped;
+      stopping = true;
+      health.stopping();
+      server.tryShutdown(() => close().then(resolve, reject));
+      return stopped;
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type { ServerReadableStream, ServerUnaryCall, sendUnaryData, UntypedHandleCall } from "@grpc/grpc-js";
+import type { AnyMethodDefinition } from "../definition.ts";
+import { traceStorage } from "../tracing/index.ts";
+import { type GrpcCall, ServerCall } from "./call.ts";
+import { ending, publicError } from "./failure.ts";
+import type { Runtime } from "./runtime.ts";
+import { type ResponseStream, readAll, writeAll } from "./streams.ts";
+
+/** A handler whose types the caller has checked. */
+export type AnyHandler<State> = (request: unknown, call: ServerCall<State>) => unknown;
+
+/** Answers with one message; requests are one message or a stream. */
+function answerOnce<State>(
+  runtime: Runtime<State>,
+  method: AnyMethodDefinition,
+  handler: AnyHandler<State>,
+  grpc: GrpcCall,
+  request: (call: ServerCall<State>) => unknown,
+  respond: sendUnaryData<unknown>,
+): void {
+  const call = new ServerCall(runtime, method, grpc, (error) => respond(ending(error, call.trailer)));
+  const succeed = (response: unknown) => {
+    if (!call.finish()) return;
+    call.sendHeader();
+    respond(null, response, call.trailer);
+  };
+  const fail = (thrown: unknown) => {
+    const error = grpc.cancelled ? call.ended() : publicError(thrown, method.name, runtime.log);
+    if (!call.finish(error)) return;
+    call.sendHeader();
+    respond(ending(error, call.trailer));
+  };
+  try {
+    // Clients that the handler uses find the call's trace context, if it has one, in the storage.
+    const result =
+      call.trace === undefined
+        ? handler(request(call), call)
+        : traceStorage.run(call.trace, handler, request(call), call);
+    if (result instanceof Promise) result.then(succeed, fail);
+    else succeed(result);
+  } catch (thrown) {
+    fail(thrown);
+  }
+}
+
+/** Answers with a stream of messages; requests are one message or a stream. */
+async function answerMany<State>(
+  runtime: Runtime<State>,
+  method: AnyMethodDefinition,
+  handler: AnyHandler<State>,
+  grpc: ResponseStream,
+  request: (call: ServerCall<State>) => unknown,
+): Promise<void> {
+  const call = new ServerCall(runtime, method, grpc, (error) => {
+    grpc.emit("error", ending(error, call.trailer));
+  });
+  const work = () => writeAll(handler(request(call), call) as AsyncIterable<unknown>, grpc, call);
+  try {
+    await (call.trace === undefined ? work() : traceStorage.run(call.trace, work));
+    if (!call.finish()) return;
+    call.sendHeader();
+    grpc.end(call.trailer);
+  } catch (thrown) {
+    const error = grpc.cancelled ? call.ended() : publicError(thrown, method.name, runtime.log);
+    if (!call.finish(error)) return;
+    call.sendHeader();
+    grpc.emit("error", ending(error, call.trailer));
+  }
+}
+
+/** The grpc-js handler of a method, by its shape. */
+export function grpcHandler<State>(
+  runtime: Runtime<State>,
+  method: AnyMethodDefinition,
+  handler: AnyHandler<State>,
+): UntypedHandleCall {
+  if (method.responseStream) {
+    return (grpc: ResponseStream) => {
+      answerMany(runtime, method, handler, grpc, (call) =>
+        "request" in grpc ? grpc.request : readAll(grpc, call),
+      );
+    };
+  }
+  if (method.requestStream) {
+    return (grpc: ServerReadableStream<unknown, unknown>, respond: sendUnaryData<unknown>) =>
+      answerOnce(runtime, method, handler, grpc, (call) => readAll(grpc, call), respond);
+  }
+  return (grpc: ServerUnaryCall<unknown, unknown>, respond: sendUnaryData<unknown>) =>
+    answerOnce(runtime, method, handler, grpc, () => grpc.request, respond);
+}
