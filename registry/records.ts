@@ -39,12 +39,12 @@ export const tagsSchema = z.record(
 );
 export type Tags = z.infer<typeof tagsSchema>;
 
-/** Value of rouse/activation/<service>/<version>. */
-export const activationSchema = z.object({
+/** Value of rouse/activation/<service>/<version>; fields that a newer Rouse adds survive an update by this one. */
+export const activationSchema: z.ZodType<Activation> = z.looseObject({
   generation: z.number().int().min(1),
-  stopped: z.object({ reason: z.string(), atMs: z.number() }).exactOptional(),
   served: z.boolean().exactOptional(),
   failures: z.number().int().min(0).exactOptional(),
+  stopped: z.object({ reason: z.string(), atMs: z.number() }).exactOptional(),
   failure: z.object({ status: z.string(), message: z.string(), retryAtMs: z.number() }).exactOptional(),
 });
 

@@ -58,6 +58,7 @@ export interface Activation {
   readonly failure?: {
     /** gRPC status name, such as "UNAVAILABLE". */
     readonly status: string;
+    /** Why, as a clause: "exited with code 3: …". */
     readonly message: string;
     /** When the orchestrator moves on to the next generation, ms since 1970. */
     readonly retryAtMs: number;

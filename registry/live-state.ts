@@ -1,0 +1,57 @@
+import semver from "semver";
+import { type Service, State, type Version } from "#proto/rouse/registry/v1/registry.ts";
+import type { ServiceState, VersionState } from "./state.ts";
+
+/** A service as ListServices tells it: newest version first, tags by name. */
+export function describeService(name: string, service: ServiceState): Service {
+  return {
+    name,
+    versions: [...service.versions]
+      .sort(([a], [b]) => semver.rcompare(a, b))
+      .map(([version, state]) => describeVersion(version, state)),
+    tags: [...service.tags]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([tag, versions]) => ({ name: tag, versions: [...versions] })),
+  };
+}
+
+function describeVersion(
+  version: string,
+  { manifest, deployment, activation, instances }: VersionState,
+): Version {
+  const { state, reason } = liveState({ activation, instances });
+  return {
+    version,
+    summary: manifest.summary,
+    owner: manifest.owner,
+    external: manifest.exposure === "external",
+    state,
+    reason,
+    instances: instances.map(({ id, host, runtime, address, generation }) => ({
+      id,
+      host,
+      runtime,
+      address,
+      generation,
+    })),
+    generation: activation.generation,
+    registeredAtMs: deployment.registeredAtMs,
+  };
+}
+
+/**
+ * The state of a version as a whole, from what Consul holds: stopped and failed by the orchestrator's word, warm with an
+ * instance that serves, starting with only such as do not serve yet, else cold. Calls that are held before an agent has
+ * registered anything are the orchestrator's knowledge, not Consul's: `rouse status` shows them.
+ */
+export function liveState({ activation, instances }: Pick<VersionState, "activation" | "instances">): {
+  state: State;
+  reason: string;
+} {
+  if (activation.stopped !== undefined) return { state: State.STOPPED, reason: activation.stopped.reason };
+  if (activation.failure !== undefined) return { state: State.FAILED, reason: activation.failure.message };
+  if (instances.some(({ healthy, draining }) => healthy && !draining))
+    return { state: State.WARM, reason: "" };
+  if (instances.some(({ draining }) => !draining)) return { state: State.STARTING, reason: "" };
+  return { state: State.COLD, reason: "" };
+}

@@ -1,0 +1,81 @@
+import { RouseError } from "../sdk/errors.ts";
+import type { ConsulClient } from "./consul.ts";
+import { healthAnswerSchema, instanceOf } from "./instance-record.ts";
+import { activationKey, BLOBS_PREFIX, catalogKey, tagsKey } from "./keys.ts";
+import { readKey, transact } from "./kv.ts";
+import { activationSchema } from "./records.ts";
+import { contended } from "./register-version.ts";
+import { nameStep, parseValue, readService, tagsStep, unchanged } from "./service-record.ts";
+import { unknownVersion } from "./spec.ts";
+
+const MOST_TRIES = 16;
+
+/**
+ * Takes a version out of the catalog, in one transaction.
+ *
+ * Its activation stays behind, one generation on: an Envoy asks only once for a cluster of a name, so a version that comes back
+ * must not use the generations of its former life again.
+ *
+ * @param known - Names of all services, for the message about an unknown one.
+ * @throws RouseError NOT_FOUND; FAILED_PRECONDITION VERSION_TAGGED while a tag names it, VERSION_RUNNING while it has instances;
+ *   ABORTED CATALOG_CONTENDED.
+ */
+export async function removeVersion(consul: ConsulClient, service: string, version: string): Promise<void> {
+  const key = catalogKey(service, version);
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const record = await readService(consul, service);
+    const entry = await readKey(consul, key);
+    if (entry === undefined) throw unknownVersion({ service, ...record }, version);
+    const rest = record.versions.filter((other) => other !== version);
+    checkTags(service, version, record.tags);
+    await checkInstances(consul, service, version);
+    const activation = await readKey(consul, activationKey(service, version));
+    const generation = activation === undefined ? 1 : parseValue(activationSchema, activation).generation;
+    const removed = await transact(consul, [
+      { verb: "delete-cas", key, index: entry.ModifyIndex },
+      { verb: "delete-tree", key: `${BLOBS_PREFIX}${service}/${version}/` },
+      nameStep(service, rest, record.nameIndex),
+      rest.length === 0
+        ? tagsStep(service, {}, record.tagsIndex)
+        : unchanged(tagsKey(service), record.tagsIndex),
+      {
+        verb: "cas",
+        key: activationKey(service, version),
+        index: activation?.ModifyIndex ?? 0,
+        value: JSON.stringify({ generation: generation + 1 }),
+      },
+    ]);
+    if (removed) return;
+  }
+  throw contended(service);
+}
+
+function checkTags(
+  service: string,
+  version: string,
+  tags: Readonly<Record<string, readonly { version: string }[]>>,
+) {
+  const naming = Object.entries(tags).filter(([, versions]) =>
+    versions.some((one) => one.version === version),
+  );
+  if (naming.length === 0) return;
+  const names = naming.map(([name]) => name);
+  throw new RouseError(
+    "FAILED_PRECONDITION",
+    `${service} ${version} cannot be removed while ${names.length === 1 ? "the tag" : "the tags"} ${names.join(", ")} ${names.length === 1 ? "names" : "name"} it. Point ${names.length === 1 ? "it" : "them"} elsewhere first ("rouse tag ${service} ${names[0]} VERSION"), or take it away ("rouse tag ${service} ${names[0]} --remove").`,
+    { reason: "VERSION_TAGGED", metadata: { service, version, tags: names.join(",") } },
+  );
+}
+
+async function checkInstances(consul: ConsulClient, service: string, version: string): Promise<void> {
+  const response = await consul.request("GET", `/v1/health/service/${encodeURIComponent(service)}`);
+  const running = healthAnswerSchema
+    .parse(JSON.parse(response.text))
+    .filter((entry) => instanceOf(entry)?.version === version);
+  if (running.length === 0) return;
+  throw new RouseError(
+    "FAILED_PRECONDITION",
+    `${service} ${version} has ${running.length} running ${running.length === 1 ? "instance" : "instances"}. Stop it first: rouse stop ${service} ${version}`,
+    { reason: "VERSION_RUNNING", metadata: { service, version } },
+  );
+}
