@@ -5,4 +5,5 @@
  *   RouseError, and the types below
  */
 export { RouseError } from "../errors.ts";
+export { createBrowserClient } from "./client.ts";
 export type { BrowserCallOptions, BrowserClient, BrowserClientOptions, BrowserMethod } from "./types.ts";
