@@ -1,0 +1,233 @@
+import type { Logger } from "pino";
+import { InstanceSpec, InstanceState, type StartTimes } from "#proto/rouse/agent/v1/agent.ts";
+import { RouseError } from "../sdk/errors.ts";
+import type { Bundles } from "./artifacts/bundles.ts";
+import type { Capacity } from "./capacity.ts";
+import type { Folders } from "./folders.ts";
+import type { Hook } from "./hooks/hook.ts";
+import { ManagedInstance } from "./instance.ts";
+import { OutputFiles, sweepOutput } from "./logs/output-files.ts";
+import type { Prepared } from "./prepared.ts";
+import type { NotifySocket } from "./readiness/notify.ts";
+import type { RecordFolder } from "./record.ts";
+import type { LogQuery, OutputLine, Runtime } from "./runtimes/runtime.ts";
+import { checkId, checkSpec } from "./spec.ts";
+
+/** At most so many ended instances are remembered. */
+const keepEnded = 100;
+/** How often the bounds on output and on ended instances are enforced, ms. */
+const tidyMs = 10_000;
+
+export interface AgentParts {
+  readonly runtime: Runtime;
+  readonly folders: Folders;
+  readonly notify: NotifySocket;
+  readonly records: RecordFolder;
+  readonly bundles: Bundles;
+  readonly prepared: Prepared;
+  readonly capacity: Capacity;
+  readonly hooks: readonly Hook[];
+  readonly keepEndedMs: number;
+  readonly maxLogBytes: number;
+  readonly log: Logger;
+}
+
+/** All instances of this host. */
+export class Agent {
+  readonly #parts: AgentParts;
+  readonly #instances = new Map<string, ManagedInstance>();
+  readonly #newcomers = new Set<(instance: ManagedInstance) => void>();
+  #tidier: NodeJS.Timeout | undefined;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+  }
+
+  get instances(): readonly ManagedInstance[] {
+    return [...this.#instances.values()];
+  }
+
+  get running(): readonly ManagedInstance[] {
+    return this.instances.filter((instance) => !instance.hasEnded);
+  }
+
+  /** Adopts what a former agent left running, then removes what it left otherwise. To be called once, at first. */
+  async recover(): Promise<void> {
+    const { records, runtime, log, folders, bundles, prepared, capacity } = this.#parts;
+    for (const record of records.load()) {
+      const instance = new ManagedInstance(record, this.#parts);
+      this.#instances.set(record.id, instance);
+      if (instance.hasEnded) continue;
+      capacity.take(record.id, record.spec);
+      if (record.runtime === runtime.name && (await instance.adopt())) continue;
+      const why =
+        record.runtime !== runtime.name
+          ? `the agent now uses the runtime ${runtime.name} in place of ${record.runtime}`
+          : record.state === InstanceState.STARTING
+            ? "the agent was restarted before the instance served"
+            : "it ended while no agent watched it";
+      instance.bury(why);
+    }
+    for (const what of await runtime.sweep()) log.info({ what }, "removed what a former agent left behind");
+    await sweepOutput(folders.logs, new Set(this.#instances.keys()));
+    const inUse = new Set(
+      [...this.running.map(({ record }) => record.spec), ...prepared.all()].map((spec) => spec.bundle),
+    );
+    for (const what of await bundles.sweep(inUse)) log.info({ what }, "removed a bundle that nothing uses");
+    this.#tidyLater();
+  }
+
+  /** As StartInstance of the API. */
+  async start(id: string, given: InstanceSpec | undefined, generation: number) {
+    checkId(id);
+    const spec = checkSpec(given);
+    const known = this.#instances.get(id);
+    if (known !== undefined) return this.#startAgain(known, spec);
+    this.#parts.capacity.reserve(id, spec);
+    const record = {
+      id,
+      spec,
+      generation,
+      state: InstanceState.STARTING,
+      runtime: this.#parts.runtime.name,
+      address: "",
+      runtimeId: "",
+      handle: {},
+      startedAtMs: 0,
+      endedAtMs: 0,
+      reason: "",
+    };
+    const instance = new ManagedInstance(record, this.#parts);
+    this.#instances.set(id, instance);
+    const started = instance.start();
+    for (const meet of this.#newcomers) meet(instance);
+    const times = await started;
+    return { instance: instance.toApi(), times };
+  }
+
+  async #startAgain(known: ManagedInstance, spec: InstanceSpec) {
+    const { id, reason } = known.record;
+    if (!sameSpec(known.record.spec, spec))
+      throw new RouseError("ALREADY_EXISTS", `Instance ${id} exists with another spec. Choose another id.`, {
+        reason: "INSTANCE_ID_TAKEN",
+      });
+    if (known.hasEnded)
+      throw (
+        known.failure ??
+        new RouseError(
+          "ABORTED",
+          `Instance ${id} has ended and is not started again; choose another id. It ended so: ${reason}`,
+          {
+            reason: "INSTANCE_ENDED",
+          },
+        )
+      );
+    const times: StartTimes =
+      known.record.state === InstanceState.STARTING
+        ? await known.start()
+        : { acceptedMs: 0, createdMs: 0, startedMs: known.record.startedAtMs, readyMs: 0 };
+    return { instance: known.toApi(), times };
+  }
+
+  /** Makes later starts of a version quick, also after the agent's restart. */
+  async prepare(given: InstanceSpec | undefined): Promise<boolean> {
+    const spec = checkSpec(given);
+    const { runtime, prepared } = this.#parts;
+    prepared.add(spec);
+    return runtime.prepare(spec);
+  }
+
+  /** After a restart: gets ready again what was ready before. */
+  async prepareAgain(): Promise<void> {
+    const { runtime, prepared, log } = this.#parts;
+    for (const spec of prepared.all()) {
+      const { service, version } = spec;
+      await runtime
+        .prepare(spec)
+        .catch((err) => log.warn({ err, service, version }, "a version is not ready again"));
+    }
+  }
+
+  async forget(service: string, version: string): Promise<void> {
+    const { runtime, prepared, bundles } = this.#parts;
+    const forgotten = prepared.remove(service, version);
+    await runtime.forget(service, version);
+    const used = new Set(
+      [...this.running.map(({ record }) => record.spec), ...prepared.all()].map(({ bundle }) => bundle),
+    );
+    for (const { bundle } of forgotten) if (bundle !== "" && !used.has(bundle)) await bundles.remove(bundle);
+  }
+
+  setGeneration(id: string, generation: number): ManagedInstance {
+    const instance = this.get(id);
+    if (instance.hasEnded)
+      throw new RouseError("NOT_FOUND", `Instance ${id} has ended: ${instance.record.reason}.`, {
+        reason: "INSTANCE_ENDED",
+      });
+    instance.setGeneration(generation);
+    return instance;
+  }
+
+  /** @throws RouseError NOT_FOUND INSTANCE_UNKNOWN. */
+  get(id: string): ManagedInstance {
+    const instance = this.#instances.get(id);
+    if (instance !== undefined) return instance;
+    throw new RouseError(
+      "NOT_FOUND",
+      `This host has no instance "${id}". "rouse status" lists those there are.`,
+      {
+        reason: "INSTANCE_UNKNOWN",
+      },
+    );
+  }
+
+  /** Tells each new instance. @returns what stops that. */
+  onNewcomer(meet: (instance: ManagedInstance) => void): () => void {
+    this.#newcomers.add(meet);
+    return () => this.#newcomers.delete(meet);
+  }
+
+  /** Output of an instance, whether it runs or has ended. With follow it waits for one that is about to start. */
+  async *output(instance: ManagedInstance, query: LogQuery): AsyncGenerator<OutputLine> {
+    if (query.follow) await Promise.race([instance.launched, instance.over]);
+    const files = new OutputFiles(this.#parts.folders.logs, instance.record.id);
+    const live = instance.hasEnded ? undefined : instance.unit;
+    yield* live === undefined ? files.read({ ...query, follow: false }, Promise.resolve()) : live.logs(query);
+  }
+
+  async stopAll(reason: string): Promise<void> {
+    await Promise.all(this.running.map((instance) => instance.stop(0, reason)));
+  }
+
+  close(): void {
+    clearTimeout(this.#tidier);
+  }
+
+  #tidyLater(): void {
+    this.#tidier = setTimeout(() => {
+      void this.#tidy()
+        .catch((err) => this.#parts.log.warn({ err }, "output files cannot be kept within their bounds"))
+        .then(() => this.#tidyLater());
+    }, tidyMs).unref();
+  }
+
+  async #tidy(): Promise<void> {
+    const { folders, maxLogBytes, keepEndedMs, records } = this.#parts;
+    for (const { record } of this.running) await new OutputFiles(folders.logs, record.id).bound(maxLogBytes);
+    const ended = this.instances
+      .filter((instance) => instance.hasEnded)
+      .sort((a, b) => b.record.endedAtMs - a.record.endedAtMs);
+    const old = ended.filter(
+      ({ record }, rank) => rank >= keepEnded || Date.now() - record.endedAtMs > keepEndedMs,
+    );
+    for (const { record } of old) {
+      this.#instances.delete(record.id);
+      records.remove(record.id);
+      await new OutputFiles(folders.logs, record.id).remove();
+    }
+  }
+}
+
+function sameSpec(a: InstanceSpec, b: InstanceSpec): boolean {
+  return Buffer.from(InstanceSpec.encode(a).finish()).equals(InstanceSpec.encode(b).finish());
+}

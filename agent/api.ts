@@ -1,0 +1,123 @@
+import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from "@grpc/grpc-js";
+import { Metadata, Server } from "@grpc/grpc-js";
+import {
+  type AgentServer,
+  AgentService,
+  type LogLine,
+  type LogsRequest,
+} from "#proto/rouse/agent/v1/agent.ts";
+import { encodeErrorDetails } from "../sdk/error-details.ts";
+import { RouseError } from "../sdk/errors.ts";
+import { listen } from "../sdk/grpc.ts";
+import type { Agent } from "./agent.ts";
+import type { Capacity } from "./capacity.ts";
+import type { Fencing } from "./fencing.ts";
+import { streamLogs } from "./logs/stream.ts";
+import type { Runtime } from "./runtimes/runtime.ts";
+
+/** What the API answers from. */
+export interface ServerParts {
+  readonly agent: Agent;
+  readonly fencing: Fencing;
+  readonly capacity: Capacity;
+  readonly runtime: Runtime;
+  readonly runtimeReason: string;
+}
+
+/**
+ * Offers rouse.agent.v1.Agent.
+ *
+ * @returns the server and its "host:port".
+ * @throws RouseError as sdk/grpc.ts listen().
+ */
+export async function serveAgent(
+  address: string,
+  parts: ServerParts,
+): Promise<{ server: Server; address: string }> {
+  const server = new Server();
+  server.addService(AgentService, handlers(parts));
+  return { server, address: await listen(server, address) };
+}
+
+function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerParts): AgentServer {
+  return {
+    startInstance: unary(async ({ fencingToken, instanceId, spec, generation }) => {
+      fencing.check(fencingToken);
+      return agent.start(instanceId, spec, generation);
+    }),
+    prepareVersion: unary(async ({ fencingToken, spec }) => {
+      fencing.check(fencingToken);
+      return { precreated: await agent.prepare(spec) };
+    }),
+    forgetVersion: unary(async ({ fencingToken, service, version }) => {
+      fencing.check(fencingToken);
+      await agent.forget(service, version);
+      return {};
+    }),
+    setGeneration: unary(async ({ fencingToken, instanceId, generation }) => {
+      fencing.check(fencingToken);
+      return { instance: agent.setGeneration(instanceId, generation).toApi() };
+    }),
+    stopInstance: unary(async ({ fencingToken, instanceId, graceMs, reason }) => {
+      fencing.check(fencingToken);
+      await agent.get(instanceId).stop(graceMs, reason);
+      return {};
+    }),
+    listInstances: unary(async () => ({ instances: agent.instances.map((instance) => instance.toApi()) })),
+    getStatus: unary(async () => {
+      const { cpu, memoryBytes } = capacity.used;
+      return {
+        host: capacity.host,
+        runtime: runtime.name,
+        runtimeReason,
+        cpuTotal: capacity.total.cpu,
+        cpuUsed: cpu,
+        memoryTotalBytes: capacity.total.memoryBytes,
+        memoryUsedBytes: memoryBytes,
+        instances: agent.running.length,
+        precreated: runtime.precreated(),
+        unenforced: [...runtime.unenforced],
+        fencingToken: fencing.newest,
+      };
+    }),
+    logs: (call) => void answerLogs(agent, call),
+  };
+}
+
+/** A handler that answers what a function returns, or the status, message and details of what it throws. */
+function unary<Request, Response>(answer: (request: Request) => Promise<Response>) {
+  return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>): void => {
+    answer(call.request).then(
+      (response) => callback(null, response),
+      (thrown: unknown) => callback(serviceError(thrown)),
+    );
+  };
+}
+
+async function answerLogs(agent: Agent, call: ServerWritableStream<LogsRequest, LogLine>): Promise<void> {
+  const cancelled = new AbortController();
+  call.on("cancelled", () => cancelled.abort());
+  try {
+    for await (const line of streamLogs(agent, call.request, cancelled.signal)) {
+      if (cancelled.signal.aborted) return;
+      if (!call.write(line)) await drained(call, cancelled.signal);
+    }
+    call.end();
+  } catch (thrown) {
+    if (!cancelled.signal.aborted) call.emit("error", serviceError(thrown));
+  }
+}
+
+function drained(call: ServerWritableStream<LogsRequest, LogLine>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    call.once("drain", resolve);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function serviceError(thrown: unknown) {
+  const error = RouseError.from(thrown);
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(encodeErrorDetails(error)));
+  return { name: error.name, message: error.message, code: error.code, details: error.message, metadata };
+}

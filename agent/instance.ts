@@ -1,0 +1,295 @@
+import { type Instance, InstanceState, type StartTimes } from "#proto/rouse/agent/v1/agent.ts";
+import { RouseError } from "../sdk/errors.ts";
+import { describeEnding, lastOutput } from "./endings.ts";
+import type { Hook } from "./hooks/hook.ts";
+import type { Health, HealthWatch } from "./readiness/health.ts";
+import type { NotifySocket } from "./readiness/notify.ts";
+import { awaitReady, type Ready, resumeHealth } from "./readiness/readiness.ts";
+import type { InstanceRecord } from "./record.ts";
+import type { Ending, Runtime, Unit } from "./runtimes/runtime.ts";
+
+/** Time to drain when the caller names none, ms. */
+const defaultGraceMs = 10_000;
+/** Longest time that a stop waits for Consul, ms: a Consul that is away must not keep instances alive. */
+const deregisterMs = 1_000;
+/** Health lost for a moment, such as by a blocked event loop, is not told before this time has passed, ms. */
+const unreachableMs = 1_500;
+
+export interface InstanceContext {
+  readonly runtime: Runtime;
+  readonly notify: NotifySocket;
+  readonly hooks: readonly Hook[];
+}
+
+/** One instance from its start to its end. Owns its record; all else happens in hooks. */
+export class ManagedInstance {
+  readonly record: InstanceRecord;
+  readonly #context: InstanceContext;
+  readonly #stopping = new AbortController();
+  readonly #over = Promise.withResolvers<void>();
+  readonly #launched = Promise.withResolvers<void>();
+  #unit: Unit | undefined;
+  #health: HealthWatch | undefined;
+  #doubt: NodeJS.Timeout | undefined;
+  #healthy = true;
+  #start: Promise<StartTimes> | undefined;
+  #failure: RouseError | undefined;
+  #stopReason = "";
+
+  constructor(record: InstanceRecord, context: InstanceContext) {
+    this.record = record;
+    this.#context = context;
+    if (this.hasEnded) this.#over.resolve();
+  }
+
+  get hasEnded(): boolean {
+    return this.record.state === InstanceState.STOPPED || this.record.state === InstanceState.FAILED;
+  }
+
+  /** Its own word on whether it can take calls. */
+  get healthy(): boolean {
+    return this.#healthy;
+  }
+
+  /** Resolves when there is something that runs. */
+  get launched(): Promise<void> {
+    return this.#launched.promise;
+  }
+
+  get unit(): Unit | undefined {
+    return this.#unit;
+  }
+
+  /** Resolves when it has ended and gave back all it took. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** Starts it, once, however often called. @throws RouseError that says why it does not serve. */
+  start(): Promise<StartTimes> {
+    this.#start ??= this.#run();
+    return this.#start;
+  }
+
+  /** Takes it over from a former agent. @returns false when it does not run any more. */
+  async adopt(): Promise<boolean> {
+    const { id, spec, handle, address, state } = this.record;
+    const unit = await this.#context.runtime.adopt(id, spec, handle);
+    if (unit === undefined) return false;
+    this.#unit = unit;
+    this.#launched.resolve();
+    // It never served, and who asked for it has had no answer: only its end can be told.
+    if (state === InstanceState.STARTING) {
+      await unit.kill();
+      await unit.ended;
+      await unit.remove();
+      return false;
+    }
+    await unit.settle();
+    this.#serve(unit, resumeHealth(address, spec.service, this.#healthChanged));
+    if (state === InstanceState.DRAINING) void this.stop(0, this.record.reason);
+    return true;
+  }
+
+  /** Ends the record of one that ended while no agent watched. */
+  bury(reason: string): void {
+    this.#end(InstanceState.FAILED, reason);
+  }
+
+  setGeneration(generation: number): void {
+    if (this.record.generation === generation) return;
+    this.record.generation = generation;
+    this.#changed();
+    if (this.record.state === InstanceState.SERVING) this.#tell("serving");
+  }
+
+  /** Deregisters, drains and kills; resolves when it is gone. Also ends a start half-way. */
+  async stop(graceMs: number, reason: string): Promise<void> {
+    if (this.hasEnded) return this.over;
+    if (!this.#stopping.signal.aborted) {
+      this.#stopReason = reason === "" ? "stopped" : reason;
+      const serving = this.record.state !== InstanceState.STARTING;
+      this.#stopping.abort(this.#stopped());
+      if (serving) void this.#drain(graceMs === 0 ? defaultGraceMs : graceMs);
+    }
+    return this.over;
+  }
+
+  /** As the API has it. */
+  toApi(): Instance {
+    const { id, spec, generation, state, runtime, address, runtimeId, startedAtMs, reason } = this.record;
+    return {
+      id,
+      service: spec.service,
+      version: spec.version,
+      generation,
+      state,
+      runtime,
+      address,
+      runtimeId,
+      cpu: spec.cpu,
+      memoryBytes: spec.memoryBytes,
+      startedAtMs: Math.round(startedAtMs),
+      reason,
+    };
+  }
+
+  async #run(): Promise<StartTimes> {
+    const { runtime, notify } = this.#context;
+    const { id, spec } = this.record;
+    const signal = this.#stopping.signal;
+    const times = { acceptedMs: nowMs(), createdMs: 0, startedMs: 0, readyMs: 0 };
+    this.#changed();
+    try {
+      const created = () => {
+        times.createdMs = nowMs();
+      };
+      const unit = await runtime.start({ id, spec, signal, created });
+      times.startedMs = nowMs();
+      this.#unit = unit;
+      this.#launched.resolve();
+      Object.assign(this.record, {
+        runtimeId: unit.runtimeId,
+        handle: unit.handle,
+        startedAtMs: times.startedMs,
+      });
+      this.#changed();
+      const { address, health } = await this.#ready(unit, notify);
+      times.readyMs = nowMs();
+      this.record.address = address;
+      this.#serve(unit, health);
+      void unit.settle().catch(() => {});
+      return times;
+    } catch (error) {
+      throw await this.#startFailed(signal.aborted ? signal.reason : error);
+    }
+  }
+
+  /** Waits until it serves or ends, whichever comes first. */
+  async #ready(unit: Unit, notify: NotifySocket): Promise<Ready> {
+    const signal = this.#stopping.signal;
+    const over = new AbortController();
+    const until = AbortSignal.any([signal, over.signal]);
+    const ready = awaitReady(unit, this.record.spec, notify, until, this.#healthChanged);
+    const ended = unit.ended.then(async (ending) => {
+      throw signal.aborted ? signal.reason : await this.#explain(unit, ending);
+    });
+    ready.catch(() => {});
+    ended.catch(() => {});
+    try {
+      return await Promise.race([ready, ended]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  #serve(unit: Unit, health: HealthWatch): void {
+    this.#health = health;
+    this.#healthy = true;
+    this.record.state = InstanceState.SERVING;
+    this.#tell("serving");
+    this.#changed();
+    void unit.ended.then((ending) => this.#unitEnded(unit, ending));
+  }
+
+  async #startFailed(thrown: unknown): Promise<RouseError> {
+    const error = RouseError.from(thrown);
+    this.#failure = error;
+    if (this.#unit !== undefined) {
+      await this.#unit.kill();
+      await this.#unit.ended;
+      await this.#unit.remove();
+    }
+    this.#end(this.#stopping.signal.aborted ? InstanceState.STOPPED : InstanceState.FAILED, error.message);
+    return error;
+  }
+
+  /** The error with which its start failed; undefined when it did not. */
+  get failure(): RouseError | undefined {
+    return this.#failure;
+  }
+
+  async #unitEnded(unit: Unit, ending: Ending): Promise<void> {
+    this.#health?.close();
+    clearTimeout(this.#doubt);
+    const stopped = this.#stopping.signal.aborted;
+    // Calls must not go to it for a moment longer than needed: Consul first, the reason afterwards.
+    void this.#tellDraining();
+    const reason = stopped ? this.#stopReason : (await this.#explain(unit, ending)).message;
+    await unit.remove();
+    this.#end(stopped ? InstanceState.STOPPED : InstanceState.FAILED, reason);
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    const unit = this.#unit;
+    if (unit === undefined) return;
+    this.record.state = InstanceState.DRAINING;
+    this.record.reason = this.#stopReason;
+    this.#changed();
+    const waited = new AbortController();
+    await Promise.race([this.#tellDraining(), pause(deregisterMs, waited.signal)]);
+    waited.abort();
+    await unit.terminate();
+    const timer = setTimeout(() => void unit.kill(), graceMs);
+    await unit.ended;
+    clearTimeout(timer);
+  }
+
+  #end(state: InstanceState, reason: string): void {
+    Object.assign(this.record, { state, reason, endedAtMs: nowMs() });
+    this.#changed();
+    this.#tell("ended");
+    this.#over.resolve();
+  }
+
+  readonly #healthChanged = (health: Health): void => {
+    clearTimeout(this.#doubt);
+    if (this.record.state !== InstanceState.SERVING) return;
+    const tell = () => {
+      this.#healthy = health === "serving";
+      if (this.record.state === InstanceState.SERVING) this.#tell("serving");
+    };
+    if (health === "unreachable") this.#doubt = setTimeout(tell, unreachableMs).unref();
+    else tell();
+  };
+
+  async #explain(unit: Unit, ending: Ending): Promise<RouseError> {
+    return describeEnding(ending, this.record.spec, await lastOutput(unit));
+  }
+
+  #stopped(): RouseError {
+    const { id, spec } = this.record;
+    return new RouseError(
+      "CANCELLED",
+      `Instance ${id} of ${spec.service} ${spec.version} was stopped while it started: ${this.#stopReason}.`,
+      { reason: "START_STOPPED" },
+    );
+  }
+
+  #changed(): void {
+    for (const hook of this.#context.hooks) hook.changed?.(this);
+  }
+
+  #tell(event: "serving" | "ended"): void {
+    for (const hook of this.#context.hooks) hook[event]?.(this);
+  }
+
+  async #tellDraining(): Promise<void> {
+    await Promise.all(this.#context.hooks.map((hook) => hook.draining?.(this)));
+  }
+}
+
+/** Milliseconds since 1970 with fractions. */
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,110 @@
+import { chmodSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { RouseError } from "../../sdk/errors.ts";
+
+const announcement = z.object({
+  instance: z.string(),
+  address: z.string().regex(/^(.+:\d+|unix:\/.+)$/, 'must be "host:port" or "unix:/path"'),
+});
+
+/** Longest line an instance may send, bytes; more is no announcement. */
+const maxLine = 4096;
+
+/**
+ * The socket by which instances say that they are ready, and where. Push instead of polling: the agent learns it in
+ * the same millisecond.
+ */
+export class NotifySocket {
+  readonly path: string;
+  readonly #server: Server;
+  readonly #log: Logger;
+  readonly #awaited = new Map<string, (address: string) => void>();
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(path: string, log: Logger) {
+    this.path = path;
+    this.#log = log;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  /** @throws RouseError FAILED_PRECONDITION AGENT_RUNNING, INVALID_ARGUMENT SOCKET_PATH_TOO_LONG. */
+  static async open(path: string, log: Logger): Promise<NotifySocket> {
+    if (Buffer.byteLength(path) > 107)
+      throw new RouseError(
+        "INVALID_ARGUMENT",
+        `The socket path ${path} is longer than the 107 bytes that Linux allows. Choose a shorter data folder by --data.`,
+        { reason: "SOCKET_PATH_TOO_LONG" },
+      );
+    if (await answers(path))
+      throw new RouseError(
+        "FAILED_PRECONDITION",
+        `Another agent already runs with this data folder (it answers on ${path}). Stop it, or choose another folder by --data.`,
+        { reason: "AGENT_RUNNING" },
+      );
+    rmSync(path, { force: true });
+    const notify = new NotifySocket(path, log);
+    await new Promise<void>((resolve, reject) => {
+      notify.#server.once("error", reject).listen(path, resolve);
+    });
+    // Instances in containers run as another user.
+    chmodSync(path, 0o666);
+    return notify;
+  }
+
+  /** Calls back with the address that `name` announces, once. @returns what forgets it. */
+  await(name: string, announced: (address: string) => void): () => void {
+    this.#awaited.set(name, announced);
+    return () => this.#awaited.delete(name);
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    let text = "";
+    socket.setEncoding("utf8");
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("data", (chunk: string) => {
+      text += chunk;
+      const end = text.indexOf("\n");
+      if (end < 0 && text.length > maxLine) socket.destroy();
+      if (end < 0) return;
+      this.#announce(text.slice(0, end));
+      text = text.slice(end + 1);
+    });
+  }
+
+  #announce(line: string): void {
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      value = undefined;
+    }
+    const parsed = announcement.safeParse(value);
+    if (!parsed.success) {
+      this.#log.warn({ line: line.slice(0, 200) }, "an instance announced itself in words that mean nothing");
+      return;
+    }
+    const announced = this.#awaited.get(parsed.data.instance);
+    this.#awaited.delete(parsed.data.instance);
+    announced?.(parsed.data.address);
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+      .once("connect", () => {
+        socket.destroy();
+        resolve(true);
+      })
+      .once("error", () => resolve(false));
+  });
+}

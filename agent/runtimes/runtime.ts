@@ -1,0 +1,91 @@
+import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+
+export const runtimeNames = ["docker", "process", "in-process"] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
+
+/** What a runtime is asked to start. */
+export interface Launch {
+  /** Instance id. */
+  readonly id: string;
+  readonly spec: InstanceSpec;
+  /** Aborted when the instance is stopped while it starts: the runtime leaves nothing behind and throws. */
+  readonly signal: AbortSignal;
+  /** To be called once the artifact is at hand and whatever runs it is created. */
+  readonly created: () => void;
+}
+
+/** How a unit ended. Undefined where nobody saw it, as with a process that ended while no agent ran. */
+export interface Ending {
+  readonly exitCode?: number | undefined;
+  /** Such as "SIGKILL". */
+  readonly signal?: string | undefined;
+  /** The kernel (or V8) ended it for its memory. */
+  readonly outOfMemory: boolean;
+  /** What the runtime has to say beyond that, such as "the Docker engine went away". */
+  readonly detail?: string | undefined;
+}
+
+/** One line of output. */
+export interface OutputLine {
+  readonly stream: "stdout" | "stderr";
+  /** Milliseconds since 1970; 0 when unknown. */
+  readonly atMs: number;
+  readonly line: string;
+}
+
+/** Which lines of the past, and whether to go on with those to come. */
+export interface LogQuery {
+  /** Lines from the past; 0: none. */
+  readonly tail: number;
+  readonly follow: boolean;
+  /** Ends a stream that follows. */
+  readonly signal?: AbortSignal;
+}
+
+/** Something that runs: a container, a process, a thread. */
+export interface Unit {
+  /** Process or container id, for people. */
+  readonly runtimeId: string;
+  /** What {@link Runtime.adopt} needs to find it again, as JSON. */
+  readonly handle: Readonly<Record<string, unknown>>;
+  /** The name it announces itself by on the notify socket. */
+  readonly notifyName: string;
+  /** IP by which it is reached, where that differs from the one it announces. */
+  readonly ip: string | undefined;
+  /** Where it is expected to listen; undefined: wherever it announces. */
+  readonly expected: string | undefined;
+  /** Its end, whoever brought it about. Never rejects. */
+  readonly ended: Promise<Ending>;
+  /** SIGTERM, or what stands for it. Does nothing when it has ended. */
+  terminate(): Promise<void>;
+  /** SIGKILL, or what stands for it. Does nothing when it has ended. */
+  kill(): Promise<void>;
+  /** It serves: takes back what it was lent for a quick start. */
+  settle(): Promise<void>;
+  /** TCP addresses that it listens on, as far as they can be seen; for messages. */
+  listening(): Promise<readonly string[]>;
+  logs(query: LogQuery): AsyncIterable<OutputLine>;
+  /** After its end: gives back all that it took, but keeps its output for {@link Runtime.endedLogs}. Idempotent. */
+  remove(): Promise<void>;
+}
+
+/** A way to run instances on this host. */
+export interface Runtime {
+  readonly name: RuntimeName;
+  /** Limits that are not enforced here, each with its reason. */
+  readonly unenforced: readonly string[];
+  /** Units that stand ready to be started. */
+  precreated(): number;
+  /** Makes a later start of this spec quick. @returns true when a pre-created unit stands ready. */
+  prepare(spec: InstanceSpec): Promise<boolean>;
+  /** Undoes {@link prepare} of any spec of this version. */
+  forget(service: string, version: string): Promise<void>;
+  /** @throws RouseError; then nothing is left behind. */
+  start(launch: Launch): Promise<Unit>;
+  /** Finds a unit of a former agent; undefined when it no longer runs. */
+  adopt(id: string, spec: InstanceSpec, handle: Readonly<Record<string, unknown>>): Promise<Unit | undefined>;
+  /** Removes what this agent's data folder once started and no unit stands for. @returns what, for the log. */
+  sweep(): Promise<readonly string[]>;
+  /** Lets go of the engine. With `remove`, pre-created units end as well; running ones never do. */
+  close(options: { readonly remove: boolean }): Promise<void>;
+}

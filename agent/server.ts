@@ -1,0 +1,157 @@
+import { hostname } from "node:os";
+import { pino } from "pino";
+import { ConsulClient } from "../registry/consul.ts";
+import { registerHost } from "../registry/hosts.ts";
+import { Agent } from "./agent.ts";
+import { serveAgent } from "./api.ts";
+import { Bundles } from "./artifacts/bundles.ts";
+import { Capacity } from "./capacity.ts";
+import { Fencing } from "./fencing.ts";
+import { makeFolders } from "./folders.ts";
+import { capacityHook } from "./hooks/capacity-hook.ts";
+import { logHook } from "./hooks/log-hook.ts";
+import { recordHook } from "./hooks/record-hook.ts";
+import { registrationHook } from "./hooks/registration-hook.ts";
+import type { AgentOptions } from "./options.ts";
+import { Prepared } from "./prepared.ts";
+import { NotifySocket } from "./readiness/notify.ts";
+import { RecordFolder } from "./record.ts";
+import { Registrations } from "./registrations.ts";
+import { chooseRuntime } from "./runtimes/choose.ts";
+
+export type { AgentOptions } from "./options.ts";
+
+/** A running agent. */
+export interface RunningAgent {
+  /** "host:port". */
+  readonly address: string;
+  /** Such as "docker". */
+  readonly runtime: string;
+  /** Why this runtime. */
+  readonly runtimeReason: string;
+  /**
+   * Ends the agent. Instances go on without it (but those of the in-process runtime), and the next agent with the same
+   * data folder adopts them; with `stopInstances` they are drained and stopped first, and nothing is left.
+   */
+  close(options?: { readonly stopInstances?: boolean }): Promise<void>;
+}
+
+/**
+ * Starts this host's agent: adopts what a former one left running, announces the host in Consul and offers
+ * rouse.agent.v1.Agent.
+ *
+ * @throws RouseError FAILED_PRECONDITION AGENT_RUNNING, ENGINE_MISSING, ADDRESS_IN_USE; INVALID_ARGUMENT for options.
+ */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const log = options.log ?? pino({ name: "agent" });
+  const host = options.host || hostname();
+  const folders = makeFolders(options.dataDir);
+  const notify = await NotifySocket.open(folders.notifySocket, log);
+  const bundles = new Bundles(folders.bundles, options.registry);
+  const consul = new ConsulClient({ address: options.consul });
+  const closers: (() => Promise<void> | void)[] = [() => notify.close(), () => consul.close()];
+  const closeAll = async () => {
+    for (const close of closers.reverse()) await close();
+  };
+  try {
+    const { runtime, reason } = await chooseRuntime(options, folders, bundles, log);
+    let remove = false;
+    closers.push(() => runtime.close({ remove }));
+    const records = new RecordFolder(folders.instances);
+    const prepared = new Prepared(folders.prepared);
+    const { cpu, memoryBytes, gpu, labels = {} } = options;
+    const capacity = new Capacity(host, { cpu, memoryBytes, gpu });
+    const registrations = new Registrations(consul, host, log);
+    closers.push(() => registrations.close());
+    const agent = new Agent({
+      runtime,
+      folders,
+      notify,
+      records,
+      bundles,
+      prepared,
+      capacity,
+      hooks: [
+        recordHook(records),
+        logHook(log),
+        capacityHook(capacity),
+        registrationHook(registrations, host),
+      ],
+      keepEndedMs: options.keepEndedMs ?? 3_600_000,
+      maxLogBytes: options.maxLogBytes ?? 10 * 2 ** 20,
+      log,
+    });
+    closers.push(() => agent.close());
+    await agent.recover();
+    registrations.start();
+    const { server, address } = await serveAgent(options.listen ?? "127.0.0.1:8073", {
+      agent,
+      fencing: new Fencing(folders.fencing),
+      capacity,
+      runtime,
+      runtimeReason: reason,
+    });
+    closers.push(() => server.forceShutdown());
+    const announced = announceHost(
+      consul,
+      { host, address, runtime: runtime.name, ...capacity.total, labels },
+      log,
+    );
+    closers.push(() => announced.close());
+    void agent.prepareAgain();
+    log.info({ address, runtime: runtime.name, reason, unenforced: runtime.unenforced }, "agent serves");
+    return {
+      address,
+      runtime: runtime.name,
+      runtimeReason: reason,
+      async close({ stopInstances = false } = {}) {
+        remove = stopInstances;
+        await announced.close();
+        if (stopInstances || runtime.name === "in-process") await agent.stopAll("the agent stops");
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Announces the host, however long Consul may be away at first. */
+function announceHost(
+  consul: ConsulClient,
+  host: Parameters<typeof registerHost>[1],
+  log: Parameters<typeof registerHost>[2] & {},
+): { close(): Promise<void> } {
+  const retryMs = 1_000;
+  let closed = false;
+  let told = false;
+  let timer: NodeJS.Timeout | undefined;
+  let registered: { close(): Promise<void> } | undefined;
+  const attempt = async (): Promise<void> => {
+    try {
+      registered = await registerHost(consul, host, log);
+      if (closed) await registered.close();
+    } catch (err) {
+      if (closed) return;
+      if (!told)
+        log.warn({ err, everyMs: retryMs }, "this host is not in Consul yet; it is tried until it is");
+      told = true;
+      timer = setTimeout(() => {
+        trying = attempt();
+      }, retryMs);
+    }
+  };
+  let trying = attempt();
+  return {
+    async close() {
+      if (closed) return;
+      closed = true;
+      clearTimeout(timer);
+      await trying;
+      await registered
+        ?.close()
+        .catch((err) => log.warn({ err }, "this host stays in Consul until its check fails"));
+    },
+  };
+}
