@@ -1,0 +1,36 @@
+import { createProbeServiceClient } from "../test/fixtures/probe/gen/probe/v1/probe.client.ts";
+import { rouseOk } from "../test/support/rouse.ts";
+import { SERVICE, startSubject } from "./subject.ts";
+import { type BenchResult, quantile, round } from "./table.ts";
+
+const CHANGES = 100;
+
+/** From the write of a tag to Consul to the first call that is answered by the version it names now. */
+export default async function consulChange(): Promise<BenchResult> {
+  await using subject = await startSubject("process", [{ version: "1.0.0" }, { version: "2.0.0" }]);
+  const { mesh } = subject;
+  for (const version of ["1.0.0", "2.0.0"]) {
+    using client = createProbeServiceClient({ target: mesh.edge, version });
+    await client.echo({ text: "wake" }, { deadlineMs: 60_000 });
+  }
+  await rouseOk(["tag", SERVICE, "beta", "1.0.0", "--data", mesh.data]);
+  using client = createProbeServiceClient({ target: mesh.edge, version: "beta" });
+  const key = `http://${mesh.consul}/v1/kv/rouse/tags/${SERVICE}`;
+  await client.echo({ text: "x" });
+  const times: number[] = [];
+  for (let number = 0; number < CHANGES; number++) {
+    const version = number % 2 === 0 ? "2.0.0" : "1.0.0";
+    const body = JSON.stringify({ beta: [{ version, weight: 1 }] });
+    const beganMs = performance.now();
+    await fetch(key, { method: "PUT", body });
+    while ((await client.echo({ text: "x" })).version !== version);
+    times.push(performance.now() - beganMs);
+  }
+  const value = quantile(times, 0.5);
+  return {
+    name: "Change in Consul",
+    about: `Milliseconds from a tag's write to a call answered by its new version; ${CHANGES} changes, one caller.`,
+    rows: [{ "p50 ms": round(value), "p99 ms": round(quantile(times, 0.99)) }],
+    figure: { name: "p50, ms", value, goal: "≤ 10", met: value <= 10 },
+  };
+}

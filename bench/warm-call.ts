@@ -1,0 +1,63 @@
+import { createProbeServiceClient } from "../test/fixtures/probe/gen/probe/v1/probe.client.ts";
+import { liveVersions } from "../test/support/live.ts";
+import { startBareEnvoy } from "./bare-envoy.ts";
+import { load } from "./ghz.ts";
+import { SERVICE, startSubject } from "./subject.ts";
+import { type BenchResult, median, round } from "./table.ts";
+
+const ROUNDS = 5;
+const SECONDS = 4;
+const CALLERS = 50;
+
+/** A warm unary call: straight to the instance, through an Envoy with a static route, and through Rouse. */
+export default async function warmCall(): Promise<BenchResult> {
+  await using subject = await startSubject("process", [{ version: "1.0.0", cpu: 1 }]);
+  const { mesh, protoset } = subject;
+  using client = createProbeServiceClient({ target: mesh.edge, version: "1.0.0" });
+  await client.echo({ text: "wake" }, { deadlineMs: 60_000 });
+  const [version] = await liveVersions(mesh, SERVICE);
+  const instance = version?.instances[0]?.address ?? "";
+  await using bare = await startBareEnvoy(instance);
+  const targets = { direct: instance, "bare Envoy": bare.address, Rouse: mesh.edge };
+  const found = Object.fromEntries(
+    Object.keys(targets).map((name) => [
+      name,
+      { rate: [] as number[], p50: [] as number[], p99: [] as number[] },
+    ]),
+  );
+  const ratios: number[] = [];
+  for (let number = -1; number < ROUNDS; number++) {
+    const rates: Record<string, number> = {};
+    for (const [name, target] of Object.entries(targets)) {
+      const call = `${SERVICE}/Echo`;
+      const result = await load({
+        target,
+        protoset,
+        call,
+        data: { text: "x" },
+        seconds: SECONDS,
+        callers: CALLERS,
+      });
+      if (result.failed > 0) throw new Error(`${result.failed} calls to ${name} failed`);
+      rates[name] = result.requestsPerSecond;
+      // The first round warms everything up.
+      if (number < 0) continue;
+      found[name]?.rate.push(result.requestsPerSecond);
+      found[name]?.p50.push(result.p50Ms);
+      found[name]?.p99.push(result.p99Ms);
+    }
+    if (number >= 0) ratios.push((rates.Rouse ?? 0) / (rates["bare Envoy"] ?? Number.NaN));
+  }
+  const value = median(ratios);
+  return {
+    name: "Warm call",
+    about: `Unary echo by ghz, ${CALLERS} callers, ${ROUNDS} rounds of ${SECONDS} s in turn; medians.`,
+    rows: Object.entries(found).map(([name, { rate, p50, p99 }]) => ({
+      path: name,
+      "req/s": Math.round(median(rate)),
+      "p50 ms": round(median(p50)),
+      "p99 ms": round(median(p99)),
+    })),
+    figure: { name: "Rouse / bare Envoy, requests per second", value, goal: "≥ 0.95", met: value >= 0.95 },
+  };
+}

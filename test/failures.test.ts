@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RouseError } from "../sdk/errors.ts";
+import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
+import { runningInstances, until } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe, type ProbeOptions } from "./support/probe.ts";
+import { rouse, rouseOk } from "./support/rouse.ts";
+
+const service = "probe.v1.ProbeService";
+
+describe("a call that cannot be served says why", () => {
+  let mesh: TestMesh;
+  const probes: Probe[] = [];
+
+  beforeAll(async () => {
+    mesh = await startMesh({ runtime: "process" });
+  });
+  afterAll(async () => {
+    await mesh?.close();
+    for (const probe of probes) await probe.remove();
+  });
+
+  async function register(options: ProbeOptions, ...args: string[]) {
+    const probe = await makeProbe(options);
+    probes.push(probe);
+    await probe.register(mesh.data, ...args);
+    return probe;
+  }
+
+  async function refusal(version: string, target = mesh.edge): Promise<RouseError> {
+    using client = createProbeServiceClient({ target, version, retries: 0 });
+    try {
+      await client.echo({ text: "x" }, { deadlineMs: 30_000 });
+    } catch (error) {
+      return error as RouseError;
+    }
+    throw new Error(`${version} answered`);
+  }
+
+  test("an instance that exits at once: with exit code and last output", async () => {
+    await register({ version: "1.0.0" }, "--env", "PROBE_FAIL=exit");
+    const { status, message } = await refusal("1.0.0");
+    expect(status).toBe("UNAVAILABLE");
+    expect(message).toContain(`${service} 1.0.0 does not start: `);
+    expect(message).toMatch(/code 3/);
+    expect(message).toContain("probe: the data folder is missing");
+    // Later callers are told the same at once, until the back-off ends.
+    expect((await refusal("1.0.0")).message).toContain("probe: the data folder is missing");
+    expect(await runningInstances(mesh, service)).toEqual([]);
+  });
+
+  test("an instance that never gets ready", async () => {
+    await register({ version: "1.1.0", startTimeout: "2s" }, "--env", "PROBE_FAIL=hang");
+    const { status, message } = await refusal("1.1.0");
+    expect(status).toBe("UNAVAILABLE");
+    expect(message).toMatch(/not ready within 2 s/);
+  });
+
+  test("an instance that listens on another port than it should", async () => {
+    await register({ version: "1.2.0", startTimeout: "2s" }, "--env", "PROBE_FAIL=port");
+    expect((await refusal("1.2.0")).message).toMatch(/listens on .*50999/);
+  });
+
+  test("an instance that no host has room for", async () => {
+    await register({ version: "1.3.0", cpu: 500 });
+    const { status, message } = await refusal("1.3.0");
+    expect(status).toBe("UNAVAILABLE");
+    expect(message).toMatch(/no host fits: \S+ has [\d.]+ of [\d.]+ cores free, 500 needed/);
+  });
+
+  test("a version that an administrator stopped, until it is started again", async () => {
+    await register({ version: "1.4.0" });
+    using client = createProbeServiceClient({ target: mesh.edge, version: "1.4.0", retries: 0 });
+    await client.echo({ text: "warm" });
+    await rouseOk(["stop", service, "1.4.0", "--reason", "wrong reference data", "--data", mesh.data]);
+    const { status, message } = await refusal("1.4.0");
+    expect(status).toBe("UNAVAILABLE");
+    expect(message).toContain("wrong reference data");
+    await until("its instance ends", async () => (await runningInstances(mesh, service)).length === 0);
+    await rouseOk(["start", service, "1.4.0", "--data", mesh.data]);
+    expect((await client.echo({ text: "again" })).version).toBe("1.4.0");
+  });
+
+  test("an unknown version: with those there are", async () => {
+    const { status, message } = await refusal("9.9.9");
+    expect(status).toBe("NOT_FOUND");
+    expect(message).toContain("9.9.9");
+    expect(message).toContain("1.4.0");
+  });
+
+  test("an internal service, on the edge", async () => {
+    await register({ version: "3.0.0", exposure: "EXPOSURE_INTERNAL" });
+    expect((await refusal("3.0.0")).status).toBe("NOT_FOUND");
+    using inside = createProbeServiceClient({ target: mesh.mesh, version: "3.0.0" });
+    expect((await inside.echo({ text: "x" })).version).toBe("3.0.0");
+  });
+
+  test("other content under a registered version", async () => {
+    const probe = await makeProbe({ version: "1.4.0", cpu: 0.2 });
+    probes.push(probe);
+    const { code, stderr } = await rouse(["register", "--dir", probe.dir, "--data", mesh.data]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/1\.4\.0 .*resources\.cpu/s);
+  });
+
+  test("a start by a person fails with the reason", async () => {
+    const { code, stderr } = await rouse(["start", service, "1.3.0", "--data", mesh.data]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("500 needed");
+  });
+});

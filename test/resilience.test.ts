@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
+import { liveVersions, runningInstances, until, untilCold } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe } from "./support/probe.ts";
+
+const service = "probe.v1.ProbeService";
+type Client = ReturnType<typeof createProbeServiceClient>;
+
+/** Calls without a pause until stopped, and keeps what failed. */
+function traffic(client: Client, callers: number) {
+  let running = true;
+  let calls = 0;
+  const failures: string[] = [];
+  const instances = new Set<string>();
+  const caller = async () => {
+    while (running) {
+      try {
+        const { instance } = await client.echo({ text: "x" }, { deadlineMs: 30_000 });
+        calls += 1;
+        instances.add(instance);
+      } catch (error) {
+        failures.push(String(error));
+      }
+      await sleep(5);
+    }
+  };
+  const all = Array.from({ length: callers }, caller);
+  return {
+    instances,
+    calls: () => calls,
+    /** Resolves when so many more calls have been answered. */
+    more: (count: number) => {
+      const goal = calls + count;
+      return until(`${count} more calls`, async () => calls >= goal);
+    },
+    async stop() {
+      running = false;
+      await Promise.all(all);
+      return { calls, failures };
+    },
+  };
+}
+
+describe("a mesh under traffic", () => {
+  let mesh: TestMesh;
+  let steady: Probe;
+  let restless: Probe;
+
+  beforeAll(async () => {
+    mesh = await startMesh({ runtime: "process" });
+    steady = await makeProbe({ version: "1.0.0" });
+    restless = await makeProbe({ version: "2.0.0", idleTimeout: "1s" });
+    await steady.register(mesh.data);
+    await restless.register(mesh.data);
+  });
+  afterAll(async () => {
+    await mesh?.close();
+    await steady?.remove();
+    await restless?.remove();
+  });
+
+  const client = (version: string) =>
+    // Without retries, so that every lost call is seen.
+    createProbeServiceClient({ target: mesh.edge, version, retries: 0 });
+
+  test("loses no call in a hundred rounds of idling and waking", async () => {
+    using probe = client("2.0.0");
+    const generation = async () =>
+      (await liveVersions(mesh, service)).find(({ version }) => version === "2.0.0")?.generation ?? 0;
+    const before = await generation();
+    let lost = 0;
+    // A call just when the version goes idle is what may be lost: pauses sweep over that moment.
+    for (let round = 0; round < 100; round++) {
+      const pauseMs = 900 + round * 8;
+      await probe.echo({ text: String(round) }, { deadlineMs: 30_000 }).catch(() => {
+        lost += 1;
+      });
+      await sleep(pauseMs);
+    }
+    expect(lost).toBe(0);
+    expect((await generation()) - before).toBeGreaterThan(50);
+  });
+
+  test("a restarted control plane costs no call and wakes nothing", async () => {
+    await untilCold(mesh, service);
+    using probe = client("1.0.0");
+    const calls = traffic(probe, 4);
+    await calls.more(50);
+    await mesh.restart("control-plane");
+    await calls.more(200);
+    const { failures } = await calls.stop();
+    expect(failures).toEqual([]);
+    expect(calls.instances.size).toBe(1);
+    // 2.0.0 was cold and stayed so.
+    expect(await runningInstances(mesh, service)).toEqual([...calls.instances]);
+  });
+
+  test("an agent that was killed adopts its instances", async () => {
+    using probe = client("1.0.0");
+    const calls = traffic(probe, 4);
+    await calls.more(20);
+    await mesh.restart("agent", "SIGKILL");
+    await calls.more(100);
+    const { failures } = await calls.stop();
+    expect(failures).toEqual([]);
+    expect(calls.instances.size).toBe(1);
+    // The adopted instance is stopped when its version is: the agent knows it again.
+    using other = client("2.0.0");
+    expect((await other.echo({ text: "cold start after the restart" })).version).toBe("2.0.0");
+  });
+
+  test("a restarted Consul is found again", async () => {
+    using probe = client("1.0.0");
+    const calls = traffic(probe, 4);
+    await calls.more(20);
+    await mesh.restart("consul", "SIGKILL");
+    await calls.more(100);
+    const { failures } = await calls.stop();
+    expect(failures).toEqual([]);
+    using other = client("2.0.0");
+    await until("2.0.0 is cold", async () => {
+      const versions = await liveVersions(mesh, service).catch(() => undefined);
+      return versions?.find(({ version }) => version === "2.0.0")?.instances.length === 0;
+    });
+    expect((await other.echo({ text: "cold start" }, { deadlineMs: 30_000 })).version).toBe("2.0.0");
+  });
+
+  test("an instance that was killed is replaced", async () => {
+    using probe = client("1.0.0");
+    const first = await probe.echo({ text: "who" });
+    await mesh.killInstance(first.instance);
+    await until("another instance serves", async () => {
+      const ids = await runningInstances(mesh, service);
+      return ids.length > 0 && !ids.includes(first.instance);
+    });
+    const second = await probe.echo({ text: "who" }, { deadlineMs: 30_000 });
+    expect(second.instance).not.toBe(first.instance);
+  });
+});

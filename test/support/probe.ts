@@ -1,0 +1,53 @@
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { root, rouseOk } from "./rouse.ts";
+
+/** What a test changes of the probe's contract. */
+export interface ProbeOptions {
+  readonly version?: string;
+  readonly cpu?: number;
+  readonly memory?: string;
+  readonly startTimeout?: string;
+  readonly idleTimeout?: string;
+  readonly minInstances?: number;
+  readonly exposure?: "EXPOSURE_EXTERNAL" | "EXPOSURE_INTERNAL";
+}
+
+/** A copy of the probe service in a folder of its own, generated and ready to be registered. */
+export interface Probe {
+  readonly dir: string;
+  readonly version: string;
+  /** Builds and registers it with the mesh of the data folder. */
+  register(data: string, ...args: string[]): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** Makes a probe with the options in its contract, by the real code generator. */
+export async function makeProbe(options: ProbeOptions = {}): Promise<Probe> {
+  const version = options.version ?? "1.0.0";
+  const dir = await mkdtemp(join(tmpdir(), "probe-"));
+  await cp(join(root, "test/fixtures/probe"), dir, { recursive: true });
+  await rm(join(dir, "gen"), { recursive: true, force: true });
+  await mkdir(join(dir, "node_modules"));
+  await symlink(root, join(dir, "node_modules", "rouse"));
+  const file = join(dir, "proto/probe/v1/probe.proto");
+  const contract = (await readFile(file, "utf8"))
+    .replace('version: "1.0.0"', `version: "${version}"`)
+    .replace("cpu: 0.1", `cpu: ${options.cpu ?? 0.1}`)
+    .replace('memory: "128Mi"', `memory: "${options.memory ?? "128Mi"}"`)
+    .replace('start_timeout: "20s"', `start_timeout: "${options.startTimeout ?? "20s"}"`)
+    .replace('idle_timeout: "5m"', `idle_timeout: "${options.idleTimeout ?? "5m"}"`)
+    .replace("min_instances: 0", `min_instances: ${options.minInstances ?? 0}`)
+    .replace("EXPOSURE_EXTERNAL", options.exposure ?? "EXPOSURE_EXTERNAL");
+  await writeFile(file, contract);
+  await rouseOk(["gen", "--dir", dir]);
+  return {
+    dir,
+    version,
+    async register(data, ...args) {
+      await rouseOk(["register", "--dir", dir, "--data", data, ...args]);
+    },
+    remove: () => rm(dir, { recursive: true, force: true }),
+  };
+}
