@@ -18,11 +18,16 @@ const MOST_TRIES = 16;
  *
  * No tag is set that was not asked for: calls without a version go to the highest stable version until somebody sets "release".
  *
+ * @param checkArtifact - Called for a version that is new; throws when what it runs is not there.
  * @returns false when the very same content was there already; its tags are set all the same.
  * @throws RouseError ALREADY_EXISTS VERSION_EXISTS for other content or SERVICE_NAME_TAKEN for a name that differs by case only,
  *   RESOURCE_EXHAUSTED ENTRY_TOO_LARGE, ABORTED CATALOG_CONTENDED.
  */
-export async function registerVersion(consul: ConsulClient, registration: Registration): Promise<boolean> {
+export async function registerVersion(
+  consul: ConsulClient,
+  registration: Registration,
+  checkArtifact: () => Promise<void>,
+): Promise<boolean> {
   const { service, version } = registration.manifest;
   const key = catalogKey(service, version);
   for (let tries = 0; tries < MOST_TRIES; tries++) {
@@ -33,6 +38,7 @@ export async function registerVersion(consul: ConsulClient, registration: Regist
       continue;
     }
     checkName(service, record);
+    await checkArtifact();
     const folder = blobFolder(service, version, registration.digest);
     const { parts, intact } = await writeBlob(consul, folder, registration.descriptorSet);
     const value = JSON.stringify(entryOf(registration, parts));

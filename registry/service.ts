@@ -39,11 +39,11 @@ export function registryService({ consul, mesh, bundles }: RegistryDeps): Regist
     registerVersion: answer(async (request) => {
       const registration = parseRegistration(request, Date.now());
       const { artifact } = registration.deployment;
-      if (artifact.kind === "bundle" && !(await bundles.has(artifact.digest))) {
-        throw unknownBundle("FAILED_PRECONDITION", artifact.digest);
-      }
       const { service, version } = registration.manifest;
-      const created = await registerVersion(consul, registration);
+      const created = await registerVersion(consul, registration, async () => {
+        if (artifact.kind === "image" || (await bundles.has(artifact.digest))) return;
+        throw unknownBundle("FAILED_PRECONDITION", artifact.digest);
+      });
       await mesh.until((state) => state.services.get(service)?.versions.has(version) === true);
       return { service, version, created };
     }),

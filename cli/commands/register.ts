@@ -1,0 +1,88 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { RouseError } from "../../sdk/errors.ts";
+import { readMesh } from "../connect.ts";
+import { registerPackage } from "../register-package.ts";
+import { stateWord, versionState } from "../version-state.ts";
+
+interface RegisterFlags {
+  dir: string;
+  image?: string;
+  port: number;
+  command: string[];
+  tag: string[];
+  env: string[];
+  mount: string[];
+  registry?: string;
+}
+
+const collect = (value: string, before: string[]) => [...before, value];
+
+/** `rouse register`: puts a version of a service into the catalog. */
+export function addRegister(program: Command): void {
+  program
+    .command("register")
+    .description("register a version of a service, built from a package or run from an image")
+    .option("--dir <folder>", "the package", ".")
+    .option("--image <name>", "run this image instead of a bundle of the package")
+    .option("--port <number>", "port of the image's gRPC server; without it Rouse sets PORT", parsePort, 0)
+    .option("--command <word>", "override the image's command; once for each word", collect, [])
+    .option("--tag <name>", 'point a tag at this version too, such as "release"; repeatable', collect, [])
+    .option("--env <name=value>", "environment of each instance; repeatable", collect, [])
+    .option(
+      "--mount <source[:target]>",
+      "file or folder that each instance sees, read-only; repeatable",
+      collect,
+      [],
+    )
+    .option("--registry <host:port>", "the registry, when it is not that of the mesh on this host")
+    .action(async (flags: RegisterFlags) => {
+      const registry = flags.registry ?? readMesh().registry;
+      const { name: image, port, command } = { name: flags.image, port: flags.port, command: flags.command };
+      if (image === undefined && (port !== 0 || command.length > 0)) {
+        throw invalid("--port and --command belong to an image. Name it by --image, or leave them out.");
+      }
+      const { service, version, created, manifest } = await registerPackage({
+        registry,
+        dir: flags.dir,
+        ...(image === undefined ? {} : { image: { name: image, port, command } }),
+        tags: flags.tag,
+        env: Object.fromEntries(flags.env.map(parseEnv)),
+        mounts: flags.mount.map(parseMount),
+        say: (line) => console.log(line),
+      });
+      const state = await versionState(registry, service, version);
+      const verb = created ? "registered" : "already registered, unchanged:";
+      console.log(`${verb} ${service} ${version} (${stateWord(state.version)})`);
+      if (flags.tag.length > 0) console.log(`${flags.tag.join(", ")} → ${version}`);
+      const method = manifest.methods.find((one) => !one.clientStreaming) ?? manifest.methods[0];
+      const spec = state.isDefault ? "" : ` --version ${version}`;
+      console.log(`call it: rouse call ${service}/${method?.name} '{}'${spec}`);
+    });
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port >= 1 && port <= 65_535) return port;
+  throw invalid(`"${text}" is no port. Give a number from 1 to 65535.`);
+}
+
+function parseEnv(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw invalid(`--env ${text} has no value. Write --env NAME=VALUE.`);
+}
+
+function parseMount(text: string): { source: string; target: string } {
+  const [source = "", target = "", ...more] = text.split(":");
+  if (source === "" || more.length > 0) throw invalid(`--mount ${text} is not SOURCE or SOURCE:TARGET.`);
+  const path = resolve(source);
+  if (!existsSync(path))
+    throw invalid(`--mount ${text}: ${path} does not exist on this host. Name a file or folder that does.`);
+  return { source: path, target: target === "" ? path : target };
+}
+
+function invalid(message: string): RouseError {
+  return new RouseError("INVALID_ARGUMENT", message, { reason: "FLAG_INVALID" });
+}

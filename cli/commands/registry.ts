@@ -1,0 +1,25 @@
+import { join } from "node:path";
+import type { Command } from "commander";
+import { startRegistry } from "../../registry/server.ts";
+import { dataFolder } from "../connect.ts";
+
+/** `rouse registry`: the catalog's server. `rouse up` starts one. */
+export function addRegistry(program: Command): void {
+  program
+    .command("registry")
+    .description("serve the catalog of services (rouse.registry.v1.Registry)")
+    .option("--listen <host:port>", "where it listens", "127.0.0.1:8071")
+    .option("--consul <host:port>", "Consul, which holds the catalog", "127.0.0.1:8500")
+    .option("--data <folder>", "the mesh's data folder; bundles are in registry/ below it (also ROUSE_DATA)")
+    .action(async (flags: { listen: string; consul: string; data?: string }) => {
+      const { listen, consul } = flags;
+      const registry = await startRegistry({
+        listen,
+        consul,
+        dataDir: join(dataFolder(flags.data), "registry"),
+      });
+      console.log(`registry listens on ${registry.address}`);
+      const stop = () => void registry.close();
+      process.once("SIGTERM", stop).once("SIGINT", stop);
+    });
+}
