@@ -11,6 +11,7 @@ const folder = new URL("commands/", import.meta.url);
  * @param args the arguments after the program's name.
  */
 export async function main(args: readonly string[]): Promise<void> {
+  if (process.env.ROUSE_SUPERVISED === "1") endWithSupervisor();
   try {
     const program = await buildProgram(args[0]);
     await program.parseAsync(args, { from: "user" });
@@ -44,6 +45,14 @@ export async function buildProgram(verb: string | undefined): Promise<Command> {
   }
   for (const command of program.commands) completeCommand(command);
   return program;
+}
+
+/** A server that `rouse up` started ends when that ends, even when it is killed. */
+function endWithSupervisor(): void {
+  // Its own children, the instances, are not supervised so.
+  delete process.env.ROUSE_SUPERVISED;
+  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+  process.channel?.unref();
 }
 
 /** Every verb knows --data; readMesh and the servers find it in ROUSE_DATA. */

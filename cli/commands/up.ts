@@ -1,0 +1,38 @@
+import { type Command, Option } from "commander";
+import { dataFolder } from "../connect.ts";
+import { parseAddress, parsePort, parseShare, runtimes, type UpOptions } from "../up/options.ts";
+import { type PortName, type Ports, portFlag, portNames } from "../up/ports.ts";
+
+type UpFlags = Omit<UpOptions, "ports" | "data"> & { data?: string } & Record<`${PortName}Port`, number>;
+
+/** `rouse up`: a mesh of one host, until Ctrl-C. */
+export function addUp(program: Command): void {
+  const command = program
+    .command("up")
+    .description("run a mesh of one host until Ctrl-C")
+    .option("--data <folder>", "where it keeps its state (default: ~/.local/state/rouse)")
+    .addOption(new Option("--runtime <name>", "what instances run in").choices(runtimes).default("auto"))
+    .option("--listen-host <host>", "address that the edge listens on; all else is on 127.0.0.1", "127.0.0.1")
+    .option("--trace-sampling <share>", "share of calls that begin a trace, 0 to 1", parseShare, 1)
+    .option("--otlp <host:port>", "OTLP collector (gRPC) that traces go to", parseAddress)
+    .option("--examples", "build and register the packages in examples/")
+    .option("--no-examples", "leave the examples alone (default)");
+  for (const name of Object.keys(portNames) as PortName[]) {
+    const { port, title } = portNames[name];
+    command.option(`${portFlag(name)} <port>`, `port of ${title}; 0: any`, parsePort, port);
+  }
+  command.action(async (flags: UpFlags) => {
+    const { run } = await import("../up/run.ts");
+    await run({
+      ...flags,
+      examples: flags.examples === true,
+      data: dataFolder(flags.data),
+      ports: portsOf(flags),
+    });
+  });
+}
+
+function portsOf(flags: UpFlags): Ports {
+  const names = Object.keys(portNames) as PortName[];
+  return Object.fromEntries(names.map((name) => [name, flags[`${name}Port`]])) as Ports;
+}

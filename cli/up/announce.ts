@@ -1,0 +1,32 @@
+import type { UpOptions } from "./options.ts";
+import type { RunningMesh } from "./up.ts";
+
+/** Prints where everything is and what to try. */
+export function announce({ mesh, runtimeReason }: RunningMesh, options: UpOptions): void {
+  const edge = mesh.edge.replace("127.0.0.1", options.listenHost);
+  const reason = runtimeReason === "" ? "" : ` (${runtimeReason})`;
+  console.log(`
+The mesh runs; instances run in the ${mesh.runtime} runtime${reason}.
+
+  edge       http://${edge}    gRPC, gRPC-web
+  Consul     http://${mesh.consul}/ui
+  status     npx rouse status
+  data       ${mesh.data}
+
+Try next:
+
+${tries(options.examples)
+  .map((line) => `  ${line}`)
+  .join("\n")}
+
+Ctrl-C stops everything; the next start finds the state again.`);
+}
+
+function tries(examples: boolean): string[] {
+  if (!examples) return ["npx rouse new my-service", "npx rouse services", "npx rouse status"];
+  return [
+    "npx rouse services",
+    `npx rouse call genome.v1.GenomeService/ListReferences '{}'`,
+    "npx rouse wakes",
+  ];
+}

@@ -1,0 +1,41 @@
+import { InvalidArgumentError } from "commander";
+import type { Ports } from "./ports.ts";
+
+export const runtimes = ["auto", "docker", "process", "in-process"] as const;
+
+/** What `rouse up` was asked for. */
+export interface UpOptions {
+  /** Data folder, absolute. */
+  readonly data: string;
+  readonly runtime: (typeof runtimes)[number];
+  /** 0: any free port. */
+  readonly ports: Ports;
+  /** Address that the edge listens on; everything else is on 127.0.0.1. */
+  readonly listenHost: string;
+  /** Share of calls without a trace that begin one, 0 to 1. */
+  readonly traceSampling: number;
+  /** "host:port" of an OTLP collector over gRPC. */
+  readonly otlp?: string;
+  /** Build and register the packages in examples/. */
+  readonly examples: boolean;
+}
+
+/** Parses a port flag. */
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError(`"${text}" is no port: give a number from 0 (any free one) to 65535.`);
+}
+
+/** Parses a share such as "0.1". */
+export function parseShare(text: string): number {
+  const share = Number(text);
+  if (text.trim() !== "" && share >= 0 && share <= 1) return share;
+  throw new InvalidArgumentError(`"${text}" is no share: give a number from 0 (none) to 1 (every call).`);
+}
+
+/** Parses "host:port". */
+export function parseAddress(text: string): string {
+  if (/^[^\s:]+:\d{1,5}$|^\[[^\]\s]+\]:\d{1,5}$/.test(text)) return text;
+  throw new InvalidArgumentError(`"${text}" is no address: give host:port, such as 127.0.0.1:4317.`);
+}

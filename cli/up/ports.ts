@@ -1,0 +1,95 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { RouseError } from "../../sdk/errors.ts";
+import { portHolder } from "./holder.ts";
+
+/** What listens on a port of its own, with the default port and what people call it. */
+export const portNames = {
+  edge: { port: 8080, title: "the edge" },
+  mesh: { port: 8081, title: "the internal listener" },
+  consul: { port: 8500, title: "Consul" },
+  registry: { port: 8071, title: "the registry" },
+  control: { port: 8072, title: "the control plane" },
+  agent: { port: 8073, title: "the agent" },
+  envoyAdmin: { port: 9901, title: "Envoy's admin page" },
+} as const;
+
+export type PortName = keyof typeof portNames;
+export type Ports = Record<PortName, number>;
+
+/** The command line flag of a port, such as "--envoy-admin-port". */
+export function portFlag(name: PortName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}-port`;
+}
+
+/**
+ * Settles all ports: 0 becomes a free one, any other must be free.
+ *
+ * @param host the address that a port is bound on.
+ * @throws RouseError FAILED_PRECONDITION PORT_IN_USE naming the holder and the flag.
+ */
+export async function settlePorts(wanted: Ports, host: (name: PortName) => string): Promise<Ports> {
+  const settled = { ...wanted };
+  const held: { close(): Promise<void> }[] = [];
+  try {
+    // All are held at the same time, so that no free port is given twice.
+    for (const name of Object.keys(portNames) as PortName[]) {
+      const port = await holdPort(host(name), wanted[name], (cause) => inUse(name, wanted[name], cause));
+      settled[name] = port.port;
+      held.push(port);
+    }
+    return settled;
+  } finally {
+    await Promise.all(held.map((port) => port.close()));
+  }
+}
+
+/** Ports of 127.0.0.1 that are free at this moment, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const held = await Promise.all(
+    Array.from({ length: count }, () => holdPort("127.0.0.1", 0, RouseError.from)),
+  );
+  await Promise.all(held.map((port) => port.close()));
+  return held.map(({ port }) => port);
+}
+
+/** True when nobody listens on a port of 127.0.0.1. */
+export async function isFree(port: number): Promise<boolean> {
+  try {
+    await (await holdPort("127.0.0.1", port, RouseError.from)).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function holdPort(host: string, port: number, fail: (error: NodeJS.ErrnoException) => RouseError) {
+  const server = createServer().listen({ host, port, exclusive: true });
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw fail(error as NodeJS.ErrnoException);
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  };
+}
+
+function inUse(name: PortName, port: number, cause: NodeJS.ErrnoException): RouseError {
+  const { title } = portNames[name];
+  const flag = portFlag(name);
+  if (cause.code !== "EADDRINUSE")
+    return new RouseError(
+      "FAILED_PRECONDITION",
+      `Port ${port} for ${title} cannot be used (${cause.message}): choose another with ${flag}.`,
+      { reason: "PORT_UNUSABLE", cause },
+    );
+  const holder = portHolder(port);
+  const by = holder === undefined ? "another program" : `process ${holder.pid} (${holder.command})`;
+  return new RouseError(
+    "FAILED_PRECONDITION",
+    `Port ${port} for ${title} is in use by ${by}: stop that, or choose another port with ${flag} (0: any).`,
+    { reason: "PORT_IN_USE", cause },
+  );
+}

@@ -1,0 +1,61 @@
+import { join } from "node:path";
+import type { Mesh } from "../connect.ts";
+import type { ChildSpec } from "./child.ts";
+import type { UpOptions } from "./options.ts";
+import { accepts } from "./ready.ts";
+
+const rouse = join(import.meta.dirname, "..", "bin", "rouse.mjs");
+
+/** The mesh's own servers, in the order of their start after Consul; Envoy comes last. */
+export function meshServers(
+  mesh: Mesh,
+  options: UpOptions,
+): Record<"registry" | "control" | "agent", ChildSpec> {
+  const common = ["--consul", mesh.consul, "--data", mesh.data];
+  const otlp = options.otlp === undefined ? [] : ["--otlp", options.otlp];
+  return {
+    registry: server("registry", mesh.registry, common, 3_000),
+    control: server(
+      "control-plane",
+      mesh.control,
+      [
+        ...common,
+        "--edge",
+        `${options.listenHost}:${port(mesh.edge)}`,
+        "--mesh",
+        mesh.mesh,
+        "--mesh-socket",
+        mesh.meshSocket,
+        "--trace-sampling",
+        String(options.traceSampling),
+        ...otlp,
+      ],
+      3_000,
+    ),
+    agent: {
+      ...server(
+        "agent",
+        mesh.agent,
+        [...common, "--registry", mesh.registry, "--runtime", options.runtime, ...otlp],
+        20_000,
+      ),
+      // SIGTERM would leave the instances for the next agent; this stops them first.
+      stopSignal: "SIGUSR2",
+    },
+  };
+}
+
+function server(verb: string, address: string, args: readonly string[], graceMs: number): ChildSpec {
+  return {
+    name: verb,
+    file: process.execPath,
+    args: [rouse, verb, "--listen", address, ...args],
+    ours: true,
+    graceMs,
+    ready: accepts(address),
+  };
+}
+
+function port(address: string): string {
+  return address.slice(address.lastIndexOf(":") + 1);
+}

@@ -1,0 +1,37 @@
+// What setup/run.mjs hands over to: Node 24, with the modules there. Errors become one sentence here.
+const [verb = "", ...args] = process.argv.slice(2);
+
+const verbs: Record<string, () => Promise<void>> = {
+  start: async () => {
+    const { generateProtos } = await import("./protos.ts");
+    const { needTool } = await import("./install.ts");
+    await generateProtos();
+    await needTool("envoy");
+    await needTool("consul");
+    const { main } = await import("../cli/rouse.ts");
+    await main(["up", "--examples", ...args]);
+  },
+  test: async () => {
+    const { test } = await import("./test.ts");
+    await test(args);
+  },
+  bench: async () => {
+    const { generateProtos } = await import("./protos.ts");
+    const { needTool } = await import("./install.ts");
+    await generateProtos();
+    for (const name of ["envoy", "consul", "ghz"] as const) await needTool(name);
+    await import("../bench/run.ts" as string);
+  },
+};
+
+try {
+  const run = verbs[verb];
+  if (run === undefined)
+    throw new Error(`setup/run.mjs knows ${Object.keys(verbs).join(", ")}, and not "${verb}".`);
+  await run();
+} catch (error) {
+  const { explain } = await import("../cli/explain.ts");
+  console.error(explain(error));
+  if (verb === "test") console.log("0 passed, 1 failed");
+  process.exitCode = 1;
+}
