@@ -1,5 +1,7 @@
 import type { Target } from "./target.ts";
-import { targetKey } from "./target.ts";
+import { targetKey, versionKey } from "./target.ts";
+
+type Version = Pick<Target, "service" | "version">;
 
 /** A mesh-config whose last load report is older than this is not known to be quiet, ms. */
 const REPORT_VALID_MS = 5_000;
@@ -19,6 +21,7 @@ export class Demand {
   readonly #sources = new Map<string, Source>();
   /** Targets that a person or a replacement wants, with the time of the wish. */
   readonly #own = new Map<string, number>();
+  /** By version: a call that is still open on a retired generation keeps the version from going idle. */
   readonly #lastActive = new Map<string, number>();
   readonly #drainingSince = new Map<string, number>();
 
@@ -66,12 +69,14 @@ export class Demand {
     for (const target of busy) this.touch(target, nowMs);
   }
 
-  touch(target: Target, nowMs: number): void {
-    this.#lastActive.set(targetKey(target), nowMs);
+  /** Notes that a version is in use, whatever the generation. */
+  touch(version: Version, nowMs: number): void {
+    this.#lastActive.set(versionKey(version), nowMs);
   }
 
-  lastActive(target: Target): number | undefined {
-    return this.#lastActive.get(targetKey(target));
+  /** Last time that any generation of the version was in use, ms since 1970. */
+  lastActive(version: Version): number | undefined {
+    return this.#lastActive.get(versionKey(version));
   }
 
   /** True when every mesh-config (at least one) reported loads lately. */
@@ -108,7 +113,6 @@ export class Demand {
   forget(target: Target): void {
     const key = targetKey(target);
     this.settle(target);
-    this.#lastActive.delete(key);
     this.#drainingSince.delete(key);
     for (const source of this.#sources.values()) source.drained.delete(key);
   }

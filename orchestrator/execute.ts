@@ -29,7 +29,16 @@ export async function execute(
       startInstance(orchestrator, action.target, action.host, state, token);
       return;
     case "stop":
-      void stopInstance(orchestrator, action.instance.id, action.instance.host, state, action.reason, token);
+      void stopInstance(
+        orchestrator,
+        action.instance.id,
+        action.instance.host,
+        state,
+        action.reason,
+        token,
+      ).then((gone) => {
+        if (gone) forgetEmpty(orchestrator, action.target);
+      });
       return;
     case "adopt":
       return adopt(orchestrator, action, token);
@@ -63,8 +72,8 @@ export async function fail(orchestrator: Orchestrator, target: Target, reason: s
     if (now.generation !== target.generation) return now;
     const failures = (now.failures ?? 0) + 1;
     waitMs = backOffMs(failures);
-    const message = `${target.service} ${target.version} cannot serve: ${reason}. Next try in ${waitMs / 1000} s.`;
-    return { ...now, failures, failure: { status: "UNAVAILABLE", message, retryAtMs: Date.now() + waitMs } };
+    const retryAtMs = Date.now() + waitMs;
+    return { ...now, failures, failure: { status: "UNAVAILABLE", message: reason, retryAtMs } };
   });
   log.warn({ version: targetKey(target), reason, waitMs }, "start failed");
   const message = `${target.service} ${target.version} cannot serve: ${reason}.`;
@@ -109,6 +118,15 @@ async function adopt(
   });
 }
 
+/** Lets go of what is kept about a retired generation once its last instance has stopped. */
+function forgetEmpty(orchestrator: Orchestrator, target: Target): void {
+  const version = orchestrator.mesh.current().services.get(target.service)?.versions.get(target.version);
+  const left = version?.instances.some(
+    ({ id, generation }) => generation === target.generation && !orchestrator.stopping.has(id),
+  );
+  if (left !== true) orchestrator.demand.forget(target);
+}
+
 /** Tells everybody that a target serves, and keeps that its cluster is known to Envoys. */
 export function served(
   orchestrator: Orchestrator,
@@ -133,7 +151,7 @@ export function served(
   );
 }
 
-/** Stops one instance; `stopping` holds its id until Consul shows it no more. */
+/** Stops one instance; `stopping` holds its id until Consul shows it no more. @returns whether it is gone. */
 export async function stopInstance(
   orchestrator: Orchestrator,
   instanceId: string,
@@ -141,7 +159,7 @@ export async function stopInstance(
   state: VersionState,
   reason: string,
   token: number,
-): Promise<void> {
+): Promise<boolean> {
   const { service, version } = state.manifest;
   orchestrator.stopping.add(instanceId);
   try {
@@ -149,13 +167,15 @@ export async function stopInstance(
     const request = { fencingToken: token, instanceId, graceMs: STOP_GRACE_MS, reason };
     await unary(client, "stopInstance", request, { deadlineMs: STOP_GRACE_MS + 10_000 });
     orchestrator.log.info({ instance: instanceId, reason }, "instance stopped");
+    return true;
   } catch (error) {
-    if (RouseError.from(error).status === "NOT_FOUND") return;
-    orchestrator.log.warn({ err: error, instance: instanceId }, "stop failed");
+    if (RouseError.from(error).status === "NOT_FOUND") return true;
+    orchestrator.log.warn({ err: error, instance: instanceId }, "stop failed; it is tried again");
     setTimeout(() => {
       orchestrator.stopping.delete(instanceId);
       orchestrator.evaluate(service, version);
     }, STOP_RETRY_MS).unref();
+    return false;
   }
 }
 

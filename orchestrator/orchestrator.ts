@@ -133,6 +133,11 @@ export class Orchestrator {
 
   evaluateAll(): void {
     if (this.#token === undefined) return;
+    const shown = new Set<string>();
+    for (const { versions } of this.mesh.current().services.values()) {
+      for (const { instances } of versions.values()) for (const { id } of instances) shown.add(id);
+    }
+    for (const id of this.stopping) if (!shown.has(id)) this.stopping.delete(id);
     for (const [service, { versions }] of this.mesh.current().services) {
       for (const version of versions.keys()) this.evaluate(service, version);
     }

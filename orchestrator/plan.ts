@@ -13,7 +13,7 @@ export interface VersionView {
   readonly stopping: ReadonlySet<string>;
   /** Some Envoy holds calls for the current generation, or a person asked for a start. */
   readonly wanted: boolean;
-  /** Last time (ms since 1970) the current generation had a call; at least when its first instance served. */
+  /** Last time (ms since 1970) any generation had a call; at least when the current one began to serve. */
   readonly lastActiveMs: number;
   /** Every mesh-config reports loads: silence means that nobody calls. */
   readonly loadsKnown: boolean;
@@ -33,7 +33,12 @@ export interface PlanContext {
 export type Action =
   | { readonly kind: "start"; readonly target: Target; readonly host: string }
   | { readonly kind: "adopt"; readonly target: Target; readonly instance: InstanceState }
-  | { readonly kind: "stop"; readonly instance: InstanceState; readonly reason: string }
+  | {
+      readonly kind: "stop";
+      readonly target: Target;
+      readonly instance: InstanceState;
+      readonly reason: string;
+    }
   | { readonly kind: "fail"; readonly target: Target; readonly message: string }
   | { readonly kind: "next-generation"; readonly target: Target; readonly reason: string };
 
@@ -113,7 +118,8 @@ function stopRetired(
   for (const instance of retired) {
     const drainEnd = stopped ? view.drainingSinceMs(instance.generation) + context.stopDrainMs : undefined;
     if (view.drained(instance.generation) || (drainEnd !== undefined && context.nowMs >= drainEnd)) {
-      actions.push({ kind: "stop", instance, reason });
+      const target = { service: view.service, version: view.version, generation: instance.generation };
+      actions.push({ kind: "stop", target, instance, reason });
     } else if (drainEnd !== undefined) {
       lookAgainMs = Math.min(lookAgainMs, drainEnd);
     }
