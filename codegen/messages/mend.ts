@@ -12,5 +12,16 @@ export function mend(code: string): string {
       .replace(/^ {2}export type (\w+) = typeof \w+\.\1;\n/gm, (line, name: string) =>
         isReservedType(name) ? "" : line,
       )
+      .replace(/^( {2}fromPartial\(object: .*\{\n)([\s\S]*?^ {2}\},\n)/gm, ownFieldsOnly)
   );
+}
+
+/** Fields that every object seems to have. */
+const inherited = Object.getOwnPropertyNames(Object.prototype).filter((name) => /^[a-z]\w+$/i.test(name));
+const readsInherited = new RegExp(`\\bobject\\.(${inherited.join("|")})\\b`);
+
+/** A field "constructor" that is not given would be taken from Object.prototype. */
+function ownFieldsOnly(whole: string, head: string, body: string): string {
+  if (!readsInherited.test(body)) return whole;
+  return `${head}    object = globalThis.Object.assign(globalThis.Object.create(null), object);\n${body}`;
 }

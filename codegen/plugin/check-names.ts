@@ -53,11 +53,16 @@ function checkMessage(message: DescMessage, report: (desc: Named, message: strin
       );
   }
   for (const field of message.fields) {
-    if (field.proto.type !== FieldType.GROUP) continue;
-    report(
-      field,
-      `${message.name} has the group ${field.name}, which cannot be generated. Make it a message of its own and a field of that type.`,
-    );
+    if (field.proto.type === FieldType.GROUP)
+      report(
+        field,
+        `${message.name} has the group ${field.name}, which cannot be generated. Make it a message of its own and a field of that type.`,
+      );
+    if (field.proto.type === FieldType.BYTES && field.proto.defaultValue !== "")
+      report(
+        field,
+        `${message.name}.${field.name} has a default of bytes, which cannot be generated. Remove the default and apply it in the code.`,
+      );
   }
 }
 
