@@ -1,0 +1,103 @@
+import { join } from "node:path";
+import Docker from "dockerode";
+import { AgentClient } from "#proto/rouse/agent/v1/agent.ts";
+import { MeshConfigClient, type Wake } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
+import { withClient } from "../cli/connect.ts";
+import { unary } from "../sdk/grpc.ts";
+import { createProbeServiceClient } from "../test/fixtures/probe/gen/probe/v1/probe.client.ts";
+import { until, untilCold } from "../test/support/live.ts";
+import type { TestMesh } from "../test/support/mesh.ts";
+import { type BareStart, bareContainer, bareProcess, bareWorker } from "./bare-start.ts";
+import { SERVICE, type Subject, startSubject } from "./subject.ts";
+import { type BenchResult, median, quantile, round } from "./table.ts";
+
+const ROUNDS = 20;
+
+/** The first call of a cold service through Rouse, beside the start of the same bundle with nothing around it. */
+export default async function coldStart(): Promise<BenchResult[]> {
+  const results = [await measure("process"), await measure("in-process")];
+  const engine = await new Docker().ping().then(
+    () => true,
+    () => false,
+  );
+  if (engine) results.push(await measure("docker"));
+  else console.error("No Docker engine answers: the cold start in a container is left out.");
+  return results;
+}
+
+async function measure(runtime: "process" | "in-process" | "docker"): Promise<BenchResult> {
+  await using subject = await startSubject(runtime, [{ version: "1.0.0", idleTimeout: "1s" }]);
+  const { mesh } = subject;
+  using client = createProbeServiceClient({ target: mesh.edge, version: "1.0.0" });
+  await client.echo({ text: "x" }, { deadlineMs: 60_000 });
+  await using bare = await bareStart(runtime, subject);
+  const cold: number[] = [];
+  const alone: number[] = [];
+  const overheads: number[] = [];
+  for (let number = -1; number < ROUNDS; number++) {
+    await untilCold(mesh, SERVICE);
+    if (runtime === "docker") await until("a container stands ready", () => precreated(mesh));
+    const beganMs = performance.now();
+    await client.echo({ text: "x" }, { deadlineMs: 60_000 });
+    const tookMs = performance.now() - beganMs;
+    const bareMs = await bare();
+    if (number < 0) continue;
+    cold.push(tookMs);
+    alone.push(bareMs);
+    overheads.push(tookMs - bareMs);
+  }
+  const { wakes } = await withClient(MeshConfigClient, mesh.control, (control) =>
+    unary(control, "listWakes", { service: SERVICE, limit: ROUNDS }),
+  );
+  const overhead = median(overheads);
+  const rows = [
+    {
+      what: "first call through Rouse",
+      "p50 ms": round(median(cold)),
+      "p99 ms": round(quantile(cold, 0.99)),
+    },
+    {
+      what: "bare start to first reply",
+      "p50 ms": round(median(alone)),
+      "p99 ms": round(quantile(alone, 0.99)),
+    },
+    ...stages(wakes),
+  ];
+  const figure =
+    runtime === "docker"
+      ? { name: "first call, p50 ms", value: median(cold), goal: "≤ 250", met: median(cold) <= 250 }
+      : { name: "overhead, p50 ms", value: overhead, goal: "≤ 10", met: overhead <= 10 };
+  const about = `${ROUNDS} rounds in turn; overhead p50 ${round(overhead)} ms. Stages as Rouse tells them.`;
+  return { name: `Cold first call, ${runtime}`, about, rows, figure };
+}
+
+function stages(wakes: readonly Wake[]) {
+  const steps = [
+    ["place", "heldMs", "placedMs"],
+    ["create", "placedMs", "createdMs"],
+    ["start", "createdMs", "startedMs"],
+    ["ready", "startedMs", "readyMs"],
+    ["push", "readyMs", "pushedMs"],
+    ["release", "pushedMs", "releasedMs"],
+  ] as const;
+  return steps.map(([name, from, to]) => {
+    const times = wakes.map((wake) => wake[to] - wake[from]);
+    return { what: `  ${name}`, "p50 ms": round(median(times)), "p99 ms": round(quantile(times, 0.99)) };
+  });
+}
+
+async function bareStart(runtime: string, { mesh, probes }: Subject): Promise<BareStart & AsyncDisposable> {
+  const app = join(probes[0]?.dir ?? "", "dist");
+  if (runtime === "process") return bareProcess(app);
+  if (runtime === "in-process") return bareWorker(app);
+  const { instances } = await withClient(AgentClient, mesh.agent, (agent) =>
+    unary(agent, "listInstances", {}),
+  );
+  const serving = instances.find(({ state }) => state === "INSTANCE_STATE_SERVING");
+  return bareContainer({ docker: new Docker(), containerId: serving?.runtimeId ?? "" }, true);
+}
+
+async function precreated(mesh: TestMesh): Promise<boolean> {
+  const status = await withClient(AgentClient, mesh.agent, (agent) => unary(agent, "getStatus", {}));
+  return status.precreated > 0;
+}
