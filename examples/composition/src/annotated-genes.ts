@@ -1,4 +1,5 @@
 import type { GenomeServiceClient } from "@rouse-examples/genome/client";
+import { Strand } from "@rouse-examples/genome/messages";
 import type { Frame } from "./orfs.ts";
 
 /**
@@ -21,8 +22,8 @@ export async function annotatedGenes(
   };
   for await (const feature of genome.streamFeatures({ region, types: ["gene", "CDS"] }, { signal })) {
     if (feature.name === "" || (feature.type !== "gene" && feature.type !== "CDS")) continue;
-    if (feature.strand !== "STRAND_REVERSE") add(feature.end, false, feature.name);
-    if (feature.strand !== "STRAND_FORWARD") add(feature.start, true, feature.name);
+    if (feature.strand !== Strand.STRAND_REVERSE) add(feature.end, false, feature.name);
+    if (feature.strand !== Strand.STRAND_FORWARD) add(feature.start, true, feature.name);
   }
   return (frame) => [
     ...(byStop.get(`${frame.reverse ? frame.start : frame.end}${frame.reverse ? "-" : "+"}`) ?? []),
