@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 import { RouseError } from "../sdk/errors.ts";
 import { bufProblems, runBuf } from "./buf.ts";
 import { compareOutput, type Difference, readFolder, writeOutput } from "./output.ts";
+import { checkPackageService } from "./package-service.ts";
+import { type Services, servicesFile, servicesSchema } from "./plugin/services-file.ts";
 import { formatProblem, type Problem, parseProblems, sortProblems } from "./problems.ts";
 import { type Files, reachableFiles } from "./reachable.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
@@ -25,6 +27,8 @@ export interface Generated {
   readonly changed: string[];
   /** Those that were removed because they are no longer generated. */
   readonly removed: string[];
+  /** Full names of the contract's services, with and without the mesh's option. */
+  readonly services: Services;
 }
 
 /**
@@ -38,20 +42,29 @@ export async function generate(options: GenerateOptions = {}): Promise<Generated
   const packageDir = resolve(options.packageDir ?? ".");
   const out = resolve(packageDir, options.out ?? "gen");
   const workspace = await openWorkspace(packageDir);
-  let files: Files;
-  try {
-    await lint(workspace, packageDir);
-    files = await runPlugins(workspace, packageDir);
-  } finally {
-    await workspace.remove();
-  }
+  const { files, services } = await inWorkspace(workspace, packageDir);
+  await checkPackageService(packageDir, services);
   const written = [...files.keys()].sort();
   if (options.check === true) {
     failWhenStale(out, await compareOutput(out, files));
-    return { written, changed: [], removed: [] };
+    return { written, changed: [], removed: [], services };
   }
   const { missing, stale, leftover } = await writeOutput(out, files);
-  return { written, changed: [...missing, ...stale].sort(), removed: [...leftover] };
+  return { written, changed: [...missing, ...stale].sort(), removed: [...leftover], services };
+}
+
+interface Output {
+  readonly files: Files;
+  readonly services: Services;
+}
+
+async function inWorkspace(workspace: Workspace, packageDir: string): Promise<Output> {
+  try {
+    await lint(workspace, packageDir);
+    return await runPlugins(workspace, packageDir);
+  } finally {
+    await workspace.remove();
+  }
 }
 
 async function lint(workspace: Workspace, packageDir: string): Promise<void> {
@@ -82,7 +95,7 @@ const messageOptions = [
   "useExactTypes=false",
 ];
 
-async function runPlugins(workspace: Workspace, packageDir: string): Promise<Files> {
+async function runPlugins(workspace: Workspace, packageDir: string): Promise<Output> {
   const node = [process.execPath, "--disable-warning=ExperimentalWarning"];
   const template = {
     version: "v2",
@@ -115,7 +128,21 @@ async function runPlugins(workspace: Workspace, packageDir: string): Promise<Fil
   const messages = await readFolder(join(workspace.root, "out", "messages"));
   const roots = workspace.files.map((file) => file.replace(/\.proto$/, ".ts"));
   const rouse = await readFolder(join(workspace.root, "out", "rouse"));
-  return new Map([...reachableFiles(messages, roots), ...rouse]);
+  const services = servicesSchema.parse(JSON.parse(rouse.get(servicesFile) ?? "null"));
+  rouse.delete(servicesFile);
+  return { files: merge(reachableFiles(messages, roots), rouse), services };
+}
+
+/** @throws RouseError when a contract "x.server.proto" beside "x.proto" would be written over the latter's server. */
+function merge(messages: Files, rouse: Files): Map<string, string> {
+  const twice = [...rouse.keys()].filter((path) => messages.has(path));
+  if (twice.length > 0)
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `Two files of the contract would both be written to ${twice.join(", ")}. Rename the .proto file of that name.`,
+      { reason: "CONTRACT_INVALID" },
+    );
+  return new Map([...messages, ...rouse]);
 }
 
 /** @param problems with paths relative to the package. */

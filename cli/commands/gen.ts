@@ -17,7 +17,7 @@ export function addGen(program: Command): void {
     .option("--out <folder>", "where the code goes, from the package", "gen")
     .option("--check", "write nothing; fail when the output is stale")
     .action(async (flags: GenFlags) => {
-      const { written, changed, removed } = await generate({
+      const { written, changed, removed, services } = await generate({
         packageDir: flags.dir,
         out: flags.out,
         check: flags.check === true,
@@ -28,5 +28,7 @@ export function addGen(program: Command): void {
         console.log(
           `Generated ${written.length} files in ${folder}: ${changed.length} changed, ${removed.length} removed.`,
         );
+      for (const name of services.plain)
+        console.log(`${name} has no option (rouse.mesh.v1.service): it can be called, not registered.`);
     });
 }

@@ -11,6 +11,7 @@ import { manifestOf } from "./emit-manifest.ts";
 import { emitServer } from "./emit-server.ts";
 import { meshOptions } from "./mesh-options.ts";
 import { readServices, type ServiceModel } from "./service-model.ts";
+import { servicesFile } from "./services-file.ts";
 
 /**
  * Our protoc plugin. Checks all files before it writes any; what is wrong with them comes out as one line per
@@ -29,6 +30,12 @@ export const plugin = createEcmaScriptPlugin({
     if (problems.length > 0)
       throw new Error(["the contract has problems", ...sortProblems(problems).map(formatProblem)].join("\n"));
     for (const { file, services } of models) emitFile(schema, file, services);
+    const services = models.flatMap((model) => model.services);
+    const names = (annotated: boolean) =>
+      services
+        .filter(({ settings }) => (settings !== undefined) === annotated)
+        .map(({ desc }) => desc.typeName);
+    emitText(schema, servicesFile, JSON.stringify({ annotated: names(true), plain: names(false) }));
   },
 });
 

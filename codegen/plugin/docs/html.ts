@@ -8,6 +8,7 @@ import {
   fieldType,
   messagesOf,
   methodFacts,
+  otherTypeName,
   serviceFacts,
   shortName,
   type TypeText,
@@ -97,6 +98,7 @@ function messagePart(message: DescMessage, file: DescFile): string {
   ]);
   return [
     heading(2, message.typeName, `Message ${shortName(message, file)}`, message.deprecated),
+    otherName(message),
     markdownToHtml(commentOf(message)),
     rows.length === 0 ? "<p>No fields.</p>" : table(["Field", "Type", "No.", "Meaning"], rows),
   ].join("\n");
@@ -110,6 +112,7 @@ function enumPart(desc: DescEnum, file: DescFile): string {
   ]);
   return [
     heading(2, desc.typeName, `Enum ${shortName(desc, file)}`, desc.deprecated),
+    otherName(desc),
     markdownToHtml(commentOf(desc)),
     table(["Value", "No.", "Meaning"], rows),
   ].join("\n");
@@ -127,6 +130,11 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
     `<tr>${cells.map((text) => `<${tag}>${text}</${tag}>`).join("")}</tr>`;
   const body = rows.map((cells) => line(cells, "td")).join("\n");
   return `<div class="wide"><table>\n<thead>${line(head, "th")}</thead>\n<tbody>\n${body}\n</tbody></table></div>`;
+}
+
+function otherName(desc: DescMessage | DescEnum): string {
+  const name = otherTypeName(desc);
+  return name === undefined ? "" : `<p class="facts">In TypeScript <code>${name}</code></p>`;
 }
 
 function typeLink(type: TypeText, file: DescFile): string {

@@ -7,6 +7,7 @@ import {
   fieldType,
   messagesOf,
   methodFacts,
+  otherTypeName,
   serviceFacts,
   shortName,
   type TypeText,
@@ -72,6 +73,7 @@ function messageBlocks(message: DescMessage, file: DescFile): string[] {
   return [
     `${anchor(message.typeName)}\n\n## Message ${escapeText(shortName(message, file))}`,
     message.deprecated ? "**Deprecated.**" : "",
+    otherName(message),
     block(commentOf(message)),
     rows.length === 0 ? "No fields." : table(["Field", "Type", "No.", "Meaning"], rows),
   ];
@@ -86,9 +88,15 @@ function enumBlocks(desc: DescEnum, file: DescFile): string[] {
   return [
     `${anchor(desc.typeName)}\n\n## Enum ${escapeText(shortName(desc, file))}`,
     desc.deprecated ? "**Deprecated.**" : "",
+    otherName(desc),
     block(commentOf(desc)),
     table(["Value", "No.", "Meaning"], rows),
   ];
+}
+
+function otherName(desc: DescMessage | DescEnum): string {
+  const name = otherTypeName(desc);
+  return name === undefined ? "" : `In TypeScript \`${name}\`.`;
 }
 
 function typeLink(type: TypeText, file: DescFile): string {

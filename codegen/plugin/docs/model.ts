@@ -3,6 +3,7 @@ import { ScalarType } from "@bufbuild/protobuf";
 import { formatDuration } from "../duration.ts";
 import { formatMemory } from "../memory.ts";
 import type { MethodModel, ServiceModel } from "../service-model.ts";
+import { tsTypeName } from "../symbols.ts";
 
 /** A type in the docs: its words, and the message or enum it leads to. */
 export interface TypeText {
@@ -107,4 +108,11 @@ export function serviceFacts(service: ServiceModel): [string, string][] {
   if (settings.sessionKey !== "") facts.push(["Session header", settings.sessionKey]);
   if (settings.loadBalancing === "least_request") facts.push(["Load balancing", "least request"]);
   return facts;
+}
+
+/** What a type is called in TypeScript, where that is another name than in the contract. */
+export function otherTypeName(desc: DescMessage | DescEnum): string | undefined {
+  const name = tsTypeName(desc);
+  const said = desc.typeName.split(".").at(-1);
+  return desc.parent === undefined && name !== said ? name : undefined;
 }
