@@ -1,0 +1,73 @@
+import { any, type JsonObject } from "./proto/json.ts";
+import { envoyAddress } from "./resources/address.ts";
+import { COLLECTOR_CLUSTER, CONTROL_PLANE_CLUSTER } from "./resources/settings.ts";
+
+export interface BootstrapOptions {
+  /** Different for each Envoy, stable over its restarts. */
+  readonly nodeId: string;
+  /** "host:port" of each control plane. */
+  readonly controlPlane: readonly string[];
+  /** "host:port" of Envoy's admin page; port 0: any. */
+  readonly admin: string;
+  /** OTLP/gRPC collector, "host:port" or "unix:/path". */
+  readonly collector?: string;
+}
+
+const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/** What an Envoy must know before it has met the control plane: Envoy's configuration file, as JSON. */
+export function envoyBootstrap(options: BootstrapOptions): JsonObject {
+  const { nodeId, controlPlane, admin, collector } = options;
+  // The control plane is near: after its restart Envoys should be back at once.
+  const retry_policy = { retry_back_off: { base_interval: "0.05s", max_interval: "1s" } };
+  const grpc_services = [{ envoy_grpc: { cluster_name: CONTROL_PLANE_CLUSTER, retry_policy } }];
+  const ads = { ads: {}, resource_api_version: "V3" };
+  return {
+    node: { id: nodeId, cluster: "rouse" },
+    admin: { address: envoyAddress(admin) },
+    dynamic_resources: {
+      ads_config: { api_type: "DELTA_GRPC", transport_api_version: "V3", grpc_services },
+      lds_config: ads,
+      cds_config: ads,
+    },
+    cluster_manager: {
+      load_stats_config: { api_type: "GRPC", transport_api_version: "V3", grpc_services },
+    },
+    static_resources: {
+      clusters: [
+        peer(CONTROL_PLANE_CLUSTER, controlPlane),
+        ...(collector === undefined ? [] : [peer(COLLECTOR_CLUSTER, [collector])]),
+      ],
+    },
+  };
+}
+
+function peer(name: string, addresses: readonly string[]): JsonObject {
+  return {
+    name,
+    type: "STATIC",
+    connect_timeout: "1s",
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [
+        {
+          lb_endpoints: addresses.map((address) => ({
+            endpoint: { address: envoyAddress(collectorAddress(address)) },
+          })),
+        },
+      ],
+    },
+    typed_extension_protocol_options: {
+      [httpOptions]: any(httpOptions, {
+        explicit_http_config: {
+          http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } },
+        },
+      }),
+    },
+  };
+}
+
+/** Collectors are often written as URLs. */
+function collectorAddress(address: string): string {
+  return address.replace(/^http:\/\//, "").replace(/\/$/, "");
+}

@@ -1,0 +1,74 @@
+import type protobuf from "protobufjs";
+import { RouseError } from "../../sdk/errors.ts";
+import { messageType } from "./root.ts";
+
+/** Protobuf's canonical JSON with proto field names: what Envoy's own configuration files are written in. */
+export type Json = string | number | boolean | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [field: string]: Json;
+}
+
+type Plain = Record<string, unknown>;
+
+const wrapper = /^\.google\.protobuf\.(Bool|UInt32|Int32|UInt64|Int64|Double|Float|String|Bytes)Value$/;
+
+/**
+ * Encodes canonical JSON as the named message.
+ *
+ * @throws RouseError INTERNAL naming the field that the message does not have.
+ */
+export function encodeJson(typeName: string, json: JsonObject): Uint8Array {
+  const type = messageType(typeName);
+  return type.encode(type.fromObject(message(type, json, typeName))).finish();
+}
+
+function message(type: protobuf.Type, json: JsonObject, path: string): Plain {
+  const out: Plain = {};
+  for (const [name, value] of Object.entries(json)) {
+    if (name === "@type") continue;
+    const field = type.fields[name];
+    if (field === undefined) {
+      throw new RouseError("INTERNAL", `${path}: ${type.fullName} has no field "${name}".`, {
+        reason: "ENVOY_FIELD_UNKNOWN",
+      });
+    }
+    field.resolve();
+    out[field.name] = fieldValue(field, value, `${path}.${name}`);
+  }
+  return out;
+}
+
+function fieldValue(field: protobuf.Field, value: Json, path: string): unknown {
+  if (field.map) {
+    const entries = Object.entries(value as JsonObject);
+    return Object.fromEntries(entries.map(([key, item]) => [key, single(field, item, `${path}[${key}]`)]));
+  }
+  if (field.repeated)
+    return (value as readonly Json[]).map((item, i) => single(field, item, `${path}[${i}]`));
+  return single(field, value, path);
+}
+
+function single(field: protobuf.Field, value: Json, path: string): unknown {
+  const type = field.resolvedType;
+  if (type === null || !("fields" in type)) return value;
+  if (wrapper.test(type.fullName)) return { value };
+  if (type.fullName === ".google.protobuf.Duration") return duration(value as string);
+  const object = value as JsonObject;
+  if (type.fullName === ".google.protobuf.Any") {
+    const url = object["@type"] as string;
+    return { type_url: url, value: encodeJson(url.slice(url.lastIndexOf("/") + 1), object) };
+  }
+  return message(type as protobuf.Type, object, path);
+}
+
+/** "1.5s" → 1 second, 500,000,000 ns. */
+function duration(text: string): { seconds: number; nanos: number } {
+  const value = Number(text.slice(0, -1));
+  const seconds = Math.trunc(value);
+  return { seconds, nanos: Math.round((value - seconds) * 1e9) };
+}
+
+/** `{ "@type": …, ...fields }` for the named message. */
+export function any(typeName: string, fields: JsonObject = {}): JsonObject {
+  return { "@type": `type.googleapis.com/${typeName}`, ...fields };
+}

@@ -1,0 +1,64 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import protobuf from "protobufjs";
+import { RouseError } from "../../sdk/errors.ts";
+
+const require = createRequire(import.meta.url);
+const protos = join(dirname(require.resolve("@grpc/grpc-js-xds/package.json")), "deps");
+const folders = ["envoy-api", "xds", "googleapis", "protoc-gen-validate"].map((name) => join(protos, name));
+
+/** Every file whose types appear in a resource, in an `@type`, or on one of the xDS streams. */
+const files = [
+  "envoy/service/discovery/v3/ads.proto",
+  "envoy/service/load_stats/v3/lrs.proto",
+  "envoy/config/listener/v3/listener.proto",
+  "envoy/config/route/v3/route.proto",
+  "envoy/config/cluster/v3/cluster.proto",
+  "envoy/config/endpoint/v3/endpoint.proto",
+  "envoy/config/trace/v3/opentelemetry.proto",
+  "envoy/extensions/filters/http/cors/v3/cors.proto",
+  "envoy/extensions/filters/http/grpc_web/v3/grpc_web.proto",
+  "envoy/extensions/filters/http/header_mutation/v3/header_mutation.proto",
+  "envoy/extensions/filters/http/on_demand/v3/on_demand.proto",
+  "envoy/extensions/filters/http/router/v3/router.proto",
+  "envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto",
+  "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+  "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
+  "envoy/type/matcher/v3/http_inputs.proto",
+];
+
+function load(): protobuf.Root {
+  // Envoy's annotations import descriptor.proto, which protobufjs ships as JSON and knows only when told.
+  protobuf.common("descriptor", require("protobufjs/google/protobuf/descriptor.json").nested.google.nested);
+  const root = new protobuf.Root();
+  root.resolvePath = (_origin, target) => {
+    for (const folder of folders) {
+      const path = join(folder, target);
+      if (existsSync(path)) return path;
+    }
+    return target;
+  };
+  // Field names as in the files and in Envoy's own configuration.
+  return root.loadSync(files, { keepCase: true });
+}
+
+let loaded: protobuf.Root | undefined;
+
+/** Envoy's protos, read once per process (about 0.3 s). */
+export function envoyProtos(): protobuf.Root {
+  loaded ??= load();
+  return loaded;
+}
+
+/** @throws RouseError INTERNAL when `root.ts` does not list the file of the type. */
+export function messageType(name: string): protobuf.Type {
+  try {
+    return envoyProtos().lookupType(name);
+  } catch (cause) {
+    throw new RouseError("INTERNAL", `mesh-config/proto/root.ts lists no file with the message ${name}.`, {
+      reason: "ENVOY_TYPE_UNKNOWN",
+      cause,
+    });
+  }
+}

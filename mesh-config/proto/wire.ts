@@ -1,0 +1,107 @@
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import type { MethodDefinition } from "@grpc/grpc-js";
+import type { Change } from "../xds/subscription.ts";
+import { messageType } from "./root.ts";
+
+/** envoy.config.core.v3.Node, as far as it is read here. */
+export interface Node {
+  readonly id: string;
+  readonly user_agent_build_version?: {
+    readonly version?: { major_number?: number; minor_number?: number; patch?: number };
+  };
+}
+
+/** envoy.service.discovery.v3.DeltaDiscoveryRequest. */
+export interface DeltaRequest {
+  readonly node?: Node;
+  readonly type_url: string;
+  readonly resource_names_subscribe: readonly string[];
+  readonly resource_names_unsubscribe: readonly string[];
+  readonly initial_resource_versions: Readonly<Record<string, string>>;
+  readonly response_nonce: string;
+  readonly error_detail?: { readonly message: string };
+}
+
+/** envoy.service.discovery.v3.DeltaDiscoveryResponse. */
+export interface DeltaResponse extends Change {
+  readonly typeUrl: string;
+  readonly nonce: string;
+  readonly systemVersion: string;
+}
+
+/** envoy.service.load_stats.v3.LoadStatsRequest, as far as it is read here. */
+export interface LoadStatsRequest {
+  readonly node?: Node;
+  readonly cluster_stats: readonly {
+    readonly cluster_name: string;
+    readonly upstream_locality_stats: readonly {
+      readonly total_requests_in_progress: number;
+      readonly total_issued_requests: number;
+    }[];
+    readonly load_report_interval?: { readonly seconds: number; readonly nanos: number };
+  }[];
+}
+
+export interface LoadStatsResponse {
+  readonly send_all_clusters: boolean;
+  readonly load_reporting_interval: { readonly seconds: number; readonly nanos: number };
+}
+
+function decoder<T>(name: string): (bytes: Buffer) => T {
+  return (bytes) => {
+    const type = messageType(name);
+    return type.toObject(type.decode(bytes), {
+      arrays: true,
+      objects: true,
+      defaults: false,
+      longs: Number,
+    }) as T;
+  };
+}
+
+function encoder<T extends object>(name: string): (value: T) => Buffer {
+  return (value) => {
+    const type = messageType(name);
+    return Buffer.from(type.encode(type.fromObject(value)).finish());
+  };
+}
+
+/** Puts the kept bytes of the resources together. */
+function encodeDeltaResponse(response: DeltaResponse): Buffer {
+  const writer = new BinaryWriter().uint32((1 << 3) | 2).string(response.systemVersion);
+  for (const { bytes } of response.resources) writer.uint32((2 << 3) | 2).bytes(bytes);
+  writer.uint32((4 << 3) | 2).string(response.typeUrl);
+  writer.uint32((5 << 3) | 2).string(response.nonce);
+  for (const name of response.removed) writer.uint32((6 << 3) | 2).string(name);
+  return Buffer.from(writer.finish());
+}
+
+const notOurs = () => {
+  throw new TypeError("the client's side is Envoy's");
+};
+
+/** envoy.service.discovery.v3.AggregatedDiscoveryService, the delta method. */
+export const adsService = {
+  deltaAggregatedResources: {
+    path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: notOurs,
+    requestDeserialize: decoder<DeltaRequest>("envoy.service.discovery.v3.DeltaDiscoveryRequest"),
+    responseSerialize: encodeDeltaResponse,
+    responseDeserialize: notOurs,
+  } satisfies MethodDefinition<DeltaRequest, DeltaResponse>,
+};
+
+/** envoy.service.load_stats.v3.LoadReportingService. */
+export const lrsService = {
+  streamLoadStats: {
+    path: "/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats",
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: notOurs,
+    requestDeserialize: decoder<LoadStatsRequest>("envoy.service.load_stats.v3.LoadStatsRequest"),
+    responseSerialize: encoder<LoadStatsResponse>("envoy.service.load_stats.v3.LoadStatsResponse"),
+    responseDeserialize: notOurs,
+  } satisfies MethodDefinition<LoadStatsRequest, LoadStatsResponse>,
+};

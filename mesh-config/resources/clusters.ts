@@ -1,0 +1,101 @@
+import type { VersionManifest } from "../../registry/state.ts";
+import type { RouseError } from "../../sdk/errors.ts";
+import { any, type JsonObject } from "../proto/json.ts";
+import { envoyAddress } from "./address.ts";
+import { details, header, percentEncode, shorten } from "./answer.ts";
+
+const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+const http2 = {
+  http2_protocol_options: {
+    initial_stream_window_size: 1 << 20,
+    initial_connection_window_size: 16 << 20,
+  },
+};
+
+/** A cluster whose endpoints come by EDS. */
+export function warmCluster(name: string, manifest: VersionManifest): JsonObject {
+  return {
+    name,
+    type: "EDS",
+    eds_cluster_config: { eds_config: { ads: {}, resource_api_version: "V3" } },
+    connect_timeout: "1s",
+    lb_policy: lbPolicy(manifest),
+    typed_extension_protocol_options: { [httpOptions]: any(httpOptions, { explicit_http_config: http2 }) },
+    circuit_breakers: breakers(manifest),
+    // The rules that need many endpoints (success rate, percentages) cannot act on a few; a gateway failure is
+    // counted for gRPC's UNAVAILABLE too. The one endpoint of a small version is never ejected.
+    outlier_detection: {
+      consecutive_gateway_failure: 5,
+      enforcing_consecutive_gateway_failure: 100,
+      enforcing_consecutive_5xx: 0,
+      enforcing_success_rate: 0,
+      interval: "5s",
+      base_ejection_time: "10s",
+      max_ejection_percent: 50,
+    },
+    // What the orchestrator takes away is gone at once, whatever Envoy's own checks say.
+    ignore_health_on_host_removal: true,
+  };
+}
+
+function lbPolicy(manifest: VersionManifest): string {
+  if (manifest.sessionKey !== "") return "RING_HASH";
+  return manifest.loadBalancing === "least_request" ? "LEAST_REQUEST" : "ROUND_ROBIN";
+}
+
+/** Streams count as requests and may last: four times what the contract aims at, and never less than 10,000. */
+function breakers({ targetConcurrency, maxInstances }: VersionManifest): JsonObject {
+  const most = Math.min(1_000_000, Math.max(10_000, 4 * targetConcurrency * maxInstances));
+  const threshold = {
+    max_connections: 10_000,
+    max_pending_requests: most,
+    max_requests: most,
+    max_retries: 100,
+  };
+  return { thresholds: [threshold] };
+}
+
+/** Names of the headers by which an explaining cluster tells the explainer what to answer. */
+export const EXPLAIN_STATUS = "x-rouse-explain-status";
+export const EXPLAIN_MESSAGE = "x-rouse-explain-message";
+export const EXPLAIN_DETAILS = "x-rouse-explain-details";
+
+/**
+ * A cluster that ends every call with the error: its one endpoint is the explainer, and a filter of this very cluster
+ * tells it what to say, so that calls which are already held for the cluster get the reason as well.
+ */
+export function explainingCluster(name: string, error: RouseError, explainer: string): JsonObject {
+  const mutation = (key: string, value: string) => ({ append: header(key, value) });
+  return {
+    name,
+    type: "STATIC",
+    connect_timeout: "1s",
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: envoyAddress(explainer) } }] }],
+    },
+    typed_extension_protocol_options: {
+      [httpOptions]: any(httpOptions, {
+        explicit_http_config: http2,
+        http_filters: [
+          {
+            name: "envoy.filters.http.header_mutation",
+            typed_config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", {
+              mutations: {
+                request_mutations: [
+                  mutation(EXPLAIN_STATUS, String(error.code)),
+                  mutation(EXPLAIN_MESSAGE, percentEncode(shorten(error.message))),
+                  mutation(EXPLAIN_DETAILS, details(error)),
+                ],
+              },
+            }),
+          },
+          {
+            name: "envoy.filters.http.upstream_codec",
+            typed_config: any("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"),
+          },
+        ],
+      }),
+    },
+  };
+}

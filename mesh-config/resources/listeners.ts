@@ -1,0 +1,72 @@
+import { any, type JsonObject } from "../proto/json.ts";
+import { envoyAddress } from "./address.ts";
+import { COLLECTOR_CLUSTER, EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
+
+const filters = "envoy.extensions.filters.http";
+
+/** The listeners of every Envoy, by name. */
+export function listeners(settings: MeshSettings): Map<string, JsonObject> {
+  const out = new Map([
+    ["edge", listener("edge", envoyAddress(settings.edge), manager("edge", EDGE_ROUTES, settings))],
+    ["mesh", listener("mesh", envoyAddress(settings.mesh), manager("mesh", MESH_ROUTES, settings))],
+  ]);
+  if (settings.meshSocket !== undefined) {
+    const address = envoyAddress(`unix:${settings.meshSocket}`, 0o777);
+    out.set("mesh-socket", listener("mesh-socket", address, manager("mesh", MESH_ROUTES, settings)));
+  }
+  return out;
+}
+
+function listener(name: string, address: JsonObject, http: JsonObject): JsonObject {
+  return {
+    name,
+    address,
+    filter_chains: [
+      { filters: [{ name: "envoy.filters.network.http_connection_manager", typed_config: http }] },
+    ],
+    per_connection_buffer_limit_bytes: 1 << 20,
+  };
+}
+
+function manager(prefix: string, routes: string, settings: MeshSettings): JsonObject {
+  const edge = prefix === "edge";
+  return any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", {
+    stat_prefix: prefix,
+    // Browsers bring HTTP/1.1 as well.
+    codec_type: edge ? "AUTO" : "HTTP2",
+    rds: { route_config_name: routes, config_source: { ads: {}, resource_api_version: "V3" } },
+    http_filters: [
+      ...(edge ? [filter("cors", "cors.v3.Cors"), filter("grpc_web", "grpc_web.v3.GrpcWeb")] : []),
+      // Its clusters' source and timeout stand in each route.
+      filter("on_demand", "on_demand.v3.OnDemand"),
+      filter("router", "router.v3.Router", { suppress_envoy_headers: true }),
+    ],
+    http2_protocol_options: {
+      max_concurrent_streams: 1_000,
+      initial_stream_window_size: 1 << 20,
+      initial_connection_window_size: 16 << 20,
+    },
+    // A stream may be silent for as long as it likes: deadlines are the contract's and the caller's.
+    stream_idle_timeout: "0s",
+    use_remote_address: edge,
+    ...(settings.tracing && { tracing: tracing(prefix, settings.tracing.samplingRatio) }),
+  });
+}
+
+function filter(name: string, type: string, fields: JsonObject = {}): JsonObject {
+  return { name: `envoy.filters.http.${name}`, typed_config: any(`${filters}.${type}`, fields) };
+}
+
+/** A call that comes with a traceparent keeps its caller's decision; the ratio is for those without. */
+function tracing(prefix: string, ratio: number): JsonObject {
+  return {
+    random_sampling: { value: ratio * 100 },
+    provider: {
+      name: "envoy.tracers.opentelemetry",
+      typed_config: any("envoy.config.trace.v3.OpenTelemetryConfig", {
+        grpc_service: { envoy_grpc: { cluster_name: COLLECTOR_CLUSTER }, timeout: "1s" },
+        service_name: `rouse-${prefix}`,
+      }),
+    },
+  };
+}

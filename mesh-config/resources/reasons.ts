@@ -1,0 +1,72 @@
+import type { ServiceState } from "../../registry/state.ts";
+import { RouseError } from "../../sdk/errors.ts";
+
+/*
+ * What callers are told when the routes themselves answer. The texts are fixed when the routes are made, so they say
+ * what there is and not what was asked for.
+ */
+
+const SHOWN = 20;
+
+/** @param names Services that this listener serves, sorted. */
+export function unknownService(names: readonly string[], edge: boolean): RouseError {
+  const there =
+    names.length === 0 ? "There is none yet." : `There ${names.length === 1 ? "is" : "are"}: ${list(names)}.`;
+  const where = edge ? " that is called from outside the mesh" : "";
+  const remedy = edge
+    ? 'Check the name; a new service is added with "rouse register", and its contract must say exposure: EXTERNAL.'
+    : 'Check the name; a new service is added with "rouse register".';
+  return new RouseError("NOT_FOUND", `No service of this name${where}. ${there} ${remedy}`, {
+    reason: "SERVICE_UNKNOWN",
+  });
+}
+
+/** The rouse-version header names nothing that there is. */
+export function unknownVersion(service: string, state: ServiceState): RouseError {
+  return new RouseError(
+    "NOT_FOUND",
+    `${service} has no version that fits the header rouse-version. ${inventory(state)} Ask for a version, a line such as 1 or 1.4, a range such as ^1.2.0 or ~1.4, or a tag.`,
+    { reason: "VERSION_UNKNOWN", metadata: { service } },
+  );
+}
+
+/** No rouse-version header, and nothing stands for it. */
+export function noDefault(service: string, state: ServiceState): RouseError {
+  return new RouseError(
+    "NOT_FOUND",
+    `${service} has neither a tag "release" nor a stable version, so a call must name a version in the header rouse-version. ${inventory(state)}`,
+    { reason: "VERSION_UNKNOWN", metadata: { service } },
+  );
+}
+
+/** A tag that points to versions which are not registered. */
+export function emptyTag(service: string, tag: string, state: ServiceState): RouseError {
+  return new RouseError(
+    "NOT_FOUND",
+    `The tag "${tag}" of ${service} points to no version that is registered. ${inventory(state)}`,
+    { reason: "VERSION_UNKNOWN", metadata: { service, tag } },
+  );
+}
+
+export function stopped(service: string, version: string, reason: string): RouseError {
+  return new RouseError(
+    "UNAVAILABLE",
+    `${service} ${version} is stopped by an administrator: ${reason} ("rouse start ${service}@${version}" lets it run again.)`,
+    { reason: "VERSION_STOPPED", metadata: { service, version } },
+  );
+}
+
+export function startFailed(service: string, version: string, message: string): string {
+  return `${service} ${version} does not start: ${message}`;
+}
+
+function inventory(state: ServiceState): string {
+  const versions = `Versions: ${state.versions.size === 0 ? "none" : list([...state.versions.keys()])}.`;
+  const tags = [...state.tags.keys()].sort();
+  return tags.length === 0 ? versions : `${versions} Tags: ${list(tags)}.`;
+}
+
+function list(names: readonly string[]): string {
+  const more = names.length - SHOWN;
+  return names.slice(0, SHOWN).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}

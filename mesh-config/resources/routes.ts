@@ -1,0 +1,156 @@
+import type { ServiceState, VersionState } from "../../registry/state.ts";
+import type { RouseError } from "../../sdk/errors.ts";
+import { any, type JsonObject } from "../proto/json.ts";
+import { answer } from "./answer.ts";
+import { clusterName } from "./names.ts";
+import { emptyTag, noDefault, stopped, unknownVersion } from "./reasons.ts";
+import { highestStable, specPatterns } from "./specs.ts";
+
+const VERSION_HEADER = "rouse-version";
+const routeType = "envoy.config.route.v3.Route";
+/** Envoy's wait for a cold cluster is longer than the start by so much, so that the reason of a failure arrives first. */
+const WAIT_MARGIN_MS = 2_000;
+
+/**
+ * How calls of one service find their version: a node of the route table's match tree. An exact version or a tag is one
+ * hash lookup; ranges are regular expressions, one per version; without the header it is the tag `release`, or else the
+ * highest stable version.
+ */
+export function serviceRoutes(service: string, state: ServiceState): JsonObject {
+  const versions = new Map([...state.versions].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const exact: Record<string, JsonObject> = {};
+  for (const [tag, weights] of [...state.tags].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const members = weights.flatMap(({ version, weight }) => {
+      const found = versions.get(version);
+      return found === undefined || weight <= 0 ? [] : [{ version: found, weight }];
+    });
+    exact[tag] = action(
+      members.length === 0 ? answer(emptyTag(service, tag, state)) : weightedRoute(service, members),
+    );
+  }
+  for (const [version, found] of versions) exact[version] = action(versionRoute(service, found));
+  return {
+    matcher_tree: {
+      input: headerInput(VERSION_HEADER),
+      exact_match_map: { map: exact },
+    },
+    on_no_match: { matcher: rangeMatcher(service, state, versions, defaultRoute(service, state, versions)) },
+  };
+}
+
+function defaultRoute(
+  service: string,
+  state: ServiceState,
+  versions: ReadonlyMap<string, VersionState>,
+): JsonObject {
+  const release = state.tags.get("release");
+  if (release !== undefined) {
+    const members = release.flatMap(({ version, weight }) => {
+      const found = versions.get(version);
+      return found === undefined || weight <= 0 ? [] : [{ version: found, weight }];
+    });
+    if (members.length > 0) return weightedRoute(service, members);
+    return answer(emptyTag(service, "release", state));
+  }
+  const newest = versions.get(highestStable(versions.keys()) ?? "");
+  return newest === undefined ? answer(noDefault(service, state)) : versionRoute(service, newest);
+}
+
+function rangeMatcher(
+  service: string,
+  state: ServiceState,
+  versions: ReadonlyMap<string, VersionState>,
+  withoutHeader: JsonObject,
+): JsonObject {
+  const matchers: JsonObject[] = [];
+  for (const { version, patterns } of specPatterns([...versions.keys()])) {
+    const found = versions.get(version);
+    if (found !== undefined) matchers.push(onHeader(patterns.join("|"), versionRoute(service, found)));
+  }
+  // Any value that came this far; a call without the header matches nothing here.
+  matchers.push(onHeader(".*", answer(unknownVersion(service, state))));
+  return { matcher_list: { matchers }, on_no_match: action(withoutHeader) };
+}
+
+function onHeader(regex: string, fields: JsonObject): JsonObject {
+  const value_match = { safe_regex: { google_re2: {}, regex } };
+  return {
+    predicate: { single_predicate: { input: headerInput(VERSION_HEADER), value_match } },
+    on_match: action(fields),
+  };
+}
+
+export function headerInput(name: string): JsonObject {
+  return {
+    name: "header",
+    typed_config: any("envoy.type.matcher.v3.HttpRequestHeaderMatchInput", { header_name: name }),
+  };
+}
+
+/** A leaf of the match tree. */
+export function action(fields: JsonObject): JsonObject {
+  return { action: { name: "route", typed_config: any(routeType, { match: { prefix: "/" }, ...fields }) } };
+}
+
+export function answerWith(error: RouseError): JsonObject {
+  return action(answer(error));
+}
+
+function versionRoute(service: string, { manifest, activation }: VersionState): JsonObject {
+  if (activation.stopped !== undefined) {
+    return answer(stopped(service, manifest.version, activation.stopped.reason));
+  }
+  const cluster = clusterName({ service, version: manifest.version, generation: activation.generation });
+  return {
+    route: { cluster, ...routeOptions(manifest.sessionKey) },
+    typed_per_filter_config: onDemand(manifest.startTimeoutMs),
+  };
+}
+
+interface Member {
+  readonly version: VersionState;
+  readonly weight: number;
+}
+
+function weightedRoute(service: string, members: readonly Member[]): JsonObject {
+  const [only] = members;
+  if (members.length === 1 && only !== undefined) return versionRoute(service, only.version);
+  const keys = new Set(members.map(({ version }) => version.manifest.sessionKey));
+  const [key] = keys;
+  return {
+    route: {
+      weighted_clusters: {
+        clusters: members.map(({ version: { manifest, activation }, weight }) => ({
+          name: clusterName({ service, version: manifest.version, generation: activation.generation }),
+          weight,
+          // Each member has a subscription of its own: within one, the first answer is waited for before the next
+          // name is asked for, so that a slow start would hold back its neighbour.
+          typed_per_filter_config: onDemand(manifest.startTimeoutMs),
+        })),
+      },
+      ...routeOptions(keys.size === 1 ? (key ?? "") : ""),
+    },
+  };
+}
+
+function routeOptions(sessionKey: string): JsonObject {
+  return {
+    // No limit but the caller's own deadline, for streams as for calls; a wake is not held against it.
+    timeout: "0s",
+    max_stream_duration: { max_stream_duration: "0s", grpc_timeout_header_max: "0s" },
+    // Only what never reached a handler.
+    retry_policy: { retry_on: "connect-failure,refused-stream", num_retries: 2 },
+    ...(sessionKey !== "" && { hash_policy: [{ header: { header_name: sessionKey } }] }),
+  };
+}
+
+function onDemand(startTimeoutMs: number): JsonObject {
+  return {
+    "envoy.filters.http.on_demand": any("envoy.extensions.filters.http.on_demand.v3.PerRouteConfig", {
+      odcds: {
+        source: { ads: {}, resource_api_version: "V3" },
+        timeout: `${(startTimeoutMs + WAIT_MARGIN_MS) / 1_000}s`,
+      },
+    }),
+  };
+}

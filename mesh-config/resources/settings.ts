@@ -1,0 +1,22 @@
+/** What an administrator chooses of Envoy's configuration. */
+export interface MeshSettings {
+  /** Listener for the world: "host:port". */
+  readonly edge: string;
+  /** Listener for calls between services: "host:port". */
+  readonly mesh: string;
+  /** The same on a unix socket, for services in containers; mode 0777, so keep it in a private folder. */
+  readonly meshSocket?: string;
+  /** Web origins that may call the edge, such as "https://genome.example"; default: any. */
+  readonly corsOrigins?: readonly string[];
+  /** Set when the bootstrap has a collector: the share of untraced calls that begin a trace, 0 to 1. */
+  readonly tracing?: { readonly samplingRatio: number };
+}
+
+/** Name of the static cluster of the trace collector in the bootstrap. */
+export const COLLECTOR_CLUSTER = "otlp_collector";
+/** Name of the static cluster of the control plane in the bootstrap. */
+export const CONTROL_PLANE_CLUSTER = "control_plane";
+
+/** Names of the two route tables: of the edge listener, and of those for calls between services. */
+export const EDGE_ROUTES = "edge";
+export const MESH_ROUTES = "mesh";

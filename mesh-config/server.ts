@@ -1,0 +1,191 @@
+import { Server } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { type MeshConfigServer, MeshConfigService } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
+import type { MeshState } from "../registry/state.ts";
+import { answer } from "../sdk/answer.ts";
+import { listen } from "../sdk/grpc.ts";
+import { Activation, type FollowLeader } from "./activation.ts";
+import { startExplainer } from "./explainer.ts";
+import { adsService, lrsService } from "./proto/wire.ts";
+import { clusterName } from "./resources/names.ts";
+import type { MeshSettings } from "./resources/settings.ts";
+import { type EnvoyStatus, envoyStatus } from "./status.ts";
+import { Wakes } from "./wakes.ts";
+import { Wants } from "./wants.ts";
+import { Control } from "./xds/control.ts";
+import { Drains } from "./xds/drains.ts";
+import { Loads } from "./xds/loads.ts";
+import { envoyStreams } from "./xds/service.ts";
+
+/** A burst of changes is sent as one, at most so much later than its first, ms. What the orchestrator says goes at once. */
+const BURST_MS = 20;
+const LOADS_MS = 1_000;
+
+export interface MeshConfigDeps {
+  /** Name of this mesh-config, stable over restarts and different from all others. */
+  readonly id: string;
+  readonly settings: MeshSettings;
+  /** IP address at which Envoys reach the explainer; default 127.0.0.1. */
+  readonly explainerHost?: string;
+  /** Says where the leading orchestrator is. */
+  readonly followLeader: FollowLeader;
+  readonly log: Logger;
+  /** How long a disconnected Envoy counts as serving still, ms; default 10,000. */
+  readonly graceMs?: number;
+}
+
+export interface RunningMeshConfig {
+  /** "host:port" of the explainer. */
+  readonly explainer: string;
+  /** Takes the newest full state; Envoys wait for the first. */
+  meshChanged(state: MeshState): void;
+  status(): EnvoyStatus[];
+  readonly wakes: Wakes;
+  /** Ends the streams gracefully: Envoys keep what they have and come back to whoever listens. */
+  close(): Promise<void>;
+}
+
+/** Adds the xDS control plane and the MeshConfig API to a server. */
+export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promise<RunningMeshConfig> {
+  const { id, settings, log } = deps;
+  const explainer = await startExplainer(deps.explainerHost ?? "127.0.0.1");
+  const wakes = new Wakes();
+  const loads = new Loads();
+  const first = Promise.withResolvers<Control>();
+  let control: Control | undefined;
+  let drains: Drains | undefined;
+
+  const activation = new Activation({
+    id,
+    followLeader: deps.followLeader,
+    log,
+    drained: () => drains?.done() ?? [],
+    onReady: ({ target, instanceId, address }) => {
+      if (target === undefined || control === undefined) return;
+      control.ready(target, { id: instanceId, address, draining: false });
+    },
+    onStages: ({ target, placedMs, createdMs, startedMs, readyMs, host }) => {
+      if (target !== undefined)
+        wakes.times(clusterName(target), { placedMs, createdMs, startedMs, readyMs }, host);
+    },
+  });
+  const wants = new Wants(() => control as Control, activation, wakes, log);
+
+  const begin = (state: MeshState) => {
+    control = new Control(
+      state,
+      settings,
+      explainer.address,
+      {
+        wanted: (target) => wants.add(target),
+        pushed: (cluster) => wakes.reached(cluster, "pushedMs"),
+        released: (cluster) => wakes.released(cluster),
+        moved: () => {
+          wants.settle();
+          drains?.check();
+        },
+      },
+      log,
+    );
+    drains = new Drains(control, loads, (target) => activation.drained(target), deps.graceMs);
+    first.resolve(control);
+  };
+
+  let newest: MeshState | undefined;
+  let burst: NodeJS.Timeout | undefined;
+  const apply = () => {
+    burst = undefined;
+    if (newest === undefined) return;
+    const state = newest;
+    newest = undefined;
+    control?.setState(state);
+    burst = setTimeout(apply, BURST_MS);
+  };
+
+  const streams = envoyStreams({
+    control: first.promise,
+    loads,
+    lost: () => drains?.lost(),
+    reported: () => drains?.check(),
+    log,
+  });
+  server.addService(adsService, streams.ads);
+  server.addService(lrsService, streams.lrs);
+  const status = () => envoyStatus(control?.streams ?? []);
+  server.addService(MeshConfigService, {
+    getStatus: answer(async () => ({ envoys: status() })),
+    listWakes: answer(async ({ service, limit }) => ({ wakes: wakes.list(service, limit) })),
+  } satisfies MeshConfigServer);
+
+  const ticking = setInterval(() => {
+    if (loads.known) activation.loads(loads.take());
+    drains?.check();
+  }, LOADS_MS);
+
+  return {
+    explainer: explainer.address,
+    wakes,
+    status,
+    meshChanged(state) {
+      if (control === undefined) begin(state);
+      else {
+        newest = state;
+        if (burst === undefined) apply();
+      }
+    },
+    async close() {
+      clearInterval(ticking);
+      clearTimeout(burst);
+      wants.close();
+      activation.close();
+      streams.end();
+      await explainer.close();
+    },
+  };
+}
+
+export interface StartOptions extends MeshConfigDeps {
+  /** "host:port"; port 0: any free one. */
+  readonly listen: string;
+  /** Calls its argument with the first full state and with each newer one. @returns what ends it. */
+  readonly watch: (onChange: (state: MeshState) => void) => () => void;
+}
+
+export interface MeshConfigProcess extends RunningMeshConfig {
+  /** "host:port" that Envoys and the CLI dial. */
+  readonly address: string;
+}
+
+/**
+ * Starts a mesh-config on a server of its own.
+ *
+ * @throws RouseError ADDRESS_IN_USE, ADDRESS_UNUSABLE.
+ */
+export async function startMeshConfig(options: StartOptions): Promise<MeshConfigProcess> {
+  const server = new Server();
+  const running = await addMeshConfig(server, options);
+  const stopWatching = options.watch((state) => running.meshChanged(state));
+  try {
+    const address = await listen(server, options.listen);
+    return {
+      ...running,
+      address,
+      async close() {
+        stopWatching();
+        await running.close();
+        await new Promise<void>((resolve) => {
+          // Streams that do not end by themselves are cut.
+          const cut = setTimeout(() => server.forceShutdown(), 1_000);
+          server.tryShutdown(() => {
+            clearTimeout(cut);
+            resolve();
+          });
+        });
+      },
+    };
+  } catch (error) {
+    stopWatching();
+    await running.close();
+    throw error;
+  }
+}

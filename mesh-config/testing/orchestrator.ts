@@ -1,0 +1,68 @@
+import { Server, type ServerDuplexStream } from "@grpc/grpc-js";
+import {
+  type ActivateRequest,
+  type ActivateResponse,
+  type Load,
+  OrchestratorService,
+  type Target,
+} from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { listen } from "../../sdk/grpc.ts";
+
+/** The other end of `Activate`, in the test's hand. */
+export class TestOrchestrator {
+  readonly #server = new Server();
+  readonly #streams = new Set<ServerDuplexStream<ActivateRequest, ActivateResponse>>();
+  readonly wanted: Target[] = [];
+  readonly drained: Target[] = [];
+  readonly loads: Load[][] = [];
+  onWanted: (target: Target) => void = () => undefined;
+  onDrained: (target: Target) => void = () => undefined;
+  address = "";
+
+  static async start(): Promise<TestOrchestrator> {
+    const self = new TestOrchestrator();
+    const unused = () => {
+      throw new TypeError("not called in these tests");
+    };
+    self.#server.addService(OrchestratorService, {
+      activate: (stream: ServerDuplexStream<ActivateRequest, ActivateResponse>) => self.#serve(stream),
+      startVersion: unused,
+      stopVersion: unused,
+      getStatus: unused,
+    });
+    self.address = await listen(self.#server, "127.0.0.1:0");
+    return self;
+  }
+
+  readonly followLeader = (onChange: (address: string | undefined) => void) => {
+    onChange(this.address);
+    return () => undefined;
+  };
+
+  ready(target: Target, instanceId: string, address: string): void {
+    const value = { target, instanceId, address, host: "h1" };
+    for (const stream of this.#streams) stream.write({ kind: { $case: "ready", value } });
+  }
+
+  close(): void {
+    this.#server.forceShutdown();
+  }
+
+  #serve(stream: ServerDuplexStream<ActivateRequest, ActivateResponse>): void {
+    this.#streams.add(stream);
+    stream.on("data", ({ kind }: ActivateRequest) => {
+      if (kind?.$case === "hello") {
+        stream.write({ kind: { $case: "leading", value: { id: "test", fencingToken: 1 } } });
+      } else if (kind?.$case === "wanted" && kind.value.target) {
+        this.wanted.push(kind.value.target);
+        this.onWanted(kind.value.target);
+      } else if (kind?.$case === "drained" && kind.value.target) {
+        this.drained.push(kind.value.target);
+        this.onDrained(kind.value.target);
+      } else if (kind?.$case === "loads") this.loads.push(kind.value.loads);
+    });
+    stream.on("cancelled", () => this.#streams.delete(stream));
+    stream.on("error", () => this.#streams.delete(stream));
+    stream.on("end", () => stream.end());
+  }
+}

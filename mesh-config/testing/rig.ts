@@ -1,0 +1,104 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Logger, pino } from "pino";
+import { type MeshConfigProcess, startMeshConfig } from "../server.ts";
+import { EchoClient, startEcho } from "./echo.ts";
+import { freePort, startEnvoy, type TestEnvoy } from "./envoy.ts";
+import { TestOrchestrator } from "./orchestrator.ts";
+import { TestMesh } from "./state.ts";
+
+export interface RigOptions {
+  readonly graceMs?: number;
+  readonly envoyLog?: string;
+  readonly samplingRatio?: number;
+  readonly collector?: string;
+  /** Fills the mesh before anything starts. */
+  readonly prepare?: (mesh: TestMesh) => void;
+}
+
+/** A control plane on a test's state, a test's orchestrator, a real Envoy, and clients of both its listeners. */
+export interface TestRig {
+  readonly mesh: TestMesh;
+  readonly orchestrator: TestOrchestrator;
+  readonly envoy: TestEnvoy;
+  /** "host:port" of the edge listener. */
+  readonly edge: string;
+  readonly client: EchoClient;
+  /** On the internal unix socket. */
+  readonly inner: EchoClient;
+  readonly log: Logger;
+  control(): MeshConfigProcess;
+  /** Ends the control plane and starts a new one at the same address. */
+  restartControl(between?: () => Promise<void>): Promise<void>;
+  echo(service: string, name: string): Promise<Awaited<ReturnType<typeof startEcho>>>;
+  close(): Promise<void>;
+}
+
+export async function startRig(options: RigOptions = {}): Promise<TestRig> {
+  const folder = await mkdtemp(join(tmpdir(), "rouse-mesh-"));
+  const closers: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const log = pino({ level: process.env.TEST_LOG ?? "silent" });
+    const mesh = new TestMesh();
+    options.prepare?.(mesh);
+    const orchestrator = await TestOrchestrator.start();
+    closers.push(() => orchestrator.close());
+    const [edgePort, meshPort, listenPort] = await Promise.all([freePort(), freePort(), freePort()]);
+    const edge = `127.0.0.1:${edgePort}`;
+    const socket = join(folder, "mesh.sock");
+    const start = () =>
+      startMeshConfig({
+        id: "mesh-config-test",
+        listen: `127.0.0.1:${listenPort}`,
+        settings: {
+          edge,
+          mesh: `127.0.0.1:${meshPort}`,
+          meshSocket: socket,
+          ...(options.samplingRatio !== undefined && { tracing: { samplingRatio: options.samplingRatio } }),
+        },
+        followLeader: orchestrator.followLeader,
+        watch: mesh.watch,
+        log,
+        graceMs: options.graceMs ?? 100,
+      });
+    let control = await start();
+    closers.push(() => control.close());
+    const envoy = await startEnvoy(control.address, {
+      ...(options.envoyLog && { logLevel: options.envoyLog }),
+      ...(options.collector && { collector: options.collector }),
+    });
+    closers.push(() => envoy.close());
+    await envoy.until("/listeners", (text) => text.includes("mesh-socket::"));
+    const client = new EchoClient(edge);
+    const inner = new EchoClient(`unix:${socket}`);
+    closers.push(() => client.close(), () => inner.close());
+    return {
+      mesh,
+      orchestrator,
+      envoy,
+      edge,
+      client,
+      inner,
+      log,
+      control: () => control,
+      async restartControl(between) {
+        await control.close();
+        await between?.();
+        control = await start();
+      },
+      async echo(service, name) {
+        const server = await startEcho(service, name);
+        closers.push(() => server.close());
+        return server;
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

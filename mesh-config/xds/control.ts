@@ -1,0 +1,201 @@
+import type { Logger } from "pino";
+import type { MeshState, VersionState } from "../../registry/state.ts";
+import type { RouseError } from "../../sdk/errors.ts";
+import type { Endpoint } from "../resources/endpoints.ts";
+import { clusterName, parseClusterName, type Target } from "../resources/names.ts";
+import type { Extras } from "../resources/plan.ts";
+import type { MeshSettings } from "../resources/settings.ts";
+import type { Kind } from "./resource.ts";
+import { type Snapshot, SnapshotBuilder } from "./snapshot.ts";
+import type { DeltaStream, StreamHost } from "./stream.ts";
+
+/** What the control plane tells the rest of the process. */
+export interface ControlEvents {
+  /** Calls are held for a cold generation. Said again for each Envoy that asks. */
+  wanted(target: Target): void;
+  /** An Envoy is sent the generation's cluster for the first time. */
+  pushed(cluster: string): void;
+  /** An Envoy has its endpoints. */
+  released(cluster: string): void;
+  /** Streams, what they accepted, or the snapshot changed. */
+  moved(): void;
+}
+
+/** Consul's watch shows an instance milliseconds after the orchestrator does; after this long it is not believed. */
+const DOUBT_MS = 60_000;
+
+interface Known {
+  ready: Endpoint[];
+  kept: boolean;
+  silence?: RouseError;
+}
+
+/** Joins Consul's state with what the orchestrator says ahead of it, and keeps every stream up to date. */
+export class Control implements StreamHost {
+  readonly streams = new Set<DeltaStream>();
+  readonly #builder: SnapshotBuilder;
+  readonly #events: ControlEvents;
+  readonly #log: Logger;
+  readonly #known = new Map<string, Known>();
+  readonly #extras = new Map<string, Extras>();
+  #state: MeshState;
+  #snapshot: Snapshot | undefined;
+
+  constructor(
+    state: MeshState,
+    settings: MeshSettings,
+    explainer: string,
+    events: ControlEvents,
+    log: Logger,
+  ) {
+    this.#state = state;
+    this.#builder = new SnapshotBuilder(settings, explainer);
+    this.#events = events;
+    this.#log = log;
+  }
+
+  get state(): MeshState {
+    return this.#state;
+  }
+
+  snapshot(): Snapshot {
+    this.#snapshot ??= this.#builder.build(this.#state, this.#extras);
+    return this.#snapshot;
+  }
+
+  /** Takes a new state and sends what changed. */
+  setState(state: MeshState): void {
+    this.#state = state;
+    for (const [name, known] of this.#known) this.#reconcile(name, known);
+    this.#change();
+  }
+
+  /** Takes an instance that serves, ahead of Consul. */
+  ready(target: Target, endpoint: Endpoint): void {
+    const version = this.version(target);
+    if (version !== undefined && version.activation.generation > target.generation) return;
+    if (
+      version?.instances.some(
+        (instance) =>
+          instance.id === endpoint.id && instance.healthy && instance.generation === target.generation,
+      )
+    ) {
+      return;
+    }
+    const name = clusterName(target);
+    const known = this.#of(name);
+    known.ready = [...known.ready.filter(({ id }) => id !== endpoint.id), endpoint];
+    delete known.silence;
+    this.#update(name, known);
+    this.#change();
+    setTimeout(() => this.#doubt(name, endpoint.id), DOUBT_MS).unref();
+  }
+
+  /** Consul never heard of it: whatever it was, it is no more. */
+  #doubt(name: string, id: string): void {
+    const known = this.#known.get(name);
+    if (known === undefined || !known.ready.some((endpoint) => endpoint.id === id)) return;
+    this.#log.warn(
+      { cluster: name, instance: id },
+      "an instance was said to be ready, but Consul never showed it",
+    );
+    known.ready = known.ready.filter((endpoint) => endpoint.id !== id);
+    this.#update(name, known);
+    this.#change();
+  }
+
+  /** Ends the calls that wait for the target with the error, as long as it does not serve. */
+  silence(target: Target, error: RouseError): void {
+    const name = clusterName(target);
+    const known = this.#of(name);
+    known.silence = error;
+    this.#update(name, known);
+    this.#change();
+  }
+
+  has(cluster: string): void {
+    const target = parseClusterName(cluster);
+    if (target === undefined || this.version(target)?.activation.generation !== target.generation) return;
+    if (this.#keep(cluster)) this.#snapshot = undefined;
+  }
+
+  missing(cluster: string): boolean {
+    const target = parseClusterName(cluster);
+    const version = target && this.version(target);
+    if (target === undefined || version === undefined) {
+      this.#log.warn({ cluster }, "an Envoy asks for a cluster of no registered version");
+      return false;
+    }
+    if (target.generation < version.activation.generation) return false;
+    // A generation ahead of this state is on its way here.
+    if (target.generation === version.activation.generation) this.#events.wanted(target);
+    return true;
+  }
+
+  pushed(cluster: string): void {
+    this.#keep(cluster);
+    this.#events.pushed(cluster);
+  }
+
+  released(cluster: string): void {
+    this.#events.released(cluster);
+  }
+
+  accepted(kind: Kind): void {
+    if (kind === "route") this.#events.moved();
+  }
+
+  /** Envoys are, or are being, sent an endpoint of the generation. */
+  serves(target: Target): boolean {
+    const known = this.#known.get(clusterName(target));
+    if (known !== undefined && known.ready.length > 0) return true;
+    const instances = this.version(target)?.instances ?? [];
+    return instances.some(({ generation, healthy }) => healthy && generation === target.generation);
+  }
+
+  version(target: Target): VersionState | undefined {
+    return this.#state.services.get(target.service)?.versions.get(target.version);
+  }
+
+  /** A generation that Envoys have keeps its cluster while it is current: once removed it could not be asked for again. */
+  #keep(name: string): boolean {
+    const known = this.#of(name);
+    if (known.kept) return false;
+    known.kept = true;
+    this.#update(name, known);
+    return true;
+  }
+
+  #of(name: string): Known {
+    const known = this.#known.get(name) ?? { ready: [], kept: false };
+    this.#known.set(name, known);
+    return known;
+  }
+
+  /** Forgets what Consul knows by now, and what is of former generations. */
+  #reconcile(name: string, known: Known): void {
+    const target = parseClusterName(name);
+    const version = target && this.version(target);
+    if (target === undefined || version === undefined || version.activation.generation > target.generation) {
+      this.#known.delete(name);
+      this.#extras.delete(name);
+      return;
+    }
+    const seen = new Set(
+      version.instances.filter(({ generation }) => generation >= target.generation).map(({ id }) => id),
+    );
+    if (!known.ready.some(({ id }) => seen.has(id))) return;
+    known.ready = known.ready.filter(({ id }) => !seen.has(id));
+    this.#update(name, known);
+  }
+
+  #update(name: string, { ready, kept, silence }: Known): void {
+    this.#extras.set(name, { ready, kept, ...(silence && { silence }) });
+  }
+
+  #change(): void {
+    this.#snapshot = undefined;
+    for (const stream of this.streams) stream.flush();
+    this.#events.moved();
+  }
+}

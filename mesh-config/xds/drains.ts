@@ -1,0 +1,94 @@
+import { clusterName, parseClusterName, type Target } from "../resources/names.ts";
+import type { Control } from "./control.ts";
+import type { Loads } from "./loads.ts";
+import type { DeltaStream } from "./stream.ts";
+
+/** An Envoy that lost its connection still routes as it last knew; it is given so long to come back, ms. */
+const GRACE_MS = 10_000;
+
+interface Drain {
+  readonly target: Target;
+  /** Route table → first snapshot whose content of it no longer points to the generation. */
+  readonly routes: ReadonlyMap<string, number>;
+  /** When each Envoy was seen to have accepted those routes, ms of `performance.now()`. */
+  readonly turned: Map<DeltaStream, number>;
+  drained: boolean;
+}
+
+/**
+ * Finds out when a former generation has no calls any more: every connected Envoy has accepted routes that point
+ * elsewhere, and has since then reported an interval at whose end no call was open on it.
+ */
+export class Drains {
+  readonly #control: Control;
+  readonly #loads: Loads;
+  readonly #drained: (target: Target) => void;
+  readonly #drains = new Map<string, Drain>();
+  #graceUntil: number;
+  readonly #graceMs: number;
+
+  /** @param drained Called once for each generation. */
+  constructor(control: Control, loads: Loads, drained: (target: Target) => void, graceMs = GRACE_MS) {
+    this.#control = control;
+    this.#loads = loads;
+    this.#drained = drained;
+    this.#graceMs = graceMs;
+    // Envoys come back within the grace after a restart of this process, too.
+    this.#graceUntil = performance.now() + graceMs;
+  }
+
+  /** An Envoy disconnected. */
+  lost(): void {
+    this.#graceUntil = performance.now() + this.#graceMs;
+  }
+
+  /** All that has drained and is still there. */
+  *done(): Iterable<Target> {
+    for (const { target, drained } of this.#drains.values()) if (drained) yield target;
+  }
+
+  /** Looks again; to be called when routes were accepted, loads reported, or the state changed, and now and then. */
+  check(): void {
+    this.#follow();
+    const now = performance.now();
+    for (const drain of this.#drains.values()) {
+      if (drain.drained) continue;
+      let clear = now >= this.#graceUntil;
+      for (const stream of this.#control.streams) if (!this.#clear(drain, stream, now)) clear = false;
+      if (!clear) continue;
+      drain.drained = true;
+      this.#drained(drain.target);
+    }
+  }
+
+  /** Takes up the former generations that still have a cluster, and drops those that have none. */
+  #follow(): void {
+    const { cluster, route } = this.#control.snapshot().resources;
+    for (const name of this.#drains.keys()) if (!cluster.has(name)) this.#drains.delete(name);
+    for (const name of cluster.keys()) {
+      if (this.#drains.has(name)) continue;
+      const target = parseClusterName(name);
+      const current = target && this.#control.version(target)?.activation.generation;
+      if (target === undefined || current === undefined || current <= target.generation) continue;
+      const routes = new Map([...route].map(([table, { since }]) => [table, since]));
+      this.#drains.set(name, { target, routes, turned: new Map(), drained: false });
+    }
+  }
+
+  #clear({ target, routes, turned }: Drain, stream: DeltaStream, now: number): boolean {
+    const cluster = clusterName(target);
+    const { route, cluster: clusters } = stream.subscriptions;
+    let since = turned.get(stream);
+    if (since === undefined) {
+      for (const [table, first] of routes) {
+        // A table that the Envoy did not ask for does not send it any call.
+        if (route.names.has(table) && (route.accepted.get(table)?.since ?? 0) < first) return false;
+      }
+      // Before its first requests nothing is known of what it has.
+      if (route.names.size === 0) return false;
+      since = now;
+      turned.set(stream, since);
+    }
+    return !clusters.has(cluster) || this.#loads.quietSince(stream.node, cluster, since);
+  }
+}

@@ -1,0 +1,75 @@
+import type { ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { DeltaRequest, DeltaResponse, LoadStatsRequest, LoadStatsResponse } from "../proto/wire.ts";
+import type { Control } from "./control.ts";
+import type { Loads } from "./loads.ts";
+import { DeltaStream } from "./stream.ts";
+
+export interface StreamDeps {
+  /** Resolves when the first full state is there; until then streams are accepted but not read. */
+  readonly control: Promise<Control>;
+  readonly loads: Loads;
+  /** An Envoy's stream ended. */
+  readonly lost: () => void;
+  /** A load report came in. */
+  readonly reported: () => void;
+  readonly log: Logger;
+}
+
+type AdsCall = ServerDuplexStream<DeltaRequest, DeltaResponse>;
+type LrsCall = ServerDuplexStream<LoadStatsRequest, LoadStatsResponse>;
+
+/** The two streams that an Envoy keeps open, and how to end them all. */
+export function envoyStreams(deps: StreamDeps) {
+  const calls = new Set<{ end(): void }>();
+  const open = (call: AdsCall | LrsCall, closed: () => void) => {
+    calls.add(call);
+    const leave = () => {
+      if (calls.delete(call)) closed();
+    };
+    call.on("cancelled", leave);
+    call.on("error", leave);
+    call.on("end", () => {
+      leave();
+      call.end();
+    });
+  };
+  const ads: UntypedServiceImplementation = {
+    deltaAggregatedResources: (call: AdsCall) => {
+      let stream: DeltaStream | undefined;
+      let control: Control | undefined;
+      open(call, () => {
+        if (stream === undefined || !control?.streams.delete(stream)) return;
+        deps.log.info({ envoy: stream.node }, "Envoy disconnected");
+        deps.lost();
+      });
+      void deps.control.then((ready) => {
+        if (!calls.has(call)) return;
+        control = ready;
+        const made = new DeltaStream(control, (response) => call.write(response), deps.log);
+        stream = made;
+        control.streams.add(made);
+        call.on("data", (request: DeltaRequest) => made.receive(request));
+      });
+    },
+  };
+  const lrs: UntypedServiceImplementation = {
+    streamLoadStats: (call: LrsCall) => {
+      let node = "";
+      open(call, () => deps.loads.forget(node));
+      call.on("data", (request: LoadStatsRequest) => {
+        if (node === "") {
+          node = request.node?.id ?? "";
+          call.write({ send_all_clusters: true, load_reporting_interval: { seconds: 1, nanos: 0 } });
+          return;
+        }
+        deps.loads.report(node, request);
+        deps.reported();
+      });
+    },
+  };
+  const end = () => {
+    for (const call of calls) call.end();
+  };
+  return { ads, lrs, end };
+}

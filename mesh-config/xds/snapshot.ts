@@ -1,0 +1,154 @@
+import type { MeshState, ServiceState, VersionState } from "../../registry/state.ts";
+import type { JsonObject } from "../proto/json.ts";
+import { explainingCluster, warmCluster } from "../resources/clusters.ts";
+import { endpoints } from "../resources/endpoints.ts";
+import { listeners } from "../resources/listeners.ts";
+import { clusterName } from "../resources/names.ts";
+import { type ClusterPlan, type Extras, noExtras, planClusters } from "../resources/plan.ts";
+import { routeTable, servicesOf } from "../resources/route-tables.ts";
+import { serviceRoutes } from "../resources/routes.ts";
+import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "../resources/settings.ts";
+import { encodeResource, type Kind, type Resource } from "./resource.ts";
+
+/** All resources at one moment. Never changed in place. */
+export interface Snapshot {
+  /** Counts up from 1. */
+  readonly number: number;
+  readonly resources: Readonly<Record<Kind, ReadonlyMap<string, Resource>>>;
+}
+
+interface VersionResources {
+  readonly extras: Extras;
+  readonly clusters: readonly Resource[];
+  readonly endpoints: readonly Resource[];
+}
+
+interface Table {
+  readonly services: ReadonlyMap<string, JsonObject>;
+  readonly resource: Resource;
+}
+
+/** Makes snapshots, and encodes anew only what changed since the last one. */
+export class SnapshotBuilder {
+  readonly #settings: MeshSettings;
+  readonly #explainer: string;
+  #versions = new WeakMap<VersionState, VersionResources>();
+  readonly #routes = new Map<string, WeakMap<ServiceState, JsonObject>>();
+  readonly #tables = new Map<string, Table>();
+  #state: MeshState | undefined;
+  #last: Snapshot | undefined;
+
+  /** @param explainer Address of the explainer, "host:port". */
+  constructor(settings: MeshSettings, explainer: string) {
+    this.#settings = settings;
+    this.#explainer = explainer;
+  }
+
+  /** @param extras By name of the current generation's cluster; an entry is replaced, never changed in place. */
+  build(state: MeshState, extras: ReadonlyMap<string, Extras>): Snapshot {
+    const number = (this.#last?.number ?? 0) + 1;
+    const cluster = new Map<string, Resource>();
+    const endpoint = new Map<string, Resource>();
+    for (const [service, { versions }] of state.services) {
+      for (const version of versions.values()) {
+        const made = this.#version(service, version, extras, number);
+        for (const resource of made.clusters) cluster.set(resource.name, resource);
+        for (const resource of made.endpoints) endpoint.set(resource.name, resource);
+      }
+    }
+    const listener = this.#last?.resources.listener ?? this.#listeners(number);
+    const route =
+      this.#last !== undefined && this.#state === state
+        ? this.#last.resources.route
+        : this.#routeTables(state, number);
+    this.#state = state;
+    this.#last = { number, resources: { listener, route, cluster, endpoint } };
+    return this.#last;
+  }
+
+  #version(
+    service: string,
+    state: VersionState,
+    extras: ReadonlyMap<string, Extras>,
+    number: number,
+  ): VersionResources {
+    const { version } = state.manifest;
+    const target = { service, version, generation: state.activation.generation };
+    const extra = extras.get(clusterName(target)) ?? noExtras;
+    const known = this.#versions.get(state);
+    if (known?.extras === extra) return known;
+    const clusters: Resource[] = [];
+    const lists: Resource[] = [];
+    for (const plan of planClusters(service, state, extra)) {
+      const name = clusterName({ ...target, generation: plan.generation });
+      clusters.push(this.#same("cluster", name, this.#cluster(name, state, plan), number));
+      if (plan.kind === "warm") {
+        lists.push(this.#same("endpoint", name, endpoints(name, plan.endpoints), number));
+      }
+    }
+    const made = { extras: extra, clusters, endpoints: lists };
+    this.#versions.set(state, made);
+    return made;
+  }
+
+  #cluster(name: string, state: VersionState, plan: ClusterPlan): JsonObject {
+    return plan.kind === "warm"
+      ? warmCluster(name, state.manifest)
+      : explainingCluster(name, plan.error, this.#explainer);
+  }
+
+  /** The last snapshot's resource when its content is the same. */
+  #same(kind: Kind, name: string, json: JsonObject, number: number): Resource {
+    const made = encodeResource(kind, name, json, number);
+    const last = this.#last?.resources[kind].get(name);
+    return last?.version === made.version ? last : made;
+  }
+
+  #listeners(number: number): Map<string, Resource> {
+    const made = [...listeners(this.#settings)];
+    return new Map(made.map(([name, json]) => [name, encodeResource("listener", name, json, number)]));
+  }
+
+  #routeTables(state: MeshState, number: number): Map<string, Resource> {
+    return new Map(
+      [EDGE_ROUTES, MESH_ROUTES].map((name) => [name, this.#routeTable(name, state, number)] as const),
+    );
+  }
+
+  #routeTable(name: string, state: MeshState, number: number): Resource {
+    const last = this.#tables.get(name);
+    const services = new Map<string, JsonObject>();
+    for (const service of servicesOf(state, name)) {
+      const found = state.services.get(service);
+      if (found !== undefined)
+        services.set(service, this.#service(name, service, found, last?.services.get(service)));
+    }
+    if (last !== undefined && sameEntries(last.services, services)) return last.resource;
+    const resource = this.#same("route", name, routeTable({ name, services }, this.#settings), number);
+    this.#tables.set(name, { services, resource });
+    return resource;
+  }
+
+  #service(table: string, service: string, state: ServiceState, last: JsonObject | undefined): JsonObject {
+    const memo = this.#routes.get(table) ?? new WeakMap<ServiceState, JsonObject>();
+    this.#routes.set(table, memo);
+    let made = memo.get(state);
+    if (made === undefined) {
+      made = serviceRoutes(service, table === EDGE_ROUTES ? external(state) : state);
+      // Instances come and go without a change to the routes.
+      if (last !== undefined && JSON.stringify(last) === JSON.stringify(made)) made = last;
+      memo.set(state, made);
+    }
+    return made;
+  }
+}
+
+/** What the world may see of a service. */
+function external(state: ServiceState): ServiceState {
+  const versions = [...state.versions].filter(([, { manifest }]) => manifest.exposure === "external");
+  return { ...state, versions: new Map(versions) };
+}
+
+function sameEntries<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {
+  return a.size === b.size && [...b].every(([key, value]) => a.get(key) === value);
+}

@@ -1,0 +1,175 @@
+import type { Logger } from "pino";
+import type { DeltaRequest, DeltaResponse } from "../proto/wire.ts";
+import { type Kind, kindOf, kinds, typeUrl } from "./resource.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { type Change, Subscription } from "./subscription.ts";
+
+/** What a stream asks of the control plane. */
+export interface StreamHost {
+  snapshot(): Snapshot;
+  /** Envoy has this cluster, which the snapshot lacks. */
+  has(cluster: string): void;
+  /** Envoy holds calls for a cluster that the snapshot lacks. @returns whether it may come. */
+  missing(cluster: string): boolean;
+  /** The cluster goes out for the first time. */
+  pushed(cluster: string): void;
+  /** Envoy has the cluster's endpoints. */
+  released(cluster: string): void;
+  /** Envoy accepted a response of the kind. */
+  accepted(kind: Kind, stream: DeltaStream): void;
+}
+
+/**
+ * One Envoy's aggregated delta stream (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol).
+ *
+ * Clusters go before their endpoints and listeners before their routes; routes wait until Envoy has the clusters and
+ * endpoints, and clusters are taken away only when Envoy has accepted the newest routes.
+ */
+export class DeltaStream {
+  readonly connectedAtMs = Date.now();
+  readonly subscriptions: Readonly<Record<Kind, Subscription>> = {
+    cluster: new Subscription("cluster"),
+    endpoint: new Subscription("endpoint"),
+    listener: new Subscription("listener"),
+    route: new Subscription("route"),
+  };
+  node = "";
+  version = "";
+  readonly #host: StreamHost;
+  readonly #write: (response: DeltaResponse) => void;
+  readonly #log: Logger;
+  readonly #begun = new Set<Kind>();
+  /** Clusters for which calls are held. */
+  readonly #waiting = new Set<string>();
+  /** Envoy brought its configuration from an earlier stream. */
+  #resumed = false;
+  #nonce = 0;
+
+  constructor(host: StreamHost, write: (response: DeltaResponse) => void, log: Logger) {
+    this.#host = host;
+    this.#write = write;
+    this.#log = log;
+  }
+
+  receive(request: DeltaRequest): void {
+    if (request.node?.id) this.#identify(request.node);
+    const kind = kindOf(request.type_url);
+    if (kind === undefined) {
+      this.#log.warn(
+        { envoy: this.node, type: request.type_url },
+        "Envoy asks for a type that nobody serves",
+      );
+      return;
+    }
+    const subscription = this.subscriptions[kind];
+    this.#answered(subscription, request);
+    const first = !this.#begun.has(kind);
+    this.#begun.add(kind);
+    if (first) {
+      this.#resumed ||= Object.keys(request.initial_resource_versions).length > 0;
+      subscription.resume(request.initial_resource_versions, this.#host.snapshot());
+      const { resource_names_subscribe: names } = request;
+      // Without any name it's the wildcard as it was before there was a star.
+      if (names.length === 0 && kind !== "endpoint" && kind !== "route") subscription.subscribe("*", true);
+    }
+    for (const name of request.resource_names_unsubscribe) {
+      subscription.unsubscribe(name);
+      this.#waiting.delete(name);
+    }
+    for (const name of request.resource_names_subscribe) {
+      // Endpoints are sent anew even if Envoy has them: a cluster that was warming when the stream broke waits for them.
+      subscription.subscribe(name, !first || kind === "endpoint");
+    }
+    if (kind === "cluster") this.#askedClusters(first, request);
+    this.flush();
+  }
+
+  /** Sends what may be sent now. */
+  flush(): void {
+    const snapshot = this.#host.snapshot();
+    for (const name of this.#waiting) {
+      if (snapshot.resources.cluster.has(name)) this.#waiting.delete(name);
+      else if (!this.#host.missing(name)) {
+        this.#waiting.delete(name);
+        this.subscriptions.cluster.tellGone(name);
+      }
+    }
+    for (const kind of kinds) {
+      if (!this.#begun.has(kind) && kind !== "endpoint") continue;
+      if (kind === "route" && !this.#backed(snapshot)) continue;
+      const removals = this.#mayRemove(kind, snapshot);
+      const change = this.subscriptions[kind].next(snapshot, removals);
+      if (change !== undefined) this.#send(kind, change, snapshot);
+    }
+  }
+
+  /** Every cluster that the routes may point to. */
+  #backed(snapshot: Snapshot): boolean {
+    return this.subscriptions.cluster.idle(snapshot) && this.subscriptions.endpoint.idle(snapshot);
+  }
+
+  /** Endpoints go with their cluster, and a cluster only once no route that Envoy has points to it. */
+  #mayRemove(kind: Kind, snapshot: Snapshot): boolean {
+    if (kind === "endpoint") return false;
+    if (kind !== "cluster") return true;
+    return (this.#begun.has("route") || !this.#resumed) && this.subscriptions.route.upToDate(snapshot);
+  }
+
+  #send(kind: Kind, change: Change, snapshot: Snapshot): void {
+    if (kind === "cluster") for (const { name } of change.resources) this.#sendsCluster(name, snapshot);
+    const nonce = String(++this.#nonce);
+    this.subscriptions[kind].sending(change, nonce);
+    this.#write({ ...change, nonce, typeUrl: typeUrl(kind), systemVersion: String(snapshot.number) });
+  }
+
+  /**
+   * A cluster's endpoints follow at once: Envoy makes its watch for them as it reads the cluster, before it reads on.
+   * A changed cluster warms anew, and waits for its endpoints even if they are the same.
+   */
+  #sendsCluster(name: string, snapshot: Snapshot): void {
+    if (!snapshot.resources.endpoint.has(name)) return;
+    this.subscriptions.endpoint.sendAhead(name);
+    this.#host.pushed(name);
+  }
+
+  #askedClusters(first: boolean, request: DeltaRequest): void {
+    const { cluster } = this.subscriptions;
+    const known = request.initial_resource_versions;
+    if (first) for (const name of Object.keys(known)) this.#host.has(name);
+    const { resources } = this.#host.snapshot();
+    for (const name of request.resource_names_subscribe) {
+      if (name === "*" || resources.cluster.has(name)) continue;
+      // What Envoy has is not waited for; if it is of no use any more, it is taken away in its time.
+      if (first && known[name] !== undefined) continue;
+      if (this.#host.missing(name)) this.#waiting.add(name);
+      else cluster.tellGone(name);
+    }
+  }
+
+  #answered(subscription: Subscription, { response_nonce, error_detail }: DeltaRequest): void {
+    // An answer to an older response says nothing; what it subscribes to counts all the same.
+    if (response_nonce === "" || subscription.inFlight?.nonce !== response_nonce) return;
+    const { kind } = subscription;
+    if (error_detail === undefined) {
+      const change = subscription.ack(Date.now());
+      if (kind === "endpoint") for (const { name } of change?.resources ?? []) this.#host.released(name);
+      this.#host.accepted(kind, this);
+      return;
+    }
+    const change = subscription.refuse(error_detail.message, Date.now());
+    const names = change?.resources.map(({ name }) => name) ?? [];
+    if (kind === "cluster") for (const name of names) this.subscriptions.endpoint.notAhead(name);
+    this.#log.error(
+      { envoy: this.node, kind, names, nack: error_detail.message },
+      `Envoy refuses a ${kind} and keeps what it had`,
+    );
+  }
+
+  #identify(node: NonNullable<DeltaRequest["node"]>): void {
+    if (this.node === node.id) return;
+    this.node = node.id;
+    const { major_number = 0, minor_number = 0, patch = 0 } = node.user_agent_build_version?.version ?? {};
+    this.version = `${major_number}.${minor_number}.${patch}`;
+    this.#log.info({ envoy: node.id, version: this.version }, "Envoy connected");
+  }
+}

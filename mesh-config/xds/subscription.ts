@@ -1,0 +1,219 @@
+import type { Kind, Resource } from "./resource.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** What Envoy has accepted of a resource. */
+export interface Accepted {
+  readonly version: string;
+  /** The snapshot whose content it is; 0 when it comes from before this process. */
+  readonly since: number;
+}
+
+/** One response: what is new and what is gone. */
+export interface Change {
+  readonly resources: Resource[];
+  readonly removed: string[];
+}
+
+const LARGEST_RESPONSE = 2 << 20;
+
+/** One kind of resource on one stream: what Envoy wants, what it was sent, what it accepted or refused. */
+export class Subscription {
+  readonly kind: Kind;
+  wildcard = false;
+  readonly names = new Set<string>();
+  readonly accepted = new Map<string, Accepted>();
+  /** Latest refusal, in Envoy's words. */
+  nack = "";
+  nackedAtMs = 0;
+  ackedAtMs = 0;
+  acks = 0;
+  nacks = 0;
+  inFlight: (Change & { readonly nonce: string }) | undefined;
+  readonly #sent = new Map<string, string>();
+  readonly #refused = new Map<string, string>();
+  /** To be sent though Envoy has this content: it asked again, or its cluster is new. */
+  readonly #again = new Set<string>();
+  /** To be answered with "there is none". */
+  readonly #gone = new Set<string>();
+  /** Sent before Envoy asked, so that the request which is under way needs no answer. */
+  readonly #ahead = new Set<string>();
+  /** Envoy does not start before it has an answer for the wildcard, be it empty. */
+  #owed = false;
+  /** Number of the snapshot of which all was sent, but for what is to be taken away; and of which all was sent. */
+  #idleAt = 0;
+  #settledAt = 0;
+
+  constructor(kind: Kind) {
+    this.kind = kind;
+  }
+
+  /** Takes what Envoy has from an earlier stream. */
+  resume(versions: Readonly<Record<string, string>>, snapshot: Snapshot): void {
+    for (const [name, version] of Object.entries(versions)) {
+      const current = snapshot.resources[this.kind].get(name);
+      this.#sent.set(name, version);
+      this.accepted.set(name, { version, since: current?.version === version ? current.since : 0 });
+    }
+  }
+
+  #touched(): void {
+    this.#idleAt = 0;
+    this.#settledAt = 0;
+  }
+
+  /** @param anew Answer even if Envoy has the content, as it may have forgotten it. */
+  subscribe(name: string, anew: boolean): void {
+    this.#touched();
+    if (name === "*") {
+      this.wildcard = true;
+      this.#owed = true;
+      return;
+    }
+    this.names.add(name);
+    if (!this.#ahead.delete(name) && (anew || !this.#sent.has(name))) this.#again.add(name);
+  }
+
+  unsubscribe(name: string): void {
+    this.#touched();
+    if (name === "*") this.wildcard = false;
+    this.names.delete(name);
+    this.#ahead.delete(name);
+    this.#gone.delete(name);
+    // Whoever has the wildcard cannot tell whether the name is still in it, and is told by having it sent once more.
+    if (this.wildcard) this.#again.add(name);
+    else {
+      this.#again.delete(name);
+      this.#sent.delete(name);
+      this.accepted.delete(name);
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#sent.has(name);
+  }
+
+  /** Names Envoy has or is being sent. */
+  held(): IterableIterator<string> {
+    return this.#sent.keys();
+  }
+
+  sendAgain(name: string): void {
+    this.#touched();
+    this.#again.add(name);
+  }
+
+  /** Sends a resource that Envoy is about to ask for. */
+  sendAhead(name: string): void {
+    if (!this.names.has(name)) this.#ahead.add(name);
+    this.sendAgain(name);
+  }
+
+  /** Envoy will not ask for it after all. */
+  notAhead(name: string): void {
+    this.#ahead.delete(name);
+  }
+
+  /** Envoy was sent all that the snapshot has for it, and answered. */
+  idle(snapshot: Snapshot): boolean {
+    return this.inFlight === undefined && this.#idleAt === snapshot.number;
+  }
+
+  tellGone(name: string): void {
+    this.#touched();
+    this.#gone.add(name);
+  }
+
+  /** What is to be sent now; undefined when Envoy has it all, or a response is still unanswered. */
+  next(snapshot: Snapshot, removals: boolean): Change | undefined {
+    if (this.inFlight !== undefined || this.#settledAt === snapshot.number) return undefined;
+    const all = snapshot.resources[this.kind];
+    const change: Change = { resources: [], removed: [] };
+    let size = 0;
+    for (const resource of this.#wanted(all)) {
+      if (!this.#mustSend(resource)) continue;
+      change.resources.push(resource);
+      size += resource.bytes.length;
+      if (size > LARGEST_RESPONSE) return change;
+    }
+    for (const name of this.#again) if (!all.has(name) && this.kind !== "cluster") change.removed.push(name);
+    for (const name of this.#gone) if (!all.has(name) && !this.#sent.has(name)) change.removed.push(name);
+    if (change.resources.length > 0 || change.removed.length > 0 || this.#owed) return change;
+    this.#again.clear();
+    this.#gone.clear();
+    this.#idleAt = snapshot.number;
+    if (removals) for (const name of this.#sent.keys()) if (!all.has(name)) change.removed.push(name);
+    if (change.removed.length > 0) return change;
+    if (removals) this.#settledAt = snapshot.number;
+    return undefined;
+  }
+
+  *#wanted(all: ReadonlyMap<string, Resource>): Iterable<Resource> {
+    if (this.wildcard) yield* all.values();
+    else {
+      for (const name of [...this.names, ...this.#ahead]) {
+        const resource = all.get(name);
+        if (resource !== undefined) yield resource;
+      }
+    }
+  }
+
+  #mustSend({ name, version }: Resource): boolean {
+    if (this.#refused.get(name) === version) return false;
+    return this.#sent.get(name) !== version || this.#again.has(name);
+  }
+
+  /** Notes that the change goes out under the nonce. */
+  sending(change: Change, nonce: string): void {
+    this.inFlight = { ...change, nonce };
+    this.#owed = false;
+    for (const { name, version } of change.resources) {
+      this.#sent.set(name, version);
+      this.#again.delete(name);
+    }
+    for (const name of change.removed) {
+      this.#sent.delete(name);
+      this.accepted.delete(name);
+      this.#again.delete(name);
+      this.#gone.delete(name);
+    }
+  }
+
+  /** Envoy took the response. */
+  ack(nowMs: number): Change | undefined {
+    const change = this.inFlight;
+    this.inFlight = undefined;
+    this.acks++;
+    this.ackedAtMs = nowMs;
+    this.nack = "";
+    for (const { name, version, since } of change?.resources ?? []) {
+      this.accepted.set(name, { version, since });
+      this.#refused.delete(name);
+    }
+    return change;
+  }
+
+  /** Envoy refused it and keeps what it had; the same content is not sent again. */
+  refuse(message: string, nowMs: number): Change | undefined {
+    const change = this.inFlight;
+    this.inFlight = undefined;
+    this.nacks++;
+    this.nackedAtMs = nowMs;
+    this.nack = message;
+    for (const { name, version } of change?.resources ?? []) {
+      this.#refused.set(name, version);
+      const before = this.accepted.get(name);
+      if (before === undefined) this.#sent.delete(name);
+      else this.#sent.set(name, before.version);
+    }
+    return change;
+  }
+
+  /** Envoy has accepted the snapshot's content of all that it wants. */
+  upToDate(snapshot: Snapshot): boolean {
+    if (this.inFlight !== undefined) return false;
+    for (const { name, version } of this.#wanted(snapshot.resources[this.kind])) {
+      if (this.accepted.get(name)?.version !== version) return false;
+    }
+    return true;
+  }
+}
