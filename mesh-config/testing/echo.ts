@@ -6,8 +6,8 @@ import {
   Server,
   type ServerDuplexStream,
   type ServerUnaryCall,
-  type sendUnaryData,
   type ServiceError,
+  type sendUnaryData,
 } from "@grpc/grpc-js";
 import { listen } from "../../sdk/grpc.ts";
 
@@ -54,7 +54,9 @@ export class EchoClient {
   readonly #client: Client;
 
   constructor(target: string) {
-    this.#client = new Client(target, credentials.createInsecure(), { "grpc.max_send_message_length": 64 << 20 });
+    this.#client = new Client(target, credentials.createInsecure(), {
+      "grpc.max_send_message_length": 64 << 20,
+    });
   }
 
   /** Never throws, so that a test can look at either. */

@@ -45,7 +45,14 @@ export async function startEnvoy(
   const parameters = [
     ...["-c", join(folder, "envoy.json"), "--use-dynamic-base-id", "--concurrency", "2"],
     ...["-l", options.logLevel ?? "warning", "--log-path", join(folder, "log")],
-    ...["--admin-address-path", join(folder, "admin"), "--drain-time-s", "1", "--parent-shutdown-time-s", "2"],
+    ...[
+      "--admin-address-path",
+      join(folder, "admin"),
+      "--drain-time-s",
+      "1",
+      "--parent-shutdown-time-s",
+      "2",
+    ],
   ];
   const child = spawn(findTool("envoy"), parameters, { stdio: "ignore" });
   const exited = once(child, "exit");

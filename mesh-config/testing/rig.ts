@@ -75,7 +75,10 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
     await envoy.until("/listeners", (text) => text.includes("mesh-socket::"));
     const client = new EchoClient(edge);
     const inner = new EchoClient(`unix:${socket}`);
-    closers.push(() => client.close(), () => inner.close());
+    closers.push(
+      () => client.close(),
+      () => inner.close(),
+    );
     return {
       mesh,
       orchestrator,

@@ -1,7 +1,18 @@
-import type { Activation, InstanceState, MeshState, ServiceState, VersionManifest, VersionState } from "../../registry/state.ts";
+import type {
+  Activation,
+  InstanceState,
+  MeshState,
+  ServiceState,
+  VersionManifest,
+  VersionState,
+} from "../../registry/state.ts";
 
 /** A manifest with everything at its plainest. */
-export function manifest(service: string, version: string, change: Partial<VersionManifest> = {}): VersionManifest {
+export function manifest(
+  service: string,
+  version: string,
+  change: Partial<VersionManifest> = {},
+): VersionManifest {
   return {
     schema: "rouse.manifest/v1",
     service,
@@ -57,7 +68,10 @@ export class TestMesh {
 
   put(version: VersionState): void {
     const { service: name, version: number } = version.manifest;
-    this.service(name, (service) => ({ ...service, versions: new Map(service.versions).set(number, version) }));
+    this.service(name, (service) => ({
+      ...service,
+      versions: new Map(service.versions).set(number, version),
+    }));
   }
 
   change(name: string, number: string, change: (version: VersionState) => VersionState): void {
