@@ -34,6 +34,8 @@ export async function buildProgram(verb: string | undefined): Promise<Command> {
     .description("A gRPC service mesh with code generation, for services that are used now and then.")
     .version(version(), "-V, --version", "print the version")
     .showSuggestionAfterError()
+    // Verbs have a --version of their own: the version of a service.
+    .enablePositionalOptions()
     .exitOverride();
   const files = readdirSync(folder).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
   const only = files.filter((name) => name === `${verb}.ts`);

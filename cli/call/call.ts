@@ -1,0 +1,121 @@
+import { fromBinary, toJson } from "@bufbuild/protobuf";
+import { Client, type ClientDuplexStream, Metadata, type StatusObject } from "@grpc/grpc-js";
+import { RouseError } from "../../sdk/errors.ts";
+import { callError } from "../../sdk/grpc.ts";
+import { type Mesh, withClient } from "../connect.ts";
+import { type CatalogMethod, findMethod } from "./method.ts";
+import { encodeRequests } from "./requests.ts";
+
+export interface CallOptions {
+  /** Version spec. */
+  readonly version?: string;
+  readonly edge?: true;
+  readonly mesh?: true;
+  /** "name:value". */
+  readonly header: readonly string[];
+  /** ms. */
+  readonly deadline?: number;
+  readonly verbose?: true;
+}
+
+type Call = ClientDuplexStream<Uint8Array, Uint8Array>;
+
+/**
+ * Calls a method through Envoy; prints each response as a line of JSON (proto3 JSON mapping) when it comes.
+ *
+ * @throws RouseError with the service's status, or as {@link findMethod} and {@link encodeRequests}.
+ */
+export async function callMethod(
+  mesh: Mesh,
+  name: string,
+  json: readonly string[],
+  options: CallOptions,
+): Promise<void> {
+  if (options.edge && options.mesh)
+    throw new RouseError("INVALID_ARGUMENT", "--edge and --mesh exclude each other: name one.", {
+      reason: "FLAG_INVALID",
+    });
+  const metadata = parseHeaders(options.header);
+  const method = await findMethod(mesh.registry, name, options.version ?? "");
+  if (options.version !== undefined) metadata.set("rouse-version", options.version);
+  const byEdge = options.edge ?? (options.mesh ? false : method.manifest.exposure === "external");
+  await withClient(Client, byEdge ? mesh.edge : mesh.mesh, async (client) => {
+    const deadline = options.deadline === undefined ? {} : { deadline: Date.now() + options.deadline };
+    // On the wire all four shapes are alike, so the most general one serves them all.
+    const call: Call = client.makeBidiStreamRequest(
+      method.path,
+      (bytes) => Buffer.from(bytes),
+      (bytes) => bytes,
+      metadata,
+      deadline,
+    );
+    const begun = performance.now();
+    if (options.verbose) showHead(call, byEdge ? mesh.edge : mesh.mesh, begun);
+    const received = receive(call, method);
+    // A request that cannot be encoded is the cause; that the call was cancelled for it is not worth telling.
+    await Promise.all([send(call, method, json), received]);
+  });
+}
+
+/** A request that cannot be encoded cancels the call. How the call ends is told by receive. */
+async function send(call: Call, method: CatalogMethod, json: readonly string[]): Promise<void> {
+  const ended = new Promise<true>((resolve) => {
+    call.once("close", () => resolve(true));
+    call.once("error", () => resolve(true));
+  });
+  // A service that has answered in full waits for no more lines.
+  if (json[0] === "-") void ended.then(() => process.stdin.destroy());
+  try {
+    for await (const bytes of encodeRequests(method, json)) {
+      if (call.write(bytes)) continue;
+      const drained = new Promise<false>((resolve) => call.once("drain", () => resolve(false)));
+      if (await Promise.race([drained, ended])) return;
+    }
+    call.end();
+  } catch (error) {
+    call.cancel();
+    throw error;
+  }
+}
+
+async function receive(call: Call, { descriptor, types }: CatalogMethod): Promise<void> {
+  try {
+    for await (const bytes of call as AsyncIterable<Uint8Array>) {
+      const message = fromBinary(descriptor.output, bytes);
+      console.log(JSON.stringify(toJson(descriptor.output, message, { registry: types })));
+    }
+  } catch (error) {
+    throw callError(error);
+  }
+}
+
+function showHead(call: Call, target: string, begun: number): void {
+  console.error(`> ${call.getPeer() === "unknown" ? target : call.getPeer()}`);
+  const show = (metadata: Metadata) => {
+    for (const [key, value] of Object.entries(metadata.getMap()))
+      console.error(`< ${key}: ${value.toString()}`);
+  };
+  call.on("metadata", show);
+  call.on("status", (status: StatusObject) => {
+    show(status.metadata);
+    console.error(`< status ${status.code} after ${(performance.now() - begun).toFixed(1)} ms`);
+  });
+}
+
+function parseHeaders(texts: readonly string[]): Metadata {
+  const metadata = new Metadata();
+  for (const text of texts) {
+    const colon = text.indexOf(":");
+    try {
+      if (colon < 1) throw new Error("it has no colon");
+      metadata.add(text.slice(0, colon).trim(), text.slice(colon + 1).trim());
+    } catch (error) {
+      throw new RouseError(
+        "INVALID_ARGUMENT",
+        `-H "${text}" is no header (${(error as Error).message}): write -H name:value.`,
+        { reason: "FLAG_INVALID" },
+      );
+    }
+  }
+  return metadata;
+}

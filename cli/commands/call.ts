@@ -1,0 +1,34 @@
+import type { Command } from "commander";
+import { readMesh } from "../connect.ts";
+import { collect, parseCount } from "../flags.ts";
+
+interface CallFlags {
+  version?: string;
+  edge?: true;
+  mesh?: true;
+  header: string[];
+  deadline?: number;
+  verbose?: true;
+}
+
+/** `rouse call`: calls a method of a registered service through Envoy, with JSON in and out. */
+export function addCall(program: Command): void {
+  program
+    .command("call")
+    .description("call a method through the mesh; a cold service is woken")
+    .argument("<method>", "SERVICE/METHOD, such as genome.v1.GenomeService/GetSequence")
+    .argument(
+      "[json...]",
+      'the request as JSON (default: {}), several for a client stream; "-": JSON lines from stdin, sent as they come',
+    )
+    .option("--version <spec>", "version of the service: exact, line (1.4), range (^1.4.0) or tag")
+    .option("--edge", "by the edge listener (default for external services)")
+    .option("--mesh", "by the internal listener (default for internal services)")
+    .option("-H, --header <name:value>", "request header; repeatable", collect, [])
+    .option("--deadline <ms>", "longest time of the call, the wake included", parseCount)
+    .option("-v, --verbose", "print headers, trailers and the time on stderr")
+    .action(async (method: string, json: string[], flags: CallFlags) => {
+      const { callMethod } = await import("../call/call.ts");
+      await callMethod(readMesh(), method, json, flags);
+    });
+}

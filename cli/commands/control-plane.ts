@@ -1,0 +1,63 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { dataFolder } from "../connect.ts";
+import { collect } from "../flags.ts";
+import { parseAddress, parseShare } from "../up/options.ts";
+
+interface ControlPlaneFlags {
+  id: string;
+  listen: string;
+  consul: string;
+  data?: string;
+  edge: string;
+  mesh: string;
+  meshSocket?: string;
+  corsOrigin: string[];
+  traceSampling: number;
+  otlp?: string;
+}
+
+/** `rouse control-plane`: the xDS server of this host's Envoys, and an orchestrator. */
+export function addControlPlane(program: Command): void {
+  program
+    .command("control-plane")
+    .description("serve Envoys by xDS, and stand for election as the orchestrator")
+    .option("--id <name>", "name of this control plane, stable over restarts", `control-${hostname()}`)
+    .option("--listen <host:port>", "where Envoys and the command line reach it", "127.0.0.1:8072")
+    .option("--consul <host:port>", "Consul, which holds the mesh's state", "127.0.0.1:8500")
+    .option("--data <folder>", "the mesh's data folder (also ROUSE_DATA)")
+    .option("--edge <host:port>", "Envoy's listener for the world", parseAddress, "127.0.0.1:8080")
+    .option(
+      "--mesh <host:port>",
+      "Envoy's listener for calls between services",
+      parseAddress,
+      "127.0.0.1:8081",
+    )
+    .option("--mesh-socket <path>", "the same on a unix socket (default: run/mesh.sock of the data folder)")
+    .option(
+      "--cors-origin <origin>",
+      "web origin that may call the edge; repeatable (default: any)",
+      collect,
+      [],
+    )
+    .option("--trace-sampling <share>", "share of calls that begin a trace, 0 to 1", parseShare, 1)
+    .option("--otlp <host:port>", "OTLP collector (gRPC) that traces go to", parseAddress)
+    .action(async (flags: ControlPlaneFlags) => {
+      // Read once, when the tracing modules are loaded.
+      if (flags.otlp !== undefined) process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://${flags.otlp}`;
+      const { runControlPlane } = await import("../control-plane.ts");
+      await runControlPlane({
+        id: flags.id,
+        listen: flags.listen,
+        consul: flags.consul,
+        settings: {
+          edge: flags.edge,
+          mesh: flags.mesh,
+          meshSocket: flags.meshSocket ?? join(dataFolder(flags.data), "run", "mesh.sock"),
+          ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),
+          ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling } }),
+        },
+      });
+    });
+}

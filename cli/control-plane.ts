@@ -1,0 +1,69 @@
+import { once } from "node:events";
+import { Server } from "@grpc/grpc-js";
+import { pino } from "pino";
+import type { MeshSettings } from "../mesh-config/resources/settings.ts";
+import { addMeshConfig } from "../mesh-config/server.ts";
+import { addOrchestrator, LEADER_KEY } from "../orchestrator/server.ts";
+import { ConsulClient } from "../registry/consul.ts";
+import { watchLeader } from "../registry/leader.ts";
+import { watchMesh } from "../registry/watch.ts";
+import { listen } from "../sdk/grpc.ts";
+
+export interface ControlPlaneOptions {
+  /** Stable over restarts and different from all others. */
+  readonly id: string;
+  /** "host:port"; port 0: any. */
+  readonly listen: string;
+  readonly consul: string;
+  readonly settings: MeshSettings;
+}
+
+/** How long calls in progress may take at the end, ms; Envoys' streams end before. */
+const DRAIN_MS = 1_000;
+
+/**
+ * Serves Envoys and orchestrates in one process until SIGTERM or SIGINT.
+ *
+ * @throws RouseError ADDRESS_IN_USE, ADDRESS_UNUSABLE, CONSUL_ADDRESS_INVALID.
+ */
+export async function runControlPlane(options: ControlPlaneOptions): Promise<void> {
+  const { id, settings } = options;
+  const log = pino({ name: "control-plane" });
+  const signal = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
+  const consul = new ConsulClient({ address: options.consul });
+  const server = new Server();
+  const meshConfig = await addMeshConfig(server, {
+    id,
+    settings,
+    followLeader: (onChange) => watchLeader(consul, LEADER_KEY, (leader) => onChange(leader?.address)),
+    log: log.child({ part: "mesh-config" }),
+  });
+  const orchestrator = addOrchestrator(server, {
+    id,
+    consul,
+    mesh: () => mesh.current(),
+    log: log.child({ part: "orchestrator" }),
+  });
+  const mesh = watchMesh(consul, {
+    log: log.child({ part: "watch" }),
+    onChange: (state) => {
+      // The orchestrator's answers must not wait for the mapping to Envoy's resources.
+      orchestrator.meshChanged();
+      meshConfig.meshChanged(state);
+    },
+  });
+  try {
+    const address = await listen(server, options.listen);
+    log.info({ address }, "control plane listens");
+    const ready = mesh.ready.then(() => orchestrator.campaign(address));
+    await Promise.race([signal, ready.then(() => signal)]);
+  } finally {
+    mesh.close();
+    await orchestrator.close();
+    await meshConfig.close();
+    const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
+    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+    clearTimeout(cut);
+    consul.close();
+  }
+}

@@ -1,0 +1,154 @@
+import { join } from "node:path";
+import { AgentClient, type GetStatusResponse as AgentStatus } from "#proto/rouse/agent/v1/agent.ts";
+import { type Envoy, MeshConfigClient } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
+import {
+  OrchestratorClient,
+  type GetStatusResponse as OrchestratorStatus,
+} from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { RegistryClient, type Service, State } from "#proto/rouse/registry/v1/registry.ts";
+import { unary } from "../sdk/grpc.ts";
+import { type Mesh, noMesh, withClient } from "./connect.ts";
+import { explain } from "./explain.ts";
+import { table } from "./table.ts";
+import { readChildren } from "./up/record.ts";
+import { shortState } from "./version-state.ts";
+
+/** What a part of the mesh says, or why it does not. */
+type Answer<T> = T | { readonly error: string };
+
+export interface MeshStatus {
+  readonly mesh: Mesh;
+  readonly processes: readonly { readonly name: string; readonly pid: number; readonly ready: boolean }[];
+  readonly agent: Answer<AgentStatus>;
+  readonly orchestrator: Answer<OrchestratorStatus>;
+  readonly envoys: Answer<readonly Envoy[]>;
+  readonly services: Answer<readonly Service[]>;
+}
+
+/**
+ * Asks every part of the mesh; one that does not answer leaves the others their say.
+ *
+ * @throws RouseError UNAVAILABLE NO_MESH when none answers.
+ */
+export async function meshStatus(mesh: Mesh): Promise<MeshStatus> {
+  const asked = Promise.all([
+    answer(withClient(AgentClient, mesh.agent, (client) => unary(client, "getStatus", {}))),
+    answer(withClient(OrchestratorClient, mesh.control, (client) => unary(client, "getStatus", {}))),
+    answer(
+      withClient(
+        MeshConfigClient,
+        mesh.control,
+        async (client) => (await unary(client, "getStatus", {})).envoys,
+      ),
+    ),
+    answer(
+      withClient(
+        RegistryClient,
+        mesh.registry,
+        async (client) => (await unary(client, "listServices", { service: "" })).services,
+      ),
+    ),
+  ]);
+  const [agent, orchestrator, envoys, services] = await asked;
+  if ([agent, orchestrator, envoys, services].every((part) => "error" in part))
+    throw noMesh(mesh.control, undefined);
+  const processes = readChildren(join(mesh.data, "children.json")).map(({ name, pid, ready }) => ({
+    name,
+    pid,
+    ready,
+  }));
+  return { mesh, processes, agent, orchestrator, envoys, services };
+}
+
+/** The same for people. */
+export function statusLines(status: MeshStatus): string[] {
+  const { mesh, processes, agent, orchestrator, envoys, services } = status;
+  return [
+    `edge ${mesh.edge} · Consul http://${mesh.consul}/ui · data ${mesh.data}`,
+    "",
+    ...table(
+      ["PROCESS", "PID", ""],
+      processes.map(({ name, pid, ready }) => [name, String(pid), ready ? "ready" : "starting"]),
+    ),
+    "",
+    ...("error" in orchestrator ? [`orchestrator: ${orchestrator.error}`] : orchestratorLines(orchestrator)),
+    ...("error" in agent ? [`agent: ${agent.error}`] : agentLines(agent)),
+    "",
+    ...("error" in envoys ? [`mesh-config: ${envoys.error}`] : envoyLines(envoys)),
+    "",
+    ...("error" in services ? [`registry: ${services.error}`] : serviceLines(services)),
+  ];
+}
+
+function orchestratorLines({ id, leading, fencingToken, starting, hosts }: OrchestratorStatus): string[] {
+  const rows = hosts.map((host) => [
+    host.name,
+    host.runtime,
+    `${round(host.cpuTotal - host.cpuUsed)} of ${round(host.cpuTotal)}`,
+    `${mebibytes(host.memoryTotalBytes - host.memoryUsedBytes)} of ${mebibytes(host.memoryTotalBytes)} MiB`,
+    String(host.instances),
+  ]);
+  return [
+    leading
+      ? `orchestrator ${id} leads (token ${fencingToken}), ${starting} starting`
+      : `orchestrator ${id} does not lead`,
+    "",
+    ...(rows.length === 0
+      ? ["no host: no agent has registered in Consul"]
+      : table(["HOST", "RUNTIME", "FREE CORES", "FREE MEMORY", "INSTANCES"], rows)),
+  ];
+}
+
+function agentLines({ runtime, runtimeReason, precreated, unenforced }: AgentStatus): string[] {
+  return [
+    `this host runs instances in the ${runtime} runtime${runtimeReason === "" ? "" : `: ${runtimeReason}`}`,
+    ...(precreated > 0 ? [`${precreated} containers stand ready`] : []),
+    ...unenforced.map((what) => `not enforced here: ${what}`),
+  ];
+}
+
+function envoyLines(envoys: readonly Envoy[]): string[] {
+  if (envoys.length === 0) return ["no Envoy is connected"];
+  const rows = envoys.flatMap(({ id, version, types }) =>
+    types.map((type, index) => [
+      index === 0 ? `${id} ${version}` : "",
+      type.type,
+      String(type.resources),
+      String(type.acks),
+      String(type.nacks),
+      type.nack === "" ? "accepted" : `REFUSED: ${type.nack}`,
+    ]),
+  );
+  return table(["ENVOY", "TYPE", "RESOURCES", "ACKS", "NACKS", ""], rows);
+}
+
+function serviceLines(services: readonly Service[]): string[] {
+  const all = services.flatMap(({ name, versions }) => versions.map((version) => ({ name, version })));
+  const awake = all.filter(({ version }) => version.state !== State.COLD);
+  const cold = `${all.length - awake.length} of ${all.length} versions are cold`;
+  if (awake.length === 0) return [cold];
+  const rows = awake.map(({ name, version }) => [
+    name,
+    version.version,
+    shortState(version),
+    String(version.instances.length),
+    version.reason,
+  ]);
+  return [...table(["SERVICE", "VERSION", "STATE", "RUNS", ""], rows), cold];
+}
+
+async function answer<T>(asked: Promise<T>): Promise<Answer<T>> {
+  try {
+    return await asked;
+  } catch (error) {
+    return { error: explain(error) };
+  }
+}
+
+function round(cores: number): string {
+  return String(Number(cores.toFixed(2)));
+}
+
+function mebibytes(bytes: number): string {
+  return Math.floor(bytes / 2 ** 20).toLocaleString("en");
+}

@@ -1,0 +1,36 @@
+import { writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { envoyBootstrap } from "../../mesh-config/bootstrap.ts";
+import { findTool } from "../../setup/tools.ts";
+import type { Mesh } from "../connect.ts";
+import type { ChildSpec } from "./child.ts";
+import type { UpOptions } from "./options.ts";
+import { accepts, answers } from "./ready.ts";
+
+/** The host's Envoy, which gets everything but its bootstrap from the control plane. */
+export function envoyChild(mesh: Mesh, options: UpOptions): ChildSpec {
+  const bootstrap = join(mesh.data, "run", "envoy.json");
+  const config = envoyBootstrap({
+    nodeId: `envoy-${hostname()}`,
+    controlPlane: [mesh.control],
+    admin: mesh.envoyAdmin,
+    ...(options.otlp === undefined ? {} : { collector: options.otlp }),
+  });
+  writeFileSync(bootstrap, JSON.stringify(config, null, 2));
+  const serves = answers(`http://${mesh.envoyAdmin}/ready`);
+  const edgeAccepts = accepts(mesh.edge);
+  const meshAccepts = accepts(mesh.mesh);
+  return {
+    name: "envoy",
+    file: findTool("envoy"),
+    // Hot restart wants shared memory by a number that two meshes of one machine would share.
+    args: ["--config-path", bootstrap, "--disable-hot-restart", "--log-level", "warning"],
+    ours: false,
+    graceMs: 3_000,
+    ready: async (signal) => {
+      await serves(signal);
+      await Promise.all([edgeAccepts(signal), meshAccepts(signal)]);
+    },
+  };
+}
