@@ -1,0 +1,278 @@
+import { beforeAll, expect, test } from "vitest";
+import type { RouseError } from "../sdk/errors.ts";
+import { echoContract, echoPath, TestPackage } from "./testing/package.ts";
+
+/** What is written inside the option of a service, and what the complaint is, at which field. */
+const services: Record<string, { options: string; says: [field: string, message: string][] }> = {
+  NoVersion: {
+    options: 'owner: "a"',
+    says: [["(", 'NoVersion has no version. Add one, such as version: "1.0.0".']],
+  },
+  NoOwner: {
+    options: 'version: "1.0.0"',
+    says: [
+      ["(", 'NoOwner has no owner. Add who answers for the service, such as owner: "genomics@example.org".'],
+    ],
+  },
+  BlankOwner: {
+    options: 'version: "1.0.0", owner: "  "',
+    says: [
+      [
+        "owner",
+        'BlankOwner has no owner. Add who answers for the service, such as owner: "genomics@example.org".',
+      ],
+    ],
+  },
+  ShortVersion: {
+    options: 'owner: "a", version: "1.0"',
+    says: [
+      [
+        "version",
+        'version "1.0" is no semantic version. Write three numbers, such as "1.4.0" or "2.0.0-beta.1".',
+      ],
+    ],
+  },
+  VVersion: {
+    options: 'owner: "a", version: "v1.0.0"',
+    says: [
+      [
+        "version",
+        'version "v1.0.0" is no semantic version. Write three numbers, such as "1.4.0" or "2.0.0-beta.1".',
+      ],
+    ],
+  },
+  Memory: {
+    options: 'version: "1.0.0", owner: "a", resources: {memory: "12 bananas"}',
+    says: [
+      [
+        "memory",
+        'resources.memory "12 bananas" is no amount of memory. Write a number and one of the units Ki, Mi, Gi, Ti, K, M, G, T, such as "256Mi".',
+      ],
+    ],
+  },
+  LittleMemory: {
+    options: 'version: "1.0.0", owner: "a", resources: {memory: "31Mi"}',
+    says: [["memory", 'resources.memory "31Mi" is too little to start in. Ask for 32Mi or more.']],
+  },
+  NegativeCpu: {
+    options: 'version: "1.0.0", owner: "a", resources: {cpu: -1}',
+    says: [
+      ["cpu", "resources.cpu -1 is out of range. Write cores, more than 0 and up to 1024, such as 0.5."],
+    ],
+  },
+  ZeroCpu: {
+    options: 'version: "1.0.0", owner: "a", resources: {cpu: 0}',
+    says: [["cpu", "resources.cpu 0 is out of range. Write cores, more than 0 and up to 1024, such as 0.5."]],
+  },
+  NanCpu: {
+    options: 'version: "1.0.0", owner: "a", resources: {cpu: nan}',
+    says: [
+      ["cpu", "resources.cpu NaN is out of range. Write cores, more than 0 and up to 1024, such as 0.5."],
+    ],
+  },
+  Label: {
+    options: 'version: "1.0.0", owner: "a", resources: {labels: {key: "a b", value: "c"}}',
+    says: [["labels", 'labels: "a b" is no label name. Use up to 100 letters, digits, "-" and "_".']],
+  },
+  Times: {
+    options: 'version: "1.0.0", owner: "a", start_timeout: "soon", idle_timeout: "25h"',
+    says: [
+      [
+        "start_timeout",
+        'start_timeout "soon" is no length of time. Write a number and one of the units ms, s, m, h, d, such as "30s".',
+      ],
+      ["idle_timeout", 'idle_timeout "25h" is out of range. Choose from 1s to 1d, or "never".'],
+    ],
+  },
+  ShortTimes: {
+    options: 'version: "1.0.0", owner: "a", start_timeout: "99ms", idle_timeout: "999ms"',
+    says: [
+      ["start_timeout", 'start_timeout "99ms" is out of range. Choose from 100ms to 10m.'],
+      ["idle_timeout", 'idle_timeout "999ms" is out of range. Choose from 1s to 1d, or "never".'],
+    ],
+  },
+  Never: {
+    options: 'version: "1.0.0", owner: "a", start_timeout: "never"',
+    says: [
+      [
+        "start_timeout",
+        'start_timeout "never" is no length of time. Write a number and one of the units ms, s, m, h, d, such as "30s".',
+      ],
+    ],
+  },
+  Concurrency: {
+    options: 'version: "1.0.0", owner: "a", target_concurrency: 10001',
+    says: [["target_concurrency", "target_concurrency 10001 is out of range. Choose from 1 to 10000."]],
+  },
+  NoConcurrency: {
+    options: 'version: "1.0.0", owner: "a", target_concurrency: 0',
+    says: [["target_concurrency", "target_concurrency 0 is out of range. Choose from 1 to 10000."]],
+  },
+  NoInstances: {
+    options: 'version: "1.0.0", owner: "a", max_instances: 0',
+    says: [["max_instances", "max_instances 0 is out of range. Choose from 1 to 1000."]],
+  },
+  MinMax: {
+    options: 'version: "1.0.0", owner: "a", min_instances: 3, max_instances: 2',
+    says: [
+      ["min_instances", "min_instances 3 is more than max_instances (2). Lower the one or raise the other."],
+    ],
+  },
+  MinDefaultMax: {
+    options: 'version: "1.0.0", owner: "a", min_instances: 5',
+    says: [
+      [
+        "min_instances",
+        "min_instances 5 is more than max_instances (4, its default). Lower the one or raise the other.",
+      ],
+    ],
+  },
+  Header: {
+    options: 'version: "1.0.0", owner: "a", session_key: "my session"',
+    says: [
+      [
+        "session_key",
+        'session_key "my session" is no header name. Use letters, digits, "-", "_" and ".", such as "session-id".',
+      ],
+    ],
+  },
+  TakenHeader: {
+    options: 'version: "1.0.0", owner: "a", session_key: "grpc-timeout"',
+    says: [
+      [
+        "session_key",
+        'session_key "grpc-timeout" has a meaning of its own in gRPC. Choose another name, such as "session-id".',
+      ],
+    ],
+  },
+  BinaryHeader: {
+    options: 'version: "1.0.0", owner: "a", session_key: "session-bin"',
+    says: [
+      [
+        "session_key",
+        'session_key "session-bin" has a meaning of its own in gRPC. Choose another name, such as "session-id".',
+      ],
+    ],
+  },
+  Summary: {
+    options: String.raw`version: "1.0.0", owner: "a", summary: "one\ntwo"`,
+    says: [["summary", "summary has several lines. Keep it to one, and put the rest into description."]],
+  },
+  LongSummary: {
+    options: `version: "1.0.0", owner: "a", summary: "${"x".repeat(201)}"`,
+    says: [["summary", "summary has 201 characters. Shorten it to 200 at most."]],
+  },
+  Exposure: {
+    options: 'version: "1.0.0", owner: "a"',
+    says: [],
+  },
+};
+
+/** What is written inside a method, whether it's async, and the complaint. */
+const methods: Record<string, { options: string; says?: string }> = {
+  HourDeadline: { options: 'deadline: "1h"' },
+  LongDeadline: {
+    options: 'deadline: "61m"',
+    says: 'deadline "61m" is out of range. Choose from 1ms to 1h.',
+  },
+  AsyncDeadline: { options: 'mode: MODE_ASYNC, deadline: "30d"' },
+  LongAsyncDeadline: {
+    options: 'mode: MODE_ASYNC, deadline: "31d"',
+    says: 'deadline "31d" is out of range. Choose from 1ms to 30d.',
+  },
+  NoDeadline: { options: 'deadline: "0s"', says: 'deadline "0s" is out of range. Choose from 1ms to 1h.' },
+  BadDeadline: {
+    options: 'deadline: "10 seconds"',
+    says: 'deadline "10 seconds" is no length of time. Write a number and one of the units ms, s, m, h, d, such as "30s".',
+  },
+};
+
+const lines = [
+  'syntax = "proto3";',
+  "package echo.v1;",
+  'import "rouse/mesh/v1/options.proto";',
+  "message EchoRequest {}",
+  "message EchoResponse {}",
+];
+const expected: string[] = [];
+for (const [name, { options, says }] of Object.entries(services)) {
+  lines.push(`service ${name} {`, `  option (rouse.mesh.v1.service) = {${options}};`);
+  const line = lines.at(-1) ?? "";
+  for (const [field, message] of says) {
+    const column = (field === "(" ? line.indexOf(field) : line.indexOf(`${field}:`)) + 1;
+    expected.push(`${echoPath}:${lines.length}:${column}: ${message}`);
+  }
+  lines.push("}");
+}
+lines.push("service Methods {", '  option (rouse.mesh.v1.service) = {version: "1.0.0", owner: "a"};');
+for (const [name, { options, says }] of Object.entries(methods)) {
+  lines.push(`  rpc ${name}(EchoRequest) returns (EchoResponse) {`);
+  lines.push(`    option (rouse.mesh.v1.method) = {`, `      ${options}`, "    };", "  }");
+  const column = 7 + options.indexOf("deadline");
+  if (says !== undefined) expected.push(`${echoPath}:${lines.length - 2}:${column}: ${says}`);
+}
+lines.push("}");
+
+let error: RouseError;
+beforeAll(async () => {
+  await using made = await TestPackage.create({ [echoPath]: `${lines.join("\n")}\n` });
+  error = await made.generateError();
+});
+
+test("all problems are told at once", () => {
+  expect(error.reason).toBe("CONTRACT_INVALID");
+  expect(error.status).toBe("INVALID_ARGUMENT");
+  const [head, ...problems] = error.message.split("\n");
+  expect(head).toBe(`The contract has ${expected.length} problems:`);
+  expect(problems).toEqual(expected);
+});
+
+test('limits themselves and "never" are taken', async () => {
+  await using made = await TestPackage.create({
+    [echoPath]: echoContract({
+      options:
+        'version: "1.0.0-rc.1", owner: "a", resources: {cpu: 0.01, memory: "32Mi"}, start_timeout: "10m", ' +
+        'idle_timeout: "never", target_concurrency: 10000, min_instances: 4, session_key: "X-Session-Id"',
+      methods: `rpc Echo(EchoRequest) returns (EchoResponse) { option (rouse.mesh.v1.method).deadline = "1ms"; }
+  rpc Follow(EchoRequest) returns (stream EchoResponse);
+  rpc Ask(EchoRequest) returns (EchoResponse) { option idempotency_level = IDEMPOTENT; }`,
+    }),
+  });
+  await made.generate();
+  const { descriptorSet, ...manifest } = JSON.parse(
+    await made.read("gen/echo.v1.EchoService.manifest.json"),
+  ) as Record<string, unknown>;
+  expect(typeof descriptorSet).toBe("string");
+  expect(manifest).toEqual({
+    schema: "rouse.manifest/v1",
+    service: "echo.v1.EchoService",
+    version: "1.0.0-rc.1",
+    summary: "",
+    description: "",
+    owner: "a",
+    exposure: "internal",
+    resources: { cpu: 0.01, memory: 33_554_432, gpu: 0, labels: {} },
+    startTimeoutMs: 600_000,
+    idleTimeoutMs: 0,
+    targetConcurrency: 10_000,
+    minInstances: 4,
+    maxInstances: 4,
+    sessionKey: "x-session-id",
+    loadBalancing: "round_robin",
+    methods: [
+      ["Echo", false, 1, "unknown"],
+      ["Follow", true, 0, "unknown"],
+      ["Ask", false, 60_000, "idempotent"],
+    ].map(([name, serverStreaming, deadlineMs, idempotency]) => ({
+      name,
+      input: "echo.v1.EchoRequest",
+      output: "echo.v1.EchoResponse",
+      clientStreaming: false,
+      serverStreaming,
+      mode: "sync",
+      deadlineMs,
+      idempotency,
+      docs: "",
+    })),
+  });
+});
