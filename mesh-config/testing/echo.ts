@@ -56,6 +56,9 @@ export class EchoClient {
   constructor(target: string) {
     this.#client = new Client(target, credentials.createInsecure(), {
       "grpc.max_send_message_length": 64 << 20,
+      "grpc.initial_reconnect_backoff_ms": 20,
+      "grpc.max_reconnect_backoff_ms": 100,
+      "grpc.use_local_subchannel_pool": 1,
     });
   }
 
@@ -86,6 +89,13 @@ export class EchoClient {
   chat(service: string) {
     const { requestSerialize, responseDeserialize } = method("", true);
     return this.#client.makeBidiStreamRequest(`/${service}/Chat`, requestSerialize, responseDeserialize);
+  }
+
+  /** Resolves when the listener takes connections. */
+  connected(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(Date.now() + 20_000, (error) => (error ? reject(error) : resolve()));
+    });
   }
 
   close(): void {

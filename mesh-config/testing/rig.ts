@@ -2,11 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
+import type { Target } from "../resources/names.ts";
 import { type MeshConfigProcess, startMeshConfig } from "../server.ts";
 import { EchoClient, startEcho } from "./echo.ts";
 import { freePort, startEnvoy, type TestEnvoy } from "./envoy.ts";
 import { TestOrchestrator } from "./orchestrator.ts";
-import { TestMesh } from "./state.ts";
+import { instance, TestMesh } from "./state.ts";
 
 export interface RigOptions {
   readonly graceMs?: number;
@@ -79,6 +80,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
       () => client.close(),
       () => inner.close(),
     );
+    await Promise.all([client.connected(), inner.connected()]);
     return {
       mesh,
       orchestrator,
@@ -104,4 +106,40 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
     await close();
     throw error;
   }
+}
+
+/** Lets the test's orchestrator start what is wanted: `addressOf` says where, and Consul shows it right afterwards. */
+export function startsWhatIsWanted(
+  rig: TestRig,
+  addressOf: (target: Target) => string | Promise<string>,
+): void {
+  rig.orchestrator.onWanted = async (target) => {
+    const address = await addressOf(target);
+    const id = `${target.version}-${target.generation}`;
+    rig.orchestrator.ready(target, id, address);
+    rig.mesh.change(target.service, target.version, (state) => ({
+      ...state,
+      instances: [
+        ...state.instances.filter((other) => other.id !== id),
+        instance(id, target.generation, address),
+      ],
+    }));
+  };
+}
+
+/** Moves routes on to the next generation; the instances stay until they have drained. */
+export function nextGeneration(rig: TestRig, service: string, number: string): void {
+  rig.mesh.change(service, number, (state) => ({
+    ...state,
+    activation: { generation: state.activation.generation + 1 },
+  }));
+}
+
+/** Lets the test's orchestrator take away what has drained. */
+export function stopsWhatDrained(rig: TestRig): void {
+  rig.orchestrator.onDrained = ({ service, version, generation }) =>
+    rig.mesh.change(service, version, (state) => ({
+      ...state,
+      instances: state.instances.filter((instance) => instance.generation !== generation),
+    }));
 }
