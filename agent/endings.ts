@@ -23,7 +23,8 @@ export async function lastOutput(unit: Unit): Promise<string> {
 export function describeEnding(ending: Ending, spec: InstanceSpec, output: string): RouseError {
   const what = `${spec.service} ${spec.version}`;
   const said = output === "" ? " It printed nothing." : ` Its last output:\n${output}`;
-  if (ending.detail !== undefined)
+  const lost = ending.exitCode === undefined && ending.signal === undefined;
+  if (lost && ending.detail !== undefined)
     return new RouseError("ABORTED", `${what} ended: ${ending.detail}.`, { reason: "INSTANCE_LOST" });
   if (ending.outOfMemory || output.includes("JavaScript heap out of memory"))
     return new RouseError(
@@ -37,7 +38,8 @@ export function describeEnding(ending: Ending, spec: InstanceSpec, output: strin
       : ending.exitCode !== undefined
         ? `exited with code ${ending.exitCode}`
         : "ended while no agent watched it";
-  return new RouseError("ABORTED", `${what} ${how}.${said}`, { reason: "INSTANCE_EXITED" });
+  const why = ending.detail === undefined ? "" : ` (${shorten(ending.detail, 1_000)})`;
+  return new RouseError("ABORTED", `${what} ${how}${why}.${said}`, { reason: "INSTANCE_EXITED" });
 }
 
 /** For a unit that did not get ready in time: what it does instead, as far as that can be seen. */

@@ -55,8 +55,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
   try {
     const { runtime, reason } = await chooseRuntime(options, folders, bundles, log);
-    let remove = false;
-    closers.push(() => runtime.close({ remove }));
+    closers.push(() => runtime.close());
     const records = new RecordFolder(folders.instances);
     const prepared = new Prepared(folders.prepared);
     const { cpu, memoryBytes, gpu, labels = {} } = options;
@@ -105,7 +104,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       runtime: runtime.name,
       runtimeReason: reason,
       async close({ stopInstances = false } = {}) {
-        remove = stopInstances;
         await announced.close();
         if (stopInstances || runtime.name === "in-process") await agent.stopAll("the agent stops");
         await closeAll();

@@ -29,6 +29,20 @@ export async function writeTar(
 ): Promise<{ digest: string; size: number }> {
   await mkdir(dirname(file), { recursive: true });
   const archive = pack();
+  const sorted = [...entries].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  const adding = (async () => {
+    for (const entry of sorted) await add(archive, entry);
+    archive.finalize();
+  })();
+  adding.catch((error: Error) => archive.destroy(error));
+  return hashedFile(archive, file);
+}
+
+/** Writes a stream to a file, which is there only when it is whole. @returns hexadecimal SHA-256, and size in bytes. */
+export async function hashedFile(
+  content: AsyncIterable<unknown>,
+  file: string,
+): Promise<{ digest: string; size: number }> {
   const hash = createHash("sha256");
   let size = 0;
   const hashing = new Transform({
@@ -39,13 +53,7 @@ export async function writeTar(
     },
   });
   const partial = `${file}.${process.pid}.part`;
-  const writing = pipeline(archive, hashing, createWriteStream(partial));
-  const sorted = [...entries].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  const adding = (async () => {
-    for (const entry of sorted) await add(archive, entry);
-    archive.finalize();
-  })();
-  await Promise.all([writing, adding.catch((error) => archive.destroy(error))]);
+  await pipeline(content, hashing, createWriteStream(partial));
   await rename(partial, file);
   return { digest: hash.digest("hex"), size };
 }

@@ -1,7 +1,12 @@
+import { availableParallelism } from "node:os";
 import type { Logger } from "pino";
+import { RouseError } from "../../sdk/errors.ts";
 import type { Bundles } from "../artifacts/bundles.ts";
 import type { Folders } from "../folders.ts";
 import type { AgentOptions } from "../options.ts";
+import { DockerRuntime, engineMissing } from "./docker/docker.ts";
+import { Engine } from "./docker/engine.ts";
+import { InProcessRuntime } from "./in-process.ts";
 import { ProcessRuntime } from "./process.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -11,15 +16,50 @@ export interface Choice {
   readonly reason: string;
 }
 
-/** Opens the runtime that is asked for, or with "auto" the best there is. */
+/**
+ * Opens the runtime that is asked for; with "auto" docker when an engine answers and its containers can be reached,
+ * else process.
+ *
+ * @throws RouseError FAILED_PRECONDITION ENGINE_MISSING when docker is asked for and cannot be had.
+ */
 export async function chooseRuntime(
   options: AgentOptions,
   folders: Folders,
   bundles: Bundles,
-  _log: Logger,
+  log: Logger,
 ): Promise<Choice> {
-  const { meshTarget, otlpEndpoint, host } = options;
+  const { runtime = "auto", meshTarget, otlpEndpoint, host } = options;
   const { owner, logs, notifySocket } = folders;
-  const runtime = new ProcessRuntime({ host, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles });
-  return { runtime, reason: "asked for" };
+  const common = { host, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles };
+  if (runtime === "process") return { runtime: new ProcessRuntime(common), reason: "asked for" };
+  if (runtime === "in-process") return { runtime: new InProcessRuntime(common), reason: "asked for" };
+  try {
+    return await docker(options, folders, bundles, log);
+  } catch (thrown) {
+    const error = RouseError.from(thrown);
+    if (runtime === "docker") throw engineMissing(error);
+    return { runtime: new ProcessRuntime(common), reason: error.message };
+  }
+}
+
+async function docker(
+  options: AgentOptions,
+  folders: Folders,
+  bundles: Bundles,
+  log: Logger,
+): Promise<Choice> {
+  const engine = new Engine(options.dockerHost);
+  const name = await engine.greet();
+  const settings = {
+    host: options.host,
+    owner: folders.owner,
+    run: folders.run,
+    meshTarget: options.meshTarget,
+    otlpEndpoint: options.otlpEndpoint,
+    cpus: availableParallelism(),
+    maxLogBytes: options.maxLogBytes ?? 10 * 2 ** 20,
+  };
+  const runtime = await DockerRuntime.open({ engine, settings, folders, bundles, log });
+  const asked = options.runtime === "docker" ? "asked for; " : "";
+  return { runtime, reason: `${asked}${name} answers on ${engine.where}` };
 }

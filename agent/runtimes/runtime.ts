@@ -86,6 +86,6 @@ export interface Runtime {
   adopt(id: string, spec: InstanceSpec, handle: Readonly<Record<string, unknown>>): Promise<Unit | undefined>;
   /** Removes what this agent's data folder once started and no unit stands for. @returns what, for the log. */
   sweep(): Promise<readonly string[]>;
-  /** Lets go of the engine. With `remove`, pre-created units end as well; running ones never do. */
-  close(options: { readonly remove: boolean }): Promise<void>;
+  /** Lets go of the engine: pre-created units end, running ones do not. */
+  close(): Promise<void>;
 }

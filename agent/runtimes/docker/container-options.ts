@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import type { ContainerCreateOptions } from "dockerode";
+import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import { containerUser } from "../../image/images.ts";
+import { instanceEnvironment } from "../environment.ts";
+
+/** Where the mesh's run folder is within a container. */
+export const containerRun = "/run/rouse";
+/** Where a service listens when its image names no port. */
+export const defaultPort = 50_051;
+
+/** Labels by which an agent knows its containers. */
+export const labels = {
+  owner: "rouse.agent",
+  kind: "rouse.kind",
+  instance: "rouse.instance",
+} as const;
+
+/** What containers of one agent have in common. */
+export interface ContainerSettings {
+  readonly host: string;
+  readonly owner: string;
+  /** The run folder on the host. */
+  readonly run: string;
+  readonly meshTarget: string;
+  readonly otlpEndpoint: string | undefined;
+  /** Cores of the host. */
+  readonly cpus: number;
+  readonly maxLogBytes: number;
+}
+
+/** What is known of the image. */
+export interface ImageFacts {
+  /** "sha256:…" */
+  readonly id: string;
+  /** Its own user; "" for root. */
+  readonly user: string;
+}
+
+/** Port of a spec's server within its container. */
+export function portOf(spec: InstanceSpec): number {
+  return spec.imagePort || defaultPort;
+}
+
+/** Cores during the start: a boot at a tenth of a core would take ten times as long. */
+export function startCpus(declared: number, cpus: number): number {
+  return Math.max(declared, Math.min(2, cpus));
+}
+
+/**
+ * The container of an instance, but for its name and its network. Locked down: read-only root, no capabilities, no new
+ * privileges, no root user, bounded processes, memory without swap, and output.
+ */
+export function containerOptions(
+  spec: InstanceSpec,
+  image: ImageFacts,
+  slot: string,
+  settings: ContainerSettings,
+): ContainerCreateOptions {
+  const { host, owner, run, cpus, maxLogBytes } = settings;
+  const environment = instanceEnvironment(spec, {
+    host,
+    instance: slot,
+    listen: `0.0.0.0:${portOf(spec)}`,
+    notify: `${containerRun}/notify.sock`,
+    mesh: withinContainer(settings.meshTarget, run),
+    app: spec.image === "" ? "/app" : undefined,
+    otlpEndpoint: settings.otlpEndpoint && withinContainer(settings.otlpEndpoint, run),
+  });
+  const root = image.user === "" || /^(root|0)(:|$)/.test(image.user);
+  return {
+    Image: image.id,
+    ...(spec.imageCommand.length > 0 ? { Cmd: [...spec.imageCommand] } : {}),
+    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    ...(root ? { User: containerUser } : {}),
+    Labels: {
+      [labels.owner]: owner,
+      [labels.kind]: "instance",
+      [labels.instance]: slot,
+      "rouse.host": host,
+      "rouse.service": spec.service,
+      "rouse.version": spec.version,
+    },
+    HostConfig: {
+      NanoCpus: Math.round(startCpus(spec.cpu, cpus) * 1e9),
+      Memory: spec.memoryBytes,
+      MemorySwap: spec.memoryBytes,
+      PidsLimit: 512,
+      ReadonlyRootfs: true,
+      Tmpfs: { "/tmp": "rw,nosuid,nodev,mode=1777,size=64m" },
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges:true"],
+      Init: true,
+      Mounts: [
+        { Type: "bind", Source: run, Target: containerRun, ReadOnly: true },
+        ...spec.mounts.map(({ source, target }) => ({
+          Type: "bind" as const,
+          Source: source,
+          Target: target,
+          ReadOnly: true,
+        })),
+      ],
+      LogConfig: {
+        Type: "json-file",
+        Config: { "max-size": `${Math.ceil(maxLogBytes / 2 / 1024)}k`, "max-file": "2" },
+      },
+      ...(spec.gpu > 0 ? { DeviceRequests: [{ Count: spec.gpu, Capabilities: [["gpu"]] }] } : {}),
+    },
+  };
+}
+
+/** Names all that a pre-created container was made from: it may stand in only for a start with the same. */
+export function optionsHash(spec: InstanceSpec, image: ImageFacts, settings: ContainerSettings): string {
+  const options = containerOptions(spec, image, "", settings);
+  return createHash("sha256").update(JSON.stringify(options)).digest("hex").slice(0, 16);
+}
+
+/** A unix socket of the run folder has another path within the container. */
+function withinContainer(target: string, run: string): string {
+  const prefix = `unix:${run}/`;
+  return target.startsWith(prefix) ? `unix:${containerRun}/${target.slice(prefix.length)}` : target;
+}

@@ -1,0 +1,287 @@
+import type { Logger } from "pino";
+import { z } from "zod";
+import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import { RouseError } from "../../../sdk/errors.ts";
+import type { Bundles } from "../../artifacts/bundles.ts";
+import type { Folders } from "../../folders.ts";
+import { Images } from "../../image/images.ts";
+import { OutputFiles } from "../../logs/output-files.ts";
+import type { Launch, Runtime, Unit } from "../runtime.ts";
+import { type ContainerSettings, labels, optionsHash, portOf } from "./container-options.ts";
+import { DockerUnit } from "./docker-unit.ts";
+import { type Engine, statusOf } from "./engine.ts";
+import { ImageStore } from "./image-store.ts";
+import { Sandboxes } from "./sandboxes.ts";
+import { type Slot, SlotMaker } from "./slots.ts";
+
+const handleSchema = z.object({
+  name: z.string(),
+  container: z.string(),
+  sandbox: z.object({ id: z.string(), ip: z.string() }),
+});
+
+/** How often removing what the engine did not remove at once is tried again, ms. */
+const removeAgainMs = 2_000;
+
+/** A version that is kept ready. */
+interface Ready {
+  readonly spec: InstanceSpec;
+  readonly hash: string;
+  slot: Promise<Slot> | undefined;
+}
+
+export interface DockerRuntimeOptions {
+  readonly engine: Engine;
+  readonly settings: ContainerSettings;
+  readonly folders: Folders;
+  readonly bundles: Bundles;
+  readonly log: Logger;
+}
+
+/** Runs instances as containers of a Docker-compatible engine. */
+export class DockerRuntime implements Runtime {
+  readonly name = "docker";
+  readonly unenforced: readonly string[] = [];
+  readonly #options: DockerRuntimeOptions;
+  readonly #images: ImageStore;
+  readonly #sandboxes: Sandboxes;
+  readonly #slots: SlotMaker;
+  readonly #ready = new Map<string, Ready>();
+  /** Ids of containers that instances use. */
+  readonly #used = new Set<string>();
+  readonly #detached = new AbortController();
+
+  private constructor(options: DockerRuntimeOptions, images: ImageStore, sandboxImage: string) {
+    const { engine, settings, log } = options;
+    this.#options = options;
+    this.#images = images;
+    this.#sandboxes = new Sandboxes(engine, sandboxImage, settings.owner, log);
+    this.#slots = new SlotMaker(engine, this.#sandboxes, settings);
+  }
+
+  /**
+   * Tries the engine out: loads the sandbox image, starts one, and looks whether it can be reached.
+   *
+   * @throws RouseError CONTAINERS_UNREACHABLE, ENGINE_UNAVAILABLE, ENGINE_REFUSED, IMAGE_NEEDS_LINUX.
+   */
+  static async open(options: DockerRuntimeOptions): Promise<DockerRuntime> {
+    const { engine, folders, log } = options;
+    const images = new ImageStore(engine, new Images(folders.layers));
+    try {
+      const runtime = new DockerRuntime(options, images, await images.sandbox());
+      try {
+        await runtime.#sandboxes.checkReachable();
+      } catch (error) {
+        await runtime.#sandboxes.close();
+        throw error;
+      }
+      images.base().catch((err) => log.warn({ err }, "the base image could not be loaded ahead"));
+      return runtime;
+    } catch (error) {
+      throw engine.explain(error, "to start a container");
+    }
+  }
+
+  precreated(): number {
+    return [...this.#ready.values()].filter(({ slot }) => slot !== undefined).length;
+  }
+
+  async prepare(spec: InstanceSpec): Promise<boolean> {
+    const image = await this.#images.ensure(spec, this.#options.bundles);
+    const hash = optionsHash(spec, image, this.#options.settings);
+    const key = keyOf(spec);
+    const before = this.#ready.get(key);
+    if (before?.hash !== hash) {
+      if (before !== undefined) await this.#drop(before);
+      this.#ready.set(key, { spec, hash, slot: undefined });
+    }
+    await this.#fill(key);
+    this.#sandboxes.refill();
+    return this.#ready.get(key)?.slot !== undefined;
+  }
+
+  async forget(service: string, version: string): Promise<void> {
+    const ready = this.#ready.get(keyOf({ service, version }));
+    if (ready === undefined) return;
+    this.#ready.delete(keyOf(ready.spec));
+    await this.#drop(ready);
+    if (ready.spec.bundle !== "") await this.#images.forget(ready.spec.bundle);
+  }
+
+  async start(launch: Launch): Promise<Unit> {
+    const { spec, signal } = launch;
+    try {
+      const slot = await this.#startSlot(launch);
+      this.#use(slot);
+      if (!signal.aborted) return this.#unit(launch.id, spec, slot);
+      await this.#giveBack(slot);
+      throw signal.reason;
+    } catch (error) {
+      void this.#fill(keyOf(spec));
+      if (signal.aborted) throw signal.reason;
+      throw this.#options.engine.explain(error, `to start ${spec.service} ${spec.version}`);
+    }
+  }
+
+  async adopt(
+    id: string,
+    spec: InstanceSpec,
+    handle: Readonly<Record<string, unknown>>,
+  ): Promise<Unit | undefined> {
+    const parsed = handleSchema.safeParse(handle);
+    if (!parsed.success) return undefined;
+    try {
+      await this.#options.engine.docker.getContainer(parsed.data.container).inspect();
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw this.#options.engine.explain(error, "to look for a container");
+    }
+    this.#use(parsed.data);
+    return this.#unit(id, spec, parsed.data);
+  }
+
+  async sweep(): Promise<readonly string[]> {
+    const { engine, settings } = this.#options;
+    const known = new Set([...this.#used, ...(await this.#sandboxes.spares())]);
+    const filters = { label: [`${labels.owner}=${settings.owner}`] };
+    const all = await engine.docker.listContainers({ all: true, filters });
+    const left = all.filter(({ Id }) => !known.has(Id));
+    // Instances before the sandboxes whose network they use.
+    left.sort((a, b) => (a.Labels[labels.kind] ?? "").localeCompare(b.Labels[labels.kind] ?? ""));
+    for (const { Id } of left) await engine.docker.getContainer(Id).remove({ force: true, v: true });
+    return left.map(({ Names }) => `container ${Names[0] ?? ""}`);
+  }
+
+  async close(): Promise<void> {
+    this.#detached.abort();
+    const ready = [...this.#ready.values()];
+    this.#ready.clear();
+    await Promise.all(ready.map((one) => this.#drop(one)));
+    await this.#sandboxes.close();
+  }
+
+  /** Starts the pre-created container when there is one that still can be started, else a new one. */
+  async #startSlot({ spec, signal, created }: Launch): Promise<Slot> {
+    const slot = await this.#takeReady(spec);
+    if (slot !== undefined) {
+      created();
+      try {
+        await this.#startContainer(slot);
+        return slot;
+      } catch (err) {
+        const { service, version } = spec;
+        this.#options.log.warn(
+          { err, service, version },
+          "a pre-created container did not start; a new one is made",
+        );
+      }
+    }
+    const made = await this.#makeSlot(spec);
+    signal.throwIfAborted();
+    created();
+    await this.#startContainer(made);
+    return made;
+  }
+
+  async #makeSlot(spec: InstanceSpec): Promise<Slot> {
+    const { bundles } = this.#options;
+    try {
+      return await this.#slots.make(spec, await this.#images.ensure(spec, bundles));
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
+      // The image was removed behind our back: once more from the beginning.
+      this.#images.distrust(spec);
+      return this.#slots.make(spec, await this.#images.ensure(spec, bundles));
+    }
+  }
+
+  async #startContainer(slot: Slot): Promise<void> {
+    try {
+      await this.#options.engine.docker.getContainer(slot.container).start();
+    } catch (error) {
+      await this.#giveBack(slot);
+      throw error;
+    }
+  }
+
+  async #takeReady(spec: InstanceSpec): Promise<Slot | undefined> {
+    const ready = this.#ready.get(keyOf(spec));
+    if (ready?.slot === undefined) return undefined;
+    const image = await this.#images.ensure(spec, this.#options.bundles);
+    if (ready.hash !== optionsHash(spec, image, this.#options.settings)) return undefined;
+    const slot = ready.slot;
+    ready.slot = undefined;
+    return slot?.catch(() => undefined);
+  }
+
+  /** Pre-creates the next container of a version that is kept ready. */
+  async #fill(key: string): Promise<void> {
+    const ready = this.#ready.get(key);
+    if (ready === undefined || this.#detached.signal.aborted) return;
+    ready.slot ??= this.#makeSlot(ready.spec);
+    const slot = ready.slot;
+    try {
+      await slot;
+    } catch (err) {
+      if (ready.slot === slot) ready.slot = undefined;
+      this.#options.log.warn({ err, version: key }, "no container could be made ahead");
+    }
+  }
+
+  async #drop(ready: Ready): Promise<void> {
+    const slot = await ready.slot?.catch(() => undefined);
+    ready.slot = undefined;
+    if (slot !== undefined) await this.#giveBack(slot);
+  }
+
+  #unit(instance: string, spec: InstanceSpec, slot: Slot): DockerUnit {
+    const { engine, folders } = this.#options;
+    return new DockerUnit({
+      engine,
+      slot,
+      instance,
+      port: portOf(spec),
+      cpu: spec.cpu,
+      output: new OutputFiles(folders.logs, instance),
+      detached: this.#detached.signal,
+      settled: () => {
+        void this.#fill(keyOf(spec)).then(() => {
+          if (!this.#detached.signal.aborted) this.#sandboxes.refill();
+        });
+      },
+      remove: () => this.#giveBack(slot),
+    });
+  }
+
+  #use(slot: Slot): void {
+    this.#used.add(slot.container).add(slot.sandbox.id);
+  }
+
+  /** Removes container and sandbox; while the engine is away, later. */
+  async #giveBack(slot: Slot): Promise<void> {
+    try {
+      await this.#slots.remove(slot);
+      this.#used.delete(slot.container);
+      this.#used.delete(slot.sandbox.id);
+    } catch (err) {
+      if (this.#detached.signal.aborted) return;
+      this.#options.log.warn(
+        { err, container: slot.container },
+        "a container could not be removed; it is tried again",
+      );
+      setTimeout(() => void this.#giveBack(slot), removeAgainMs).unref();
+    }
+  }
+}
+
+function keyOf({ service, version }: { service: string; version: string }): string {
+  return `${service}@${version}`;
+}
+
+/** For a caller that insists on this runtime. */
+export function engineMissing(cause: RouseError): RouseError {
+  return new RouseError("FAILED_PRECONDITION", `The runtime docker cannot be used: ${cause.message}`, {
+    reason: "ENGINE_MISSING",
+    cause,
+  });
+}

@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import Docker from "dockerode";
+import { RouseError } from "../../../sdk/errors.ts";
+
+/** How long an engine may take to say that it is there, ms. */
+const pingMs = 3_000;
+
+/** A Docker-compatible engine, by its API. */
+export class Engine {
+  readonly docker: Docker;
+  /** As people write it: "unix:///var/run/docker.sock". */
+  readonly where: string;
+
+  /** @param where "unix:///path" or "tcp://host:port"; default DOCKER_HOST, then the usual socket. */
+  constructor(where: string | undefined) {
+    this.where = where ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+    this.docker = new Docker(where === undefined ? {} : dockerOptions(where));
+  }
+
+  /**
+   * Asks the engine who it is.
+   *
+   * @returns such as "Docker 20.10.24".
+   * @throws RouseError UNAVAILABLE ENGINE_UNAVAILABLE.
+   */
+  async greet(): Promise<string> {
+    const timeout = new AbortController();
+    const late = sleep(pingMs, undefined, { signal: timeout.signal, ref: false }).then(() => {
+      throw new Error(`no answer within ${pingMs} ms`);
+    });
+    late.catch(() => {});
+    try {
+      const { Version, Components } = await Promise.race([this.docker.version(), late]);
+      const product = Components?.[0]?.Name?.startsWith("Podman") ? "Podman" : "Docker";
+      return `${product} ${Version}`;
+    } catch (error) {
+      throw this.gone(error);
+    } finally {
+      timeout.abort();
+    }
+  }
+
+  /** @returns false when it has not answered for so many ms. */
+  async answersWithin(ms: number): Promise<boolean> {
+    const until = performance.now() + ms;
+    for (let delayMs = 20; performance.now() < until; delayMs = Math.min(delayMs * 2, 500)) {
+      try {
+        await this.docker.ping();
+        return true;
+      } catch {
+        await sleep(delayMs);
+      }
+    }
+    return false;
+  }
+
+  gone(cause: unknown): RouseError {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new RouseError(
+      "UNAVAILABLE",
+      `No Docker engine answers on ${this.where} (${why}). Start it, or name another by DOCKER_HOST.`,
+      { reason: "ENGINE_UNAVAILABLE", cause },
+    );
+  }
+
+  /** What an engine's error means to whoever asked to start something. */
+  explain(error: unknown, what: string): RouseError {
+    if (error instanceof RouseError) return error;
+    const status = statusOf(error);
+    if (status === undefined) return this.gone(error);
+    return new RouseError(
+      "FAILED_PRECONDITION",
+      `The Docker engine on ${this.where} refused ${what}: ${wordsOf(error)}.`,
+      { reason: "ENGINE_REFUSED", cause: error },
+    );
+  }
+}
+
+/** HTTP status of an engine's refusal; undefined when it did not answer. */
+export function statusOf(error: unknown): number | undefined {
+  return error instanceof Error && "statusCode" in error && typeof error.statusCode === "number"
+    ? error.statusCode
+    : undefined;
+}
+
+/** The engine's own words. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const json = "json" in error ? error.json : undefined;
+  if (typeof json === "object" && json !== null && "message" in json) return String(json.message).trim();
+  return error.message;
+}
+
+function dockerOptions(where: string): Docker.DockerOptions {
+  if (where.startsWith("unix://")) return { host: undefined, port: undefined, socketPath: where.slice(7) };
+  if (!URL.canParse(where))
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `"${where}" is no address of a Docker engine. Give unix:///path or tcp://host:port.`,
+      { reason: "ENGINE_ADDRESS_INVALID" },
+    );
+  const { hostname, port, protocol } = new URL(where);
+  return { host: hostname, port, protocol: protocol === "https:" ? "https" : "http" };
+}

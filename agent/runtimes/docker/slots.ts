@@ -1,0 +1,54 @@
+import { randomBytes } from "node:crypto";
+import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import { type ContainerSettings, containerOptions, type ImageFacts } from "./container-options.ts";
+import { type Engine, statusOf } from "./engine.ts";
+import type { Sandbox, Sandboxes } from "./sandboxes.ts";
+
+/** A container that is created but may not be started yet, with the sandbox whose network it joins. */
+export interface Slot {
+  /** What the container calls itself (ROUSE_INSTANCE): it is made before the instance's id is known. */
+  readonly name: string;
+  readonly container: string;
+  readonly sandbox: Sandbox;
+}
+
+/** Makes and removes containers together with their sandboxes. */
+export class SlotMaker {
+  readonly #engine: Engine;
+  readonly #sandboxes: Sandboxes;
+  readonly #settings: ContainerSettings;
+
+  constructor(engine: Engine, sandboxes: Sandboxes, settings: ContainerSettings) {
+    this.#engine = engine;
+    this.#sandboxes = sandboxes;
+    this.#settings = settings;
+  }
+
+  /** Creates the container of a spec. Throws what the engine throws; then nothing is left. */
+  async make(spec: InstanceSpec, image: ImageFacts): Promise<Slot> {
+    const sandbox = await this.#sandboxes.take();
+    const name = `slot-${randomBytes(6).toString("hex")}`;
+    const options = containerOptions(spec, image, name, this.#settings);
+    try {
+      const container = await this.#engine.docker.createContainer({
+        ...options,
+        name: `rouse-${name}`,
+        HostConfig: { ...options.HostConfig, NetworkMode: `container:${sandbox.id}` },
+      });
+      return { name, container: container.id, sandbox };
+    } catch (error) {
+      await this.#sandboxes.remove(sandbox.id).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Removes both, whatever state they are in. */
+  async remove(slot: Slot): Promise<void> {
+    try {
+      await this.#engine.docker.getContainer(slot.container).remove({ force: true, v: true });
+    } catch (error) {
+      if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
+    }
+    await this.#sandboxes.remove(slot.sandbox.id);
+  }
+}
