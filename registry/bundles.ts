@@ -10,6 +10,11 @@ export const MAX_CHUNK_BYTES = 2 ** 20;
 const READ_CHUNK_BYTES = 256 * 1024;
 const PARTIAL = "partial-";
 
+export interface PutOptions {
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Bundles as files named by their SHA-256 digest. They stay when a version is removed, so that a version can come back; remove
  * files from the folder to get room.
@@ -40,13 +45,14 @@ export class BundleStore {
   /**
    * Stores a bundle. It is written under another name and renamed when it is whole, so that readers see all of it or nothing.
    *
-   * @param limit - Most bytes; default 1 GiB.
+   * @param options.limit - Most bytes; default 1 GiB.
+   * @param options.signal - Nothing is stored once it aborts.
    * @throws RouseError INVALID_ARGUMENT BUNDLE_EMPTY or BUNDLE_CHUNK_TOO_LARGE, RESOURCE_EXHAUSTED BUNDLE_TOO_LARGE or
    *   BUNDLE_NO_ROOM; whatever `chunks` throws. Nothing is left behind then.
    */
   async put(
     chunks: AsyncIterable<Uint8Array>,
-    limit = MAX_BUNDLE_BYTES,
+    { limit = MAX_BUNDLE_BYTES, signal }: PutOptions = {},
   ): Promise<{ digest: string; size: number }> {
     const partial = join(this.#folder, `${PARTIAL}${randomUUID()}`);
     const hash = createHash("sha256");
@@ -66,6 +72,7 @@ export class BundleStore {
       }
       await file.sync();
       await file.close();
+      signal?.throwIfAborted();
       const digest = hash.digest("hex");
       await rename(partial, this.#file(digest));
       return { digest, size };

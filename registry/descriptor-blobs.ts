@@ -12,6 +12,7 @@ import {
   writeKey,
 } from "./kv.ts";
 import { type CatalogEntry, catalogEntrySchema } from "./records.ts";
+import { parseValue } from "./service-record.ts";
 
 /*
  * A descriptor set is written before the catalog entry that names it, in parts below Consul's limit. So that no sweep takes
@@ -24,21 +25,25 @@ const marker = (folder: string) => `${folder}marker`;
 /**
  * Writes the parts of a descriptor set.
  *
- * @returns how many there are, and the condition under which they are still there.
+ * @returns the condition under which they are still there.
  */
 export async function writeBlob(
   consul: ConsulClient,
   folder: string,
   bytes: Uint8Array,
-): Promise<{ parts: number; intact: TransactionStep }> {
+): Promise<TransactionStep> {
   await writeKey(consul, marker(folder), "", { cas: 0 });
   const index = (await readKey(consul, marker(folder)))?.ModifyIndex ?? 0;
-  const parts = Math.max(1, Math.ceil(bytes.length / MAX_VALUE_BYTES));
-  for (let part = 0; part < parts; part++) {
+  for (let part = 0; part < blobParts(bytes); part++) {
     const from = part * MAX_VALUE_BYTES;
     await writeKey(consul, `${folder}${part}`, bytes.subarray(from, from + MAX_VALUE_BYTES));
   }
-  return { parts, intact: { verb: "check-index", key: marker(folder), index } };
+  return { verb: "check-index", key: marker(folder), index };
+}
+
+/** In how many parts a descriptor set is kept. */
+export function blobParts(bytes: Uint8Array): number {
+  return Math.max(1, Math.ceil(bytes.length / MAX_VALUE_BYTES));
 }
 
 /**
@@ -84,8 +89,8 @@ export async function sweepBlobs(consul: ConsulClient, only?: string): Promise<n
         ? { verb: "check-not-exists", key }
         : { verb: "check-index", key, index: item.ModifyIndex };
     if (item !== undefined) {
-      const entry = catalogEntrySchema.safeParse(JSON.parse(decodeValue(item).toString("utf8")));
-      if (!entry.success || entry.data.descriptorSet.digest === digest) continue;
+      const { descriptorSet } = parseValue(catalogEntrySchema, item);
+      if (descriptorSet.digest === digest) continue;
     }
     if (await transact(consul, [guard, { verb: "delete-tree", key: folder }])) deleted++;
   }

@@ -1,7 +1,7 @@
 import semver from "semver";
 import { RouseError } from "../sdk/errors.ts";
 import type { ConsulClient } from "./consul.ts";
-import { sweepBlobs, writeBlob } from "./descriptor-blobs.ts";
+import { blobParts, sweepBlobs, writeBlob } from "./descriptor-blobs.ts";
 import { differences } from "./difference.ts";
 import { blobFolder, catalogKey } from "./keys.ts";
 import { type KvItem, MAX_VALUE_BYTES, readKey, transact } from "./kv.ts";
@@ -39,10 +39,10 @@ export async function registerVersion(
     }
     checkName(service, record);
     await checkArtifact();
-    const folder = blobFolder(service, version, registration.digest);
-    const { parts, intact } = await writeBlob(consul, folder, registration.descriptorSet);
-    const value = JSON.stringify(entryOf(registration, parts));
+    const value = JSON.stringify(entryOf(registration));
     checkSize(service, version, value);
+    const folder = blobFolder(service, version, registration.digest);
+    const intact = await writeBlob(consul, folder, registration.descriptorSet);
     const written = await transact(consul, [
       intact,
       { verb: "cas", key, index: 0, value },
@@ -85,13 +85,13 @@ function tagSteps({ manifest, tags }: Registration, record: ServiceRecord) {
   return [tagsStep(manifest.service, { ...record.tags, ...added }, record.tagsIndex)];
 }
 
-function entryOf(registration: Registration, parts: number): CatalogEntry {
+function entryOf(registration: Registration): CatalogEntry {
   const { manifest, deployment, descriptorSet, digest } = registration;
   const { artifact, mounts, ...rest } = deployment;
   const entry = {
     manifest,
     deployment: { ...rest, artifact, mounts },
-    descriptorSet: { digest, size: descriptorSet.length, parts },
+    descriptorSet: { digest, size: descriptorSet.length, parts: blobParts(descriptorSet) },
   };
   return catalogEntrySchema.parse(entry);
 }

@@ -89,12 +89,13 @@ function artifactMessage({ artifact }: Deployment): Artifact {
 
 function putBundle(bundles: BundleStore): handleClientStreamingCall<PutBundleRequest, PutBundleResponse> {
   return (call, callback) => {
-    // grpc-js neither ends nor fails the stream of a caller that goes away.
-    call.on("cancelled", () => call.destroy(new RouseError("CANCELLED", "The upload was given up.")));
     const chunks = async function* () {
       for await (const { chunk } of call as AsyncIterable<PutBundleRequest>) yield chunk;
     };
-    bundles.put(chunks()).then(
+    // grpc-js ends the stream of a caller that goes away as if it had said all, and tells only afterwards.
+    const givenUp = new AbortController();
+    call.on("cancelled", () => givenUp.abort(new RouseError("CANCELLED", "The upload was given up.")));
+    bundles.put(chunks(), { signal: givenUp.signal }).then(
       (stored) => callback(null, stored),
       (thrown: unknown) => callback(statusObject(thrown)),
     );
