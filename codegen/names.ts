@@ -19,7 +19,7 @@ const takenTypes = new Set(
     "Array ArrayBuffer AsyncIterable BigInt Boolean Buffer DataView Date Error Function Infinity JSON Map Math NaN Number " +
     "Object Partial Promise Record Reflect RegExp Set String Symbol Uint8Array globalThis " +
     "BinaryReader BinaryWriter Builtin DeepPartial Exact Extension ExtensionFns ExtensionHolder KeysOfUnion Long " +
-    "MessageFns StructWrapperFns AnyValueWrapperFns ListValueWrapperFns FieldMaskWrapperFns"
+    "MessageFns StructWrapperFns AnyValueWrapperFns ListValueWrapperFns FieldMaskWrapperFns setEntry"
   ).split(" "),
 );
 

@@ -2,10 +2,8 @@ import { isReservedType } from "../names.ts";
 
 /** Puts right what ts-proto 2.18 writes, in one generated file. */
 export function mend(code: string): string {
-  return (
+  return importWire(
     code
-      // The wire format comes from Rouse's own copy, so that a service needs no further dependency.
-      .replaceAll('from "@bufbuild/protobuf/wire"', 'from "rouse/wire"')
       // A FieldMask in a oneof is typed as maybe undefined, and passed on as if it were not.
       .replace(/FieldMask\.wrap\((message\.\w+\.value)\)/g, "FieldMask.wrap($1 ?? [])")
       // enum { delete = 0; } makes "export type delete", which no parser takes.
@@ -13,7 +11,19 @@ export function mend(code: string): string {
         isReservedType(name) ? "" : line,
       )
       .replace(/^( {2}fromPartial\(object: .*\{\n)([\s\S]*?^ {2}\},\n)/gm, ownFieldsOnly)
+      // A map's key "__proto__" would change the prototype of the map, and be lost.
+      .replace(
+        /\b(message\.\w+)\[(entry\d+\.key)\] = (entry\d+\.value(?: \?\? \w+)?);$/gm,
+        "setEntry($1, $2, $3);",
+      )
+      .replace(/\bacc\[key\] = (.*);$/gm, "setEntry(acc, key, $1);"),
   );
+}
+
+/** The wire format comes from Rouse's own copy, so that a service needs no further dependency. */
+function importWire(code: string): string {
+  const names = code.includes("setEntry(") ? ", setEntry }" : " }";
+  return code.replace(/ \} from "@bufbuild\/protobuf\/wire"/, `${names} from "rouse/wire"`);
 }
 
 /** Fields that every object seems to have. */
