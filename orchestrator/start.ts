@@ -66,7 +66,9 @@ async function run(
     }
     orchestrator.starts.remove(instanceId);
     if (orchestrator.token !== token) return;
-    const message = `${error.message.replace(/\.$/, "")} (host ${host})`;
+    // Who reads it is told the version already.
+    const reason = error.message.replace(`${target.service} ${target.version} `, "it ").replace(/\.$/, "");
+    const message = `${reason} (host ${host})`;
     orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
     await fail(orchestrator, target, message);
   }
