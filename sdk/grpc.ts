@@ -82,7 +82,8 @@ export function listen(server: Server, address: string): Promise<string> {
   });
 }
 
-function listenError(address: string, cause: Error): RouseError {
+/** Says why nobody can listen on an address. */
+export function listenError(address: string, cause: Error): RouseError {
   if (cause.message.includes("EADDRINUSE")) {
     return new RouseError(
       "FAILED_PRECONDITION",

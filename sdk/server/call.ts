@@ -39,25 +39,28 @@ export class ServerCall<State> implements Call<State> {
   readonly #runtime: Runtime<State>;
   readonly #span: CallSpan | undefined;
   readonly #ownDeadline: number;
-  readonly #expired: (error: RouseError) => void;
+  readonly #tell: (error: RouseError) => void;
   readonly #timer: NodeJS.Timeout | undefined;
   #header: Metadata | undefined;
   #controller: AbortController | undefined;
   #finished = false;
+  /** The caller was gone before the handler was done. */
+  #left = false;
 
-  /** @param expired Ends the call towards the caller when the method's own longest time has passed. */
+  /** @param tell Ends the call towards its caller before the handler is done. */
   constructor(
     runtime: Runtime<State>,
     method: AnyMethodDefinition,
     grpc: GrpcCall,
-    expired: (error: RouseError) => void,
+    tell: (error: RouseError) => void,
   ) {
     this.state = runtime.state;
     this.metadata = grpc.metadata;
     this.#grpc = grpc;
     this.#method = method;
     this.#runtime = runtime;
-    this.#expired = expired;
+    this.#tell = tell;
+    runtime.open.add(this);
 
     const [traceparent] = grpc.metadata.get("traceparent");
     let trace: TraceContext | undefined;
@@ -76,7 +79,7 @@ export class ServerCall<State> implements Call<State> {
       this.#ownDeadline = Date.now() + method.deadlineMs;
       // grpc-js itself ends the call at the caller's deadline.
       if (Number(grpc.getDeadline()) > this.#ownDeadline) {
-        this.#timer = setTimeout(expire, method.deadlineMs, this).unref();
+        this.#timer = setTimeout(cut, method.deadlineMs, this).unref();
       }
     }
   }
@@ -90,10 +93,10 @@ export class ServerCall<State> implements Call<State> {
     if (this.#controller === undefined) {
       const controller = new AbortController();
       this.#controller = controller;
-      const cancel = () => {
-        if (!this.#finished) controller.abort(this.ended());
-      };
       // grpc-js emits "cancelled" at the end of every call, the good ones too.
+      const cancel = () => {
+        if (!this.#finished || this.#left) controller.abort(this.ended());
+      };
       if (this.#grpc.cancelled) cancel();
       else this.#grpc.on("cancelled", cancel);
     }
@@ -129,6 +132,8 @@ export class ServerCall<State> implements Call<State> {
   finish(error?: RouseError): boolean {
     if (this.#finished) return false;
     this.#finished = true;
+    this.#left = this.#grpc.cancelled;
+    this.#runtime.open.delete(this);
     clearTimeout(this.#timer);
     if (this.#span !== undefined) {
       const outcome = error ?? (this.#grpc.cancelled ? this.ended() : undefined);
@@ -150,13 +155,12 @@ export class ServerCall<State> implements Call<State> {
     return new RouseError("CANCELLED", `${name} was cancelled by its caller.`, { reason: "CALL_CANCELLED" });
   }
 
-  /** The method's own longest time has passed. */
-  expire(): void {
-    if (this.#finished) return;
-    const error = this.#late();
+  /** Ends the call before its handler is done: the method's own longest time has passed, or the server is forced. */
+  cut(): void {
+    const error = this.ended();
+    if (!this.finish(error)) return;
     this.#controller?.abort(error);
-    this.finish(error);
-    this.#expired(error);
+    this.#tell(error);
   }
 
   #late(): RouseError {
@@ -171,6 +175,6 @@ export class ServerCall<State> implements Call<State> {
 /** Longest time of a Node timer, ms. */
 const longestTimer = 2 ** 31 - 1;
 
-function expire(call: { expire(): void }): void {
-  call.expire();
+function cut(call: { cut(): void }): void {
+  call.cut();
 }

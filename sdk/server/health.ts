@@ -16,7 +16,12 @@ const SERVING = 1;
 const NOT_SERVING = 2;
 const SERVICE_UNKNOWN = 3;
 
-type Watcher = ServerWritableStream<string, number>;
+/** HealthCheckRequest. An object, for grpc-js takes an empty string for a request that never came. */
+interface Named {
+  readonly service: string;
+}
+
+type Watcher = ServerWritableStream<Named, number>;
 
 /** The health of a server, under the empty name and under the names of its services. */
 export class Health {
@@ -26,11 +31,12 @@ export class Health {
 
   constructor(server: Server, services: readonly string[]) {
     this.#names = new Set(["", ...services]);
-    const check = (call: ServerUnaryCall<string, number>, respond: sendUnaryData<number>) => {
-      if (this.#names.has(call.request)) respond(null, this.#status);
-      else respond({ code: status.NOT_FOUND, details: `This server has no service "${call.request}".` });
+    const check = (call: ServerUnaryCall<Named, number>, respond: sendUnaryData<number>) => {
+      if (this.#names.has(call.request.service)) respond(null, this.#status);
+      else
+        respond({ code: status.NOT_FOUND, details: `This server has no service "${call.request.service}".` });
     };
-    const list = (_call: ServerUnaryCall<string, number>, respond: sendUnaryData<number>) => {
+    const list = (_call: ServerUnaryCall<Named, number>, respond: sendUnaryData<number>) => {
       respond(null, this.#status);
     };
     const watch = (call: Watcher) => this.#watch(call);
@@ -64,7 +70,7 @@ export class Health {
   }
 
   #tell(watcher: Watcher): void {
-    watcher.write(this.#names.has(watcher.request) ? this.#status : SERVICE_UNKNOWN);
+    watcher.write(this.#names.has(watcher.request.service) ? this.#status : SERVICE_UNKNOWN);
   }
 
   /** HealthListResponse: a map from name to HealthCheckResponse. */
@@ -83,13 +89,13 @@ function encodeStatus(value: number): Buffer {
 }
 
 /** HealthCheckRequest {service = 1}. */
-function decodeName(bytes: Buffer): string {
+function decodeName(bytes: Buffer): Named {
   const reader = new BinaryReader(bytes);
-  let name = "";
+  let service = "";
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
-    if (tag === 10) name = reader.string();
+    if (tag === 10) service = reader.string();
     else reader.skip(tag & 7, tag >>> 3);
   }
-  return name;
+  return { service };
 }

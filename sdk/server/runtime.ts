@@ -8,6 +8,8 @@ export interface Runtime<State> {
   readonly resource: TraceResource;
   readonly log: ServerLog;
   state: State;
+  /** Calls under way. */
+  readonly open: Set<{ cut(): void }>;
   /** The grace time is over: calls that are open are cut. */
   forced: boolean;
 }

@@ -1,8 +1,8 @@
 import { Server } from "@grpc/grpc-js";
 import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
-import { listen } from "../grpc.ts";
 import { Health } from "./health.ts";
+import { type Listener, startListening } from "./listener.ts";
 import { defaultLog } from "./log.ts";
 import { notifyReady } from "./notify.ts";
 import { addReflection } from "./reflection.ts";
@@ -12,6 +12,8 @@ import { stopOnSignals } from "./stop.ts";
 import type { Handlers, RunningServer, ServeFunction, ServeOptions, StatefulServeOptions } from "./types.ts";
 
 const defaultAddress = "127.0.0.1:50051";
+/** Time for the last statuses to reach their callers, ms. */
+const farewellMs = 250;
 const mebibyte = 2 ** 20;
 
 /**
@@ -41,6 +43,7 @@ export async function serve(
     resource: { service: definition.name, version: definition.version },
     log: options.log ?? defaultLog(definition.name),
     state: undefined,
+    open: new Set(),
     forced: false,
   };
   const server = new Server({
@@ -59,10 +62,11 @@ export async function serve(
 
   const wanted = options.listen ?? process.env.ROUSE_LISTEN;
   if ("state" in options) runtime.state = await options.state();
-  const address = await listen(server, wanted || defaultAddress);
+  const listener = await startListening(server, wanted || defaultAddress);
+  const { address } = listener;
   health.serving();
 
-  const running = stoppable(server, health, runtime, address, options);
+  const running = stoppable(server, health, runtime, listener, options);
   if (options.handleSignals !== false) stopOnSignals(running);
   const { ROUSE_NOTIFY, ROUSE_INSTANCE } = process.env;
   if (ROUSE_NOTIFY && options.notify !== false) {
@@ -118,27 +122,31 @@ function stoppable(
   server: Server,
   health: Health,
   runtime: Runtime<unknown>,
-  address: string,
+  listener: Listener,
   options: ServeOptions | StatefulServeOptions<unknown>,
 ): RunningServer {
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
   let stopping = false;
   const force = () => {
     runtime.forced = true;
-    server.forceShutdown();
+    // Callers are told why; a connection whose other side does not read is cut.
+    for (const call of runtime.open) call.cut();
+    setTimeout(listener.destroy, farewellMs).unref();
   };
   const close = async () => {
     if ("state" in options) await options.close?.(runtime.state);
   };
   return {
-    address,
+    address: listener.address,
     stopped,
     stop({ graceMs = options.graceMs ?? 9_000 } = {}) {
       setTimeout(force, graceMs).unref();
       if (stopping) return stopped;
       stopping = true;
       health.stopping();
-      server.tryShutdown(() => close().then(resolve, reject));
+      // Sends GOAWAY; its callback does not wait for connections that it has not accepted itself.
+      server.tryShutdown(() => {});
+      listener.close().then(close).then(resolve, reject);
       return stopped;
     },
   };
