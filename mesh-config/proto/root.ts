@@ -17,6 +17,8 @@ const files = [
   "envoy/config/cluster/v3/cluster.proto",
   "envoy/config/endpoint/v3/endpoint.proto",
   "envoy/config/trace/v3/opentelemetry.proto",
+  "envoy/extensions/common/matching/v3/extension_matcher.proto",
+  "envoy/extensions/filters/common/matcher/action/v3/skip_action.proto",
   "envoy/extensions/filters/http/cors/v3/cors.proto",
   "envoy/extensions/filters/http/grpc_web/v3/grpc_web.proto",
   "envoy/extensions/filters/http/header_mutation/v3/header_mutation.proto",

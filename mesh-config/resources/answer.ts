@@ -2,32 +2,20 @@ import { encodeErrorDetails } from "../../sdk/error-details.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import type { JsonObject } from "../proto/json.ts";
 
-/** Envoy's own limit for the body of a direct response is 4,096 bytes. */
+/** Headers are limited (60 KiB in Envoy, 8 KiB in some clients). */
 const LONGEST = 2_000;
 
-/** HTTP statuses for callers who speak no gRPC: https://cloud.google.com/apis/design/errors#handling_errors */
-const httpStatus: Partial<Record<string, number>> = {
-  INVALID_ARGUMENT: 400,
-  FAILED_PRECONDITION: 400,
-  UNAUTHENTICATED: 401,
-  PERMISSION_DENIED: 403,
-  NOT_FOUND: 404,
-  RESOURCE_EXHAUSTED: 429,
-  UNAVAILABLE: 503,
-  DEADLINE_EXCEEDED: 504,
-};
-
 /**
- * Fields of a route with which Envoy itself ends every call with the error. It turns a direct response into a
- * trailers-only one for gRPC and gRPC-web; the headers put our status in place of the one guessed from HTTP's.
+ * Fields of a route with which Envoy itself ends every call with the error: an empty response whose headers are those of
+ * gRPC's trailers-only form. The gRPC-web filter makes of the content type what a browser expects.
  */
 export function answer(error: RouseError): JsonObject {
-  const message = shorten(error.message);
   return {
-    direct_response: { status: httpStatus[error.status] ?? 500, body: { inline_string: message } },
+    direct_response: { status: 200 },
     response_headers_to_add: [
+      header("content-type", "application/grpc"),
       header("grpc-status", String(error.code)),
-      header("grpc-message", percentEncode(message)),
+      header("grpc-message", percentEncode(shorten(error.message))),
       header("grpc-status-details-bin", details(error)),
     ],
   };

@@ -1,5 +1,6 @@
 import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
+import { corsOfAnswers } from "./cors.ts";
 import { COLLECTOR_CLUSTER, EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
 
 const filters = "envoy.extensions.filters.http";
@@ -36,7 +37,9 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
     codec_type: edge ? "AUTO" : "HTTP2",
     rds: { route_config_name: routes, config_source: { ads: {}, resource_api_version: "V3" } },
     http_filters: [
-      ...(edge ? [filter("cors", "cors.v3.Cors"), filter("grpc_web", "grpc_web.v3.GrpcWeb")] : []),
+      ...(edge
+        ? [corsOfAnswers(settings), filter("cors", "cors.v3.Cors"), filter("grpc_web", "grpc_web.v3.GrpcWeb")]
+        : []),
       // Its clusters' source and timeout stand in each route.
       filter("on_demand", "on_demand.v3.OnDemand"),
       filter("router", "router.v3.Router", { suppress_envoy_headers: true }),

@@ -1,7 +1,8 @@
 import type { MeshState } from "../../registry/state.ts";
-import { any, type JsonObject } from "../proto/json.ts";
+import type { JsonObject } from "../proto/json.ts";
+import { corsPolicy } from "./cors.ts";
 import { unknownService } from "./reasons.ts";
-import { answerWith, headerInput } from "./routes.ts";
+import { action, answerWith, headerInput } from "./routes.ts";
 import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
 
 /** The match tree's node of each service, for a route table. */
@@ -27,43 +28,39 @@ export function servicesOf(state: MeshState, table: string): string[] {
 export function routeTable({ name, services }: RouteTable, settings: MeshSettings): JsonObject {
   const none = answerWith(unknownService([...services.keys()], name === EDGE_ROUTES));
   const prefixes = [...services].map(([service, matcher]) => [`/${service}/`, { matcher }] as const);
+  const byService = {
+    matcher_tree: {
+      input: headerInput(":path"),
+      // The map may not be empty: the one entry of a mesh without services is found by no gRPC path.
+      prefix_match_map: { map: prefixes.length === 0 ? { "/-/": none } : Object.fromEntries(prefixes) },
+    },
+    on_no_match: none,
+  };
   return {
     name,
     virtual_hosts: [
       {
         name,
         domains: ["*"],
-        matcher: {
-          matcher_tree: {
-            input: headerInput(":path"),
-            // The map may not be empty: the one entry of a mesh without services is found by no gRPC path.
-            prefix_match_map: {
-              map: prefixes.length === 0 ? { "/-/": none } : Object.fromEntries(prefixes),
-            },
-          },
-          on_no_match: none,
-        },
-        ...(name === EDGE_ROUTES && { typed_per_filter_config: cors(settings) }),
+        matcher: name === EDGE_ROUTES ? preflight(byService) : byService,
+        ...(name === EDGE_ROUTES && { typed_per_filter_config: corsPolicy(settings) }),
       },
     ],
     validate_clusters: false,
   };
 }
 
-function cors({ corsOrigins }: MeshSettings): JsonObject {
-  const origins = corsOrigins?.map((exact) => ({ exact })) ?? [
-    { safe_regex: { google_re2: {}, regex: ".*" } },
-  ];
+/**
+ * A browser asks before its call, without the call's headers: the CORS filter answers, but only on a route to a cluster.
+ * Which cluster does not matter; without an allowed origin nobody is there.
+ */
+function preflight(next: JsonObject): JsonObject {
   return {
-    "envoy.filters.http.cors": any("envoy.extensions.filters.http.cors.v3.CorsPolicy", {
-      allow_origin_string_match: origins,
-      allow_methods: "POST, OPTIONS",
-      // The star is for metadata of the contracts' own; it covers all but authorization.
-      allow_headers:
-        "content-type, x-grpc-web, x-user-agent, grpc-timeout, rouse-version, traceparent, tracestate, authorization, *",
-      expose_headers: "grpc-status, grpc-message, grpc-status-details-bin, *",
-      max_age: "7200",
-    }),
+    matcher_tree: {
+      input: headerInput(":method"),
+      exact_match_map: { map: { OPTIONS: action({ route: { cluster: "preflight" } }) } },
+    },
+    on_no_match: { matcher: next },
   };
 }
 
