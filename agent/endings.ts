@@ -47,7 +47,7 @@ export function describeTimeout(
   spec: InstanceSpec,
   expected: string | undefined,
   seen: {
-    readonly listening: readonly string[];
+    readonly listening: readonly string[] | undefined;
     readonly health: string | undefined;
     readonly output: string;
   },
@@ -55,7 +55,8 @@ export function describeTimeout(
   const what = `${spec.service} ${spec.version} was not ready within its start timeout of ${spec.startTimeoutMs} ms`;
   const said = seen.output === "" ? "" : ` Its last output:\n${seen.output}`;
   const port = expected?.slice(expected.lastIndexOf(":") + 1);
-  const others = seen.listening.filter((address) => !address.endsWith(`:${port}`));
+  const listening = seen.listening ?? [];
+  const others = listening.filter((address) => !address.endsWith(`:${port}`));
   if (seen.health !== undefined)
     return new RouseError(
       "DEADLINE_EXCEEDED",
@@ -74,15 +75,16 @@ export function describeTimeout(
       `${what}: it listens on ${others.join(", ")}, but never announced itself. Start it by serve() of rouse/server, which listens on ROUSE_LISTEN and announces itself on ROUSE_NOTIFY.${said}`,
       { reason: "WRONG_PORT" },
     );
-  const onLoopback =
-    seen.listening.length > 0 ? ` on an address that cannot be reached (${seen.listening})` : "";
-  const state = seen.listening.length > 0 ? `it listens${onLoopback}` : "it runs, but listens nowhere";
+  const state =
+    seen.listening === undefined
+      ? "it runs, but never announced itself on ROUSE_NOTIFY"
+      : listening.length === 0
+        ? "it runs, but listens nowhere"
+        : `it listens on ${listening.join(", ")}, but cannot be reached there or never announced itself on ROUSE_NOTIFY`;
   return new RouseError(
     "DEADLINE_EXCEEDED",
     `${what}: ${state}. Raise start_timeout in its contract if it needs longer.${said}`,
-    {
-      reason: "START_TIMEOUT",
-    },
+    { reason: "START_TIMEOUT" },
   );
 }
 

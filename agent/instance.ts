@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import { type Instance, InstanceState, type StartTimes } from "#proto/rouse/agent/v1/agent.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { describeEnding, lastOutput } from "./endings.ts";
@@ -15,7 +16,11 @@ const deregisterMs = 1_000;
 /** Health lost for a moment, such as by a blocked event loop, is not told before this time has passed, ms. */
 const unreachableMs = 1_500;
 
+/** How long after it serves an instance keeps what it was lent for its start, ms. */
+const settleMs = 1_000;
+
 export interface InstanceContext {
+  readonly log: Logger;
   readonly runtime: Runtime;
   readonly notify: NotifySocket;
   readonly hooks: readonly Hook[];
@@ -85,7 +90,7 @@ export class ManagedInstance {
       await unit.remove();
       return false;
     }
-    await unit.settle();
+    this.#settleLater(unit);
     this.#serve(unit, resumeHealth(address, spec.service, this.#healthChanged));
     if (state === InstanceState.DRAINING) void this.stop(0, this.record.reason);
     return true;
@@ -158,7 +163,7 @@ export class ManagedInstance {
       times.readyMs = nowMs();
       this.record.address = address;
       this.#serve(unit, health);
-      void unit.settle().catch(() => {});
+      this.#settleLater(unit);
       return times;
     } catch (error) {
       throw await this.#startFailed(signal.aborted ? signal.reason : error);
@@ -190,6 +195,17 @@ export class ManagedInstance {
     this.#tell("serving");
     this.#changed();
     void unit.ended.then((ending) => this.#unitEnded(unit, ending));
+  }
+
+  /** The first calls come first: what follows a start takes cores as well. */
+  #settleLater(unit: Unit): void {
+    const settle = () => {
+      unit
+        .settle()
+        .catch((err) => this.#context.log.warn({ err, instance: this.record.id }, "not limited yet"));
+    };
+    const timer = setTimeout(settle, settleMs).unref();
+    void unit.ended.then(() => clearTimeout(timer));
   }
 
   async #startFailed(thrown: unknown): Promise<RouseError> {

@@ -1,8 +1,9 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, userInfo } from "node:os";
 import type { Logger } from "pino";
 import { RouseError } from "../../sdk/errors.ts";
 import type { Bundles } from "../artifacts/bundles.ts";
 import type { Folders } from "../folders.ts";
+import { containerUser } from "../image/images.ts";
 import type { AgentOptions } from "../options.ts";
 import { DockerRuntime, engineMissing } from "./docker/docker.ts";
 import { Engine } from "./docker/engine.ts";
@@ -56,10 +57,17 @@ async function docker(
     run: folders.run,
     meshTarget: options.meshTarget,
     otlpEndpoint: options.otlpEndpoint,
+    user: instanceUser(),
     cpus: availableParallelism(),
     maxLogBytes: options.maxLogBytes ?? 10 * 2 ** 20,
   };
   const runtime = await DockerRuntime.open({ engine, settings, folders, bundles, log });
   const asked = options.runtime === "docker" ? "asked for; " : "";
   return { runtime, reason: `${asked}${name} answers on ${engine.where}` };
+}
+
+/** The agent's own user, who can read what is mounted; nobody when that is root. */
+function instanceUser(): string {
+  const user = userInfo();
+  return user.uid > 0 ? `${user.uid}:${user.gid}` : containerUser;
 }

@@ -116,8 +116,8 @@ class ThreadUnit implements Unit {
   async settle(): Promise<void> {}
 
   /** Its sockets are the agent's: which are whose cannot be seen. */
-  async listening(): Promise<readonly string[]> {
-    return [];
+  async listening(): Promise<undefined> {
+    return undefined;
   }
 
   logs(query: LogQuery): AsyncIterable<OutputLine> {

@@ -62,8 +62,8 @@ export interface Unit {
   kill(): Promise<void>;
   /** It serves: takes back what it was lent for a quick start. */
   settle(): Promise<void>;
-  /** TCP addresses that it listens on, as far as they can be seen; for messages. */
-  listening(): Promise<readonly string[]>;
+  /** TCP addresses that it listens on, for messages; undefined where that cannot be seen. */
+  listening(): Promise<readonly string[] | undefined>;
   logs(query: LogQuery): AsyncIterable<OutputLine>;
   /** After its end: gives back all that it took, but keeps its output for {@link Runtime.endedLogs}. Idempotent. */
   remove(): Promise<void>;

@@ -68,13 +68,15 @@ async function run(flags: AgentFlags): Promise<void> {
     ...(memory === undefined ? {} : { memoryBytes: memory * 2 ** 20 }),
   });
   let closing = false;
-  const stop = () => {
+  const stop = (stopInstances: boolean) => {
     if (closing) process.exit(1);
     closing = true;
-    void agent.close({ stopInstances: flags.stopInstances ?? false }).then(() => process.exit(0));
+    void agent.close({ stopInstances }).then(() => process.exit(0));
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  process.on("SIGTERM", () => stop(flags.stopInstances ?? false));
+  process.on("SIGINT", () => stop(flags.stopInstances ?? false));
+  // `rouse up` on its way out: nothing is to be left.
+  process.on("SIGUSR2", () => stop(true));
 }
 
 function positive(text: string): number {

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ContainerCreateOptions } from "dockerode";
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
-import { containerUser } from "../../image/images.ts";
 import { instanceEnvironment } from "../environment.ts";
 
 /** Where the mesh's run folder is within a container. */
@@ -24,6 +23,8 @@ export interface ContainerSettings {
   readonly run: string;
   readonly meshTarget: string;
   readonly otlpEndpoint: string | undefined;
+  /** "uid:gid" of containers whose image names no user. */
+  readonly user: string;
   /** Cores of the host. */
   readonly cpus: number;
   readonly maxLogBytes: number;
@@ -72,7 +73,7 @@ export function containerOptions(
     Image: image.id,
     ...(spec.imageCommand.length > 0 ? { Cmd: [...spec.imageCommand] } : {}),
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    ...(root ? { User: containerUser } : {}),
+    ...(root || spec.image === "" ? { User: settings.user } : {}),
     Labels: {
       [labels.owner]: owner,
       [labels.kind]: "instance",

@@ -5,6 +5,7 @@ import type { Container } from "dockerode";
 import { LineSplitter } from "../../logs/line-splitter.ts";
 import type { OutputFiles } from "../../logs/output-files.ts";
 import { listeningAddresses } from "../../readiness/listening.ts";
+import { startTicks } from "../proc.ts";
 import type { Ending, LogQuery, OutputLine, Unit } from "../runtime.ts";
 import { type Engine, statusOf } from "./engine.ts";
 import type { Slot } from "./slots.ts";
@@ -78,10 +79,14 @@ export class DockerUnit implements Unit {
     }
   }
 
-  async listening(): Promise<readonly string[]> {
-    const { State } = await this.#container.inspect();
-    // The whole namespace is the instance's; of other machines' processes nothing can be seen.
-    return State.Pid > 0 ? listeningAddresses(State.Pid, false) : [];
+  async listening(): Promise<readonly string[] | undefined> {
+    try {
+      const { State } = await this.#container.inspect();
+      // The whole namespace is the instance's. Of processes on other machines nothing can be seen.
+      return startTicks(State.Pid) === undefined ? undefined : listeningAddresses(State.Pid, false);
+    } catch {
+      return undefined;
+    }
   }
 
   async *logs(query: LogQuery): AsyncGenerator<OutputLine> {
@@ -108,7 +113,8 @@ export class DockerUnit implements Unit {
       .catch(() => {
         // The engine or the container is gone, and the output with it.
       })
-      .then(() => this.#options.remove());
+      .then(() => this.#options.remove())
+      .then(() => this.#options.settled());
     return this.#removed;
   }
 

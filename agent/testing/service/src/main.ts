@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { parentPort } from "node:worker_threads";
 import { Server, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
 
 /*
@@ -62,10 +63,12 @@ function serve(): void {
     });
     socket.unref();
   });
-  process.on("SIGTERM", () => {
+  const end = () => {
     console.log("told to end");
     if (MODE !== "stubborn") process.exit(0);
-  });
+  };
+  process.on("SIGTERM", end);
+  parentPort?.on("message", end).unref();
 }
 
 function hog(): void {
