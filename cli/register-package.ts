@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { existsSync, globSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { basename, join, relative, resolve } from "node:path";
 import { z } from "zod";
 import {
   type RegisterVersionRequest,
@@ -32,7 +32,7 @@ export interface RegisteredPackage extends RegisterVersionResponse {
 }
 
 /**
- * Registers a service package: generates its code and manifest anew if they are stale, bundles it (always: that takes a fraction
+ * Registers a service package: generates its code and manifest anew if the contract is newer, bundles it (always: that takes a fraction
  * of a second, and the same content makes the same bundle), and uploads what the registry lacks.
  *
  * @throws RouseError of code generation, of the build, of the registry; NOT_FOUND MANIFEST_MISSING.
@@ -40,10 +40,11 @@ export interface RegisteredPackage extends RegisterVersionResponse {
 export async function registerPackage(options: RegisterPackageOptions): Promise<RegisteredPackage> {
   const dir = resolve(options.dir);
   const say = options.say ?? (() => undefined);
-  if (existsSync(join(dir, "proto"))) {
-    const { changed, removed } = await generate({ packageDir: dir });
-    if (changed.length + removed.length > 0)
-      say(`generated ${relative(".", join(dir, "gen"))}, which was stale`);
+  if (isStale(dir)) {
+    await generate({ packageDir: dir });
+    const now = new Date();
+    for (const manifest of manifestsOf(dir)) utimesSync(manifest, now, now);
+    say(`generated ${relative(".", join(dir, "gen"))}, for the contract is newer`);
   }
   const file = findManifest(dir);
   const text = readFileSync(file, "utf8");
@@ -65,6 +66,19 @@ export async function registerPackage(options: RegisterPackageOptions): Promise<
   return { ...registered, manifest };
 }
 
+/** As make does it: the contract has a file that is newer than the manifest. "rouse gen --check" compares the content. */
+function isStale(dir: string): boolean {
+  const sources = globSync("{buf.yaml,proto/**/*.proto}", { cwd: dir }).map((file) => join(dir, file));
+  if (sources.length === 0) return false;
+  const manifests = manifestsOf(dir);
+  const oldest = Math.min(...manifests.map((file) => statSync(file).mtimeMs));
+  return manifests.length === 0 || sources.some((file) => statSync(file).mtimeMs > oldest);
+}
+
+function manifestsOf(dir: string): string[] {
+  return globSync("gen/*.manifest.json", { cwd: dir }).map((file) => join(dir, file));
+}
+
 function artifactOf(
   { image }: RegisterPackageOptions,
   digest: string | undefined,
@@ -79,7 +93,7 @@ const packageSchema = z.looseObject({ rouse: z.looseObject({ service: z.string()
 /** gen/<service>.manifest.json of the service that package.json names, or the only one there is. */
 function findManifest(dir: string): string {
   const gen = join(dir, "gen");
-  const there = existsSync(gen) ? readdirSync(gen).filter((name) => name.endsWith(".manifest.json")) : [];
+  const there = manifestsOf(dir).map((file) => basename(file));
   const service = serviceOf(dir);
   const wanted = service === undefined ? undefined : `${service}.manifest.json`;
   const [only] = there.length === 1 ? there : [];

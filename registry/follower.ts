@@ -45,6 +45,11 @@ export class MeshFollower {
     this.#waiting.delete(check);
   }
 
+  /** Resolves after the first complete read, however long that takes; rejects on close before it. */
+  get ready(): Promise<void> {
+    return this.#watch.ready;
+  }
+
   close(): void {
     this.#watch.close();
   }

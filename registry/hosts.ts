@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { announce, refresh, withdraw } from "./announce.ts";
 import { followQuery } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
 import { splitAddress } from "./instances.ts";
@@ -39,49 +40,35 @@ export async function registerHost(
   log?: Logger,
 ): Promise<{ close(): Promise<void> }> {
   const id = `${HOST_SERVICE}-${host.host}`;
-  const { hostname, port } = splitAddress(host.address);
   const labels = Object.entries(host.labels).map(([name, value]) => [`label-${name}`, value]);
-  const body = JSON.stringify({
-    Name: HOST_SERVICE,
-    ID: id,
-    Address: hostname,
-    Port: port,
-    Meta: {
-      host: host.host,
-      address: host.address,
-      runtime: host.runtime,
-      cpu: String(host.cpu),
-      memory: String(host.memoryBytes),
-      gpu: String(host.gpu),
-      ...Object.fromEntries(labels),
-    },
-    Check: {
-      Name: "agent is alive",
-      TTL: `${TTL_MS / 1000}s`,
-      Status: "passing",
-      DeregisterCriticalServiceAfter: "60m",
-    },
-  });
   const register = () =>
-    consul.request("PUT", "/v1/agent/service/register", {
-      query: { "replace-existing-checks": "true" },
-      body,
+    announce(consul, {
+      name: HOST_SERVICE,
+      id,
+      ...splitAddress(host.address),
+      meta: {
+        host: host.host,
+        address: host.address,
+        runtime: host.runtime,
+        cpu: String(host.cpu),
+        memory: String(host.memoryBytes),
+        gpu: String(host.gpu),
+        ...Object.fromEntries(labels),
+      },
+      check: "agent is alive",
+      ttlMs: TTL_MS,
     });
-  const refresh = async () => {
-    const path = `/v1/agent/check/update/${encodeURIComponent(`service:${id}`)}`;
-    const response = await consul.request("PUT", path, { body: '{"Status":"passing"}', accept: [404] });
-    if (response.status === 404) await register();
+  const keep = async () => {
+    if (!(await refresh(consul, id))) await register();
   };
   await register();
   const timer = setInterval(() => {
-    refresh().catch((err) => log?.warn({ err }, "this host is not refreshed in Consul; it is tried again"));
+    keep().catch((err) => log?.warn({ err }, "this host is not refreshed in Consul; it is tried again"));
   }, TTL_MS / 3);
   return {
     async close() {
       clearInterval(timer);
-      await consul.request("PUT", `/v1/agent/service/deregister/${encodeURIComponent(id)}`, {
-        accept: [404],
-      });
+      await withdraw(consul, id);
     },
   };
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
+import { announce, refresh, withdraw } from "./announce.ts";
 import type { ConsulClient } from "./consul.ts";
 import { INSTANCE_TAG } from "./instance-record.ts";
 
@@ -24,24 +25,21 @@ export interface InstanceRegistration {
   readonly healthy?: boolean;
 }
 
-/** Without a refresh for this long Consul takes an instance for unhealthy: an agent may be away that long. */
-const TTL = "10m";
-const FORGET_AFTER = "60m";
+/** Without a refresh for this long Consul takes an instance for unhealthy: an agent may be away that long. ms. */
+const TTL_MS = 600_000;
 
 /**
  * Announces an instance, or changes what was announced (generation, draining, health): the whole registration is replaced.
  * Watches see it about 4 ms later.
  */
 export async function registerInstance(consul: ConsulClient, instance: InstanceRegistration): Promise<void> {
-  const { hostname, port } = splitAddress(instance.address);
   const labels = Object.entries(instance.labels ?? {}).map(([name, value]) => [`label-${name}`, value]);
-  const body = {
-    Name: instance.service,
-    ID: instance.id,
-    Tags: [INSTANCE_TAG, `version=${instance.version}`],
-    Address: hostname,
-    Port: port,
-    Meta: {
+  await announce(consul, {
+    name: instance.service,
+    id: instance.id,
+    tags: [INSTANCE_TAG, `version=${instance.version}`],
+    ...splitAddress(instance.address),
+    meta: {
       version: instance.version,
       generation: String(instance.generation),
       host: instance.host,
@@ -53,15 +51,10 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
       draining: String(instance.draining ?? false),
       ...Object.fromEntries(labels),
     },
-    Check: {
-      Name: "agent says it serves",
-      TTL,
-      Status: (instance.healthy ?? true) ? "passing" : "critical",
-      DeregisterCriticalServiceAfter: FORGET_AFTER,
-    },
-  };
-  const query = { "replace-existing-checks": "true" };
-  await consul.request("PUT", "/v1/agent/service/register", { query, body: JSON.stringify(body) });
+    check: "agent says it serves",
+    ttlMs: TTL_MS,
+    healthy: instance.healthy ?? true,
+  });
 }
 
 /**
@@ -70,21 +63,18 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
  * @param note - Why, shown in Consul.
  * @returns false when Consul does not know the instance (any more): register it again.
  */
-export async function setInstanceHealth(
+export function setInstanceHealth(
   consul: ConsulClient,
   id: string,
   healthy: boolean,
   note = "",
 ): Promise<boolean> {
-  const path = `/v1/agent/check/update/${encodeURIComponent(`service:${id}`)}`;
-  const body = JSON.stringify({ Status: healthy ? "passing" : "critical", Output: note });
-  const response = await consul.request("PUT", path, { body, accept: [404] });
-  return response.status !== 404;
+  return refresh(consul, id, healthy, note);
 }
 
 /** Takes an instance out of Consul; one that is not there is no error. */
-export async function deregisterInstance(consul: ConsulClient, id: string): Promise<void> {
-  await consul.request("PUT", `/v1/agent/service/deregister/${encodeURIComponent(id)}`, { accept: [404] });
+export function deregisterInstance(consul: ConsulClient, id: string): Promise<void> {
+  return withdraw(consul, id);
 }
 
 const agentServicesSchema = z.record(

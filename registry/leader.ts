@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
+import { announce, checkId, refresh, withdraw } from "./announce.ts";
 import { followQuery } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
 import { splitAddress } from "./instances.ts";
@@ -101,11 +102,9 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
       }
     }
   };
-  const refresh = async () => {
-    const body = '{"Status":"passing"}';
-    const path = `/v1/agent/check/update/${encodeURIComponent(checkId(name))}`;
-    const response = await consul.request("PUT", path, { body, accept: [404], timeoutMs: ttlMs });
-    if (response.status === 404 && session !== undefined) await registerCandidate(consul, candidate);
+  const keep = async () => {
+    const known = await refresh(consul, name, true, "", ttlMs);
+    if (!known && session !== undefined) await registerCandidate(consul, candidate);
   };
 
   const start = async () => {
@@ -115,7 +114,7 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
       await registerCandidate(consul, candidate);
     });
     refreshing = setInterval(
-      () => void refresh().catch((err) => log?.warn({ err }, `${name} is not refreshed`)),
+      () => void keep().catch((err) => log?.warn({ err }, `${name} is not refreshed`)),
       ttlMs / 4,
     );
     await followQuery(
@@ -142,9 +141,7 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
       await working;
       leadership = undefined;
       if (session !== undefined) await destroySession(consul, session).catch(() => undefined);
-      await consul
-        .request("PUT", `/v1/agent/service/deregister/${encodeURIComponent(name)}`, { accept: [404] })
-        .catch(() => undefined);
+      await withdraw(consul, name).catch(() => undefined);
     },
   };
 }
@@ -190,24 +187,10 @@ function leaderOf(item: KvItem): Leader | undefined {
  * critical, take every instance on that node out of service.
  */
 async function registerCandidate(consul: ConsulClient, candidate: Candidate): Promise<void> {
-  const { hostname, port } = splitAddress(candidate.address);
-  const body = JSON.stringify({
-    Name: candidate.service,
-    ID: candidate.name,
-    Address: hostname,
-    Port: port,
-    Check: {
-      CheckID: checkId(candidate.name),
-      Name: "candidate is alive",
-      TTL: `${candidate.ttlMs}ms`,
-      Status: "passing",
-      DeregisterCriticalServiceAfter: "60m",
-    },
-  });
-  await consul.request("PUT", "/v1/agent/service/register", { body });
+  const { service, name, address, ttlMs } = candidate;
+  const check = "candidate is alive";
+  await announce(consul, { name: service, id: name, ...splitAddress(address), check, ttlMs });
 }
-
-const checkId = (name: string) => `candidate:${name}`;
 
 async function openSession(consul: ConsulClient, candidate: Candidate): Promise<string> {
   const ServiceChecks = [{ ID: checkId(candidate.name) }];

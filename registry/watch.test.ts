@@ -238,7 +238,9 @@ describe("Consul goes away", () => {
   test("the last state stays, and what changed meanwhile is seen afterwards", async () => {
     await writeKey(consul, catalogKey("away.A", "1.0.0"), entry("away.A"));
     const probe = new Probe();
-    await probe.until((state) => state.services.has("away.A"));
+    await registerInstance(consul, instance("away.A", "away-1"));
+    await probe.until((state) => state.services.get("away.A")?.versions.get("1.0.0")?.instances.length === 1);
+    const seen = probe.states.length;
     await server.kill();
     await expect.poll(() => probe.watch.stale(), { interval: 5 }).toBe(true);
     expect(probe.watch.current().services.has("away.A")).toBe(true);
@@ -251,6 +253,16 @@ describe("Consul goes away", () => {
     await writeKey(consul, tagsKey("away.A"), '{"x":[{"version":"1.0.0","weight":1}]}');
     await probe.until((state) => state.services.get("away.A")?.tags.has("x"));
     await expect.poll(() => probe.watch.stale(), { interval: 5 }).toBe(false);
+    // An instance stayed in service all the while. The agent's sync with the servers comes after its start; wait for one.
+    await registerInstance(consul, instance("away.A", "away-2"));
+    await probe.until((state) => state.services.get("away.A")?.versions.get("1.0.0")?.instances.length === 2);
+    const instances = probe.states
+      .slice(seen)
+      .flatMap((now) => [
+        ...(now.services.get("away.A")?.versions.get("1.0.0")?.instances ?? [{ healthy: false }]),
+      ]);
+    expect(instances.every(({ healthy }) => healthy)).toBe(true);
+    for (const id of ["away-1", "away-2"]) await deregisterInstance(consul, id);
     probe.watch.close();
   });
 

@@ -21,7 +21,7 @@ export function addServices(program: Command): void {
       else if (services.length === 0) console.log('no service is registered; "rouse register" does it');
       else
         for (const line of table(
-          ["SERVICE", "VERSION", "STATE", "RUNS", "TAGS", "OWNER", ""],
+          ["SERVICE", "VERSION", "STATE", "RUNS", "TAGS", "OWNER", "SUMMARY"],
           services.flatMap(rows),
         ))
           console.log(line);
