@@ -2,6 +2,7 @@ import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RouseError } from "../sdk/errors.ts";
 import { bufProblems, runBuf } from "./buf.ts";
+import { addRemedies } from "./compile-remedy.ts";
 import { compareOutput, type Difference, readFolder, writeOutput } from "./output.ts";
 import { checkPackageService } from "./package-service.ts";
 import { type Services, servicesFile, servicesSchema } from "./plugin/services-file.ts";
@@ -71,7 +72,7 @@ async function lint(workspace: Workspace, packageDir: string): Promise<void> {
   const result = await runBuf(["lint", "proto", "--error-format", "json"], workspace.root);
   if (result.code === 0) return;
   const problems = bufProblems(`${result.stdout}\n${result.stderr}`);
-  if (problems.length > 0) throw contractInvalid(problems, packageDir);
+  if (problems.length > 0) throw contractInvalid(await addRemedies(problems, workspace.root), packageDir);
   throw new RouseError("INVALID_ARGUMENT", `buf cannot read the contract: ${lastWords(result.stderr)}`, {
     reason: "CONTRACT_INVALID",
   });

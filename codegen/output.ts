@@ -32,7 +32,7 @@ export async function compareOutput(out: string, files: Files): Promise<Differen
   const leftover: string[] = [];
   for (const path of listed)
     if (!files.has(path) && (await readOrUndefined(join(out, path))) !== undefined) leftover.push(path);
-  return { missing, stale, leftover, foreign };
+  return { missing: missing.sort(), stale: stale.sort(), leftover: leftover.sort(), foreign: foreign.sort() };
 }
 
 /**

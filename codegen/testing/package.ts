@@ -40,6 +40,10 @@ export class TestPackage implements AsyncDisposable {
     return readFile(join(this.dir, path), "utf8");
   }
 
+  remove(path: string): Promise<void> {
+    return rm(join(this.dir, path), { recursive: true });
+  }
+
   generate(options: { check?: boolean; out?: string } = {}) {
     return generate({ packageDir: this.dir, ...options });
   }

@@ -11,7 +11,7 @@ export function escapeHtml(text: string): string {
 }
 
 /** Where a link of a comment may lead: out to the web, to mail, or within the docs. */
-const safeLink = /^(https?:|mailto:|#|\.{0,2}\/|[\w.-]+(\/|$|#))/i;
+const safeLink = /^(https?:|mailto:|#|\.{0,2}\/(?!\/)|[\w.-]+(\/|$|#))/i;
 
 const marked = new Marked({
   gfm: true,
