@@ -1,4 +1,4 @@
-import { type Client, Metadata } from "@grpc/grpc-js";
+import { Metadata } from "@grpc/grpc-js";
 import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
 import {
   CallSpan,
@@ -8,11 +8,12 @@ import {
   type TraceContext,
   traceStorage,
 } from "../tracing/index.ts";
+import type { SharedChannel } from "./channel.ts";
 import type { ClientCallOptions, ClientOptions } from "./types.ts";
 
 /** What all calls of one client share. */
 export interface ClientContext {
-  readonly grpc: Client;
+  readonly channel: SharedChannel;
   readonly definition: ServiceDefinition;
   readonly version: string | undefined;
   readonly retries: number;

@@ -80,7 +80,7 @@ export async function* callMany(
 }
 
 function attemptOnce(
-  { grpc }: ClientContext,
+  { channel: { grpc } }: ClientContext,
   method: AnyMethodDefinition,
   request: unknown,
   { metadata, deadline, signal }: Attempts,
@@ -114,7 +114,7 @@ function attemptOnce(
 }
 
 function attemptMany(
-  { grpc }: ClientContext,
+  { channel: { grpc } }: ClientContext,
   method: AnyMethodDefinition,
   request: unknown,
   { metadata, deadline, signal }: Attempts,

@@ -3,6 +3,7 @@ import { RouseError } from "../errors.ts";
 
 /** A connection that clients of the same target share. */
 export interface SharedChannel {
+  /** @throws RouseError CLIENT_CLOSED (FAILED_PRECONDITION) after the release. */
   readonly grpc: Client;
   /** Gives the share back; the last one closes the connection. Idempotent. */
   release(): void;
@@ -39,7 +40,13 @@ export function shareChannel(target: string, maxResponseBytes: number): SharedCh
   shared.shares += 1;
   let released = false;
   return {
-    grpc: shared.grpc,
+    get grpc() {
+      if (!released) return shared.grpc;
+      throw new RouseError("FAILED_PRECONDITION", `This client of ${target} is closed. Make another one.`, {
+        reason: "CLIENT_CLOSED",
+        metadata: { target },
+      });
+    },
     release() {
       if (released) return;
       released = true;

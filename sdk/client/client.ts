@@ -18,7 +18,7 @@ export function createClient<Definition extends ServiceDefinition>(
 ): Client<Definition> {
   const channel = shareChannel(defaultTarget(options), options.maxResponseBytes ?? 64 * 2 ** 20);
   const context: ClientContext = {
-    grpc: channel.grpc,
+    channel,
     definition,
     version: options.version,
     retries: options.retries ?? 3,

@@ -17,7 +17,7 @@ export function addReflection(
   const load = async () => {
     const source = typeof descriptorSet === "string" ? descriptorSet : await descriptorSet();
     const { ReflectionIndex } = await import("./reflection-index.ts");
-    return new ReflectionIndex(Buffer.from(source, "base64"), [service, "grpc.health.v1.Health"]);
+    return new ReflectionIndex(Buffer.from(source, "base64"), [service]);
   };
   const handle = async (stream: ServerDuplexStream<Buffer, Uint8Array>) => {
     try {

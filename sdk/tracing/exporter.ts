@@ -1,6 +1,6 @@
 import { credentials } from "@grpc/grpc-js";
 import { type HrTime, SpanKind, SpanStatusCode, TraceFlags } from "@opentelemetry/api";
-import { setGlobalErrorHandler } from "@opentelemetry/core";
+import { globalErrorHandler, setGlobalErrorHandler } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-grpc";
 import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, type ReadableSpan } from "@opentelemetry/sdk-trace";
@@ -36,9 +36,10 @@ export class Exporter {
     this.#processor.onEnd(readable(span, this.#resource(resource)));
   }
 
+  /** Sends what waits. A failure is told on standard error: spans must not break what they are about. */
   async flush(): Promise<void> {
-    await this.#processor.forceFlush();
-    await this.#otlp.forceFlush();
+    await this.#processor.forceFlush().catch(globalErrorHandler);
+    await this.#otlp.forceFlush().catch(globalErrorHandler);
   }
 
   #resource({ service, version }: TraceResource): Resource {
