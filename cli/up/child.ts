@@ -81,6 +81,8 @@ export class Child {
 
   /** Asks it to end, and kills it after the grace time; resolves when it is gone. */
   async stop(): Promise<void> {
+    // A second signal would make it hurry.
+    if (this.#stopping.signal.aborted) return this.#supervision;
     this.#stopping.abort();
     const child = this.#process;
     if (child !== undefined) {

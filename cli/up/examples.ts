@@ -49,7 +49,9 @@ export async function registerExamples(
     if (known[name] === hash) continue;
     say(`Building and registering the example ${name} ${version} …`);
     try {
-      for (const verb of ["gen", "register"]) await runVerb([verb, "--dir", dir], mesh.data, stopping);
+      // Later the tag is the user's own.
+      const tag = known[name] === undefined ? ["--tag", "release"] : [];
+      await runVerb(["register", "--dir", dir, ...tag], mesh.data, stopping);
       known[name] = hash;
     } catch (error) {
       if (stopping.aborted) return;

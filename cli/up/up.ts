@@ -65,7 +65,11 @@ export async function up(
     await child.start();
     say(`${spec.name} runs (${Math.round(performance.now() - begun)} ms)`);
   };
-  const stop = () => stopAll(children, mesh);
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= stopAll(children, mesh);
+    return stopped;
+  };
   // A start that is abandoned ends the child that it waits for.
   stopping.addEventListener("abort", () => void stop(), { once: true });
   try {
