@@ -82,7 +82,11 @@ export async function withClient<T extends Client, R>(
   target: string,
   work: (client: T) => Promise<R>,
 ): Promise<R> {
-  const client = new clientClass(target, credentials.createInsecure(), { "grpc.enable_http_proxy": 0 });
+  const client = new clientClass(target, credentials.createInsecure(), {
+    "grpc.enable_http_proxy": 0,
+    // A manifest has up to 8 MiB.
+    "grpc.max_receive_message_length": 16 * 2 ** 20,
+  });
   try {
     return await work(client);
   } catch (error) {

@@ -14,7 +14,7 @@ export interface BlockingQuery {
    *   indexes of single keys may be those of another Consul.
    */
   readonly onAnswer: (response: ConsulResponse, fresh: boolean) => void;
-  /** Called when a query fails, and with undefined when one is answered again. */
+  /** Called when a query fails or its answer cannot be read (onAnswer threw), and with undefined when all is well again. */
   readonly onTrouble?: (error: RouseError | undefined) => void;
 }
 
@@ -65,16 +65,24 @@ export async function followQuery(
       await pause(most * (0.5 + Math.random() / 2), signal);
       continue;
     }
-    if (failures > 0) {
-      failures = 0;
-      query.onTrouble?.(undefined);
-    }
     if (response.index < index) {
       index = 0;
       continue;
     }
     const startedAt = performance.now();
-    if (response.index !== index || index === 0) query.onAnswer(response, index === 0);
+    try {
+      if (response.index !== index || index === 0) query.onAnswer(response, index === 0);
+    } catch (cause) {
+      query.onTrouble?.(unreadable(consul, query, cause));
+      index = 0;
+      failures++;
+      await pause(MOST_BACKOFF_MS, signal);
+      continue;
+    }
+    if (failures > 0) {
+      failures = 0;
+      query.onTrouble?.(undefined);
+    }
     index = Math.max(1, response.index);
 
     const now = performance.now();
@@ -84,6 +92,28 @@ export async function followQuery(
     const rest = Math.max(took > COSTLY_MS ? took * 3 : 0, tokens < 0 ? 1000 / RATE : 0);
     if (rest > 0) await pause(rest, signal);
   }
+}
+
+/**
+ * Calls a listener from within a query. What a listener throws is a fault of the program, not of Consul: it goes to the process
+ * as an uncaught exception.
+ */
+export function notify(listener: () => void): void {
+  try {
+    listener();
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
+  }
+}
+
+function unreadable(consul: ConsulClient, query: BlockingQuery, cause: unknown): RouseError {
+  return new RouseError(
+    "INTERNAL",
+    `Consul at ${consul.address} answered GET ${query.path} with what Rouse cannot read: ${(cause as Error).message}. Is it a Consul of version 1.22?`,
+    { reason: "CONSUL_ANSWER_INVALID", cause },
+  );
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { CatalogEntry } from "./records.ts";
 import type { Registration } from "./registration.ts";
+import type { Deployment } from "./state.ts";
+
+type Artifact = Deployment["artifact"];
 
 /** Longest value that a difference shows, in characters. */
 const SHOWN = 60;
@@ -15,13 +18,20 @@ export function differences(entry: CatalogEntry, other: Registration): string[] 
   const { artifact, env, mounts } = entry.deployment;
   const out: string[] = [];
   compare("", comparable(entry.manifest), comparable(other.manifest), out);
-  compare("artifact", artifact, other.deployment.artifact, out);
+  compareArtifacts(artifact, other.deployment.artifact, out);
   compare("env", env, other.deployment.env, out);
   compare("mounts", mounts, other.deployment.mounts, out);
   if (out.length === 0 && entry.descriptorSet.digest !== other.digest) {
     out.push("the descriptor set (messages, comments or options of the contract)");
   }
   return out.length > NAMED ? [...out.slice(0, NAMED), `${out.length - NAMED} more`] : out;
+}
+
+function compareArtifacts(there: Artifact, here: Artifact, out: string[]): void {
+  if (there.kind === "bundle" && here.kind === "bundle" && there.digest !== here.digest) {
+    const [before, now] = [there.digest.slice(0, 12), here.digest.slice(0, 12)];
+    out.push(`the bundle (the code, its libraries or its assets; registered: ${before}, now: ${now})`);
+  } else compare("artifact", there, here, out);
 }
 
 /** Methods by name, so that one that was added does not make all others differ. */

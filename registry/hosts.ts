@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { announce, refresh, withdraw } from "./announce.ts";
-import { followQuery } from "./blocking.ts";
+import { followQuery, notify } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
 import { splitAddress } from "./instances.ts";
 
@@ -124,7 +124,7 @@ export function watchHosts(
         if (!first && isDeepStrictEqual(hosts, next)) return;
         first = false;
         hosts = next;
-        options.onChange?.(hosts);
+        notify(() => options.onChange?.(hosts));
         ready.resolve();
       },
     },

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import { announce, checkId, refresh, withdraw } from "./announce.ts";
-import { followQuery } from "./blocking.ts";
+import { followQuery, notify } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
 import { splitAddress } from "./instances.ts";
 import { decodeValue, type KvItem, kvListSchema, kvPath, readKey, writeKey } from "./kv.ts";
@@ -78,11 +78,12 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
     if (mine && leadership?.token !== next.LockIndex) {
       leadership = { id, address: options.address, token: next.LockIndex };
       log?.info({ token: leadership.token }, `${id} leads ${key}`);
-      options.onElected?.(leadership);
+      const elected = leadership;
+      notify(() => options.onElected?.(elected));
     } else if (!mine && leadership !== undefined) {
       leadership = undefined;
       log?.warn(`${id} leads ${key} no more`);
-      options.onLost?.();
+      notify(() => options.onLost?.());
     }
   };
   const acquire = async () => {
@@ -160,7 +161,7 @@ export function watchLeader(
     const next = JSON.stringify(leader ?? null);
     if (next === known) return;
     known = next;
-    onChange(leader);
+    notify(() => onChange(leader));
   };
   void followQuery(consul, { path: kvPath(key), accept: [404], onAnswer }, closing.signal);
   return () => closing.abort();

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { z } from "zod";
 import { MeshAssembler } from "./assembler.ts";
-import { followQuery } from "./blocking.ts";
+import { followQuery, notify } from "./blocking.ts";
 import type { ConsulClient, ConsulResponse } from "./consul.ts";
 import { healthAnswerSchema, INSTANCE_TAG } from "./instance-record.ts";
 import { ACTIVATION_PREFIX, CATALOG_PREFIX, TAGS_PREFIX } from "./keys.ts";
@@ -50,14 +50,15 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
   const services = new Map<string, ServiceQuery>();
   let complete = false;
 
+  const tell = () => notify(() => options.onChange?.(assembler.state));
   const publish = () => {
     const changed = complete && assembler.commit();
     if (!complete && missing.size === 0) {
       complete = true;
       assembler.commit();
-      options.onChange?.(assembler.state);
+      tell();
       ready.resolve();
-    } else if (changed) options.onChange?.(assembler.state);
+    } else if (changed) tell();
   };
   const answered = (what: string) => {
     missing.delete(what);
