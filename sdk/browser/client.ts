@@ -54,7 +54,8 @@ export function createBrowserClient<Definition extends ServiceDefinition>(
 interface Started {
   readonly method: AnyMethodDefinition;
   readonly nice: object;
-  readonly timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the request if it still runs, and the timer. */
+  readonly end: () => void;
   readonly deadlineMs: number;
   readonly late: () => boolean;
   readonly details: () => Uint8Array | undefined;
@@ -85,7 +86,11 @@ function begin(
   };
   const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
   const nice = { metadata, signal: both, onTrailer: remember };
-  return { method, nice, timer, deadlineMs, late: () => late, details: () => details };
+  const end = () => {
+    clearTimeout(timer);
+    limit.abort();
+  };
+  return { method, nice, end, deadlineMs, late: () => late, details: () => details };
 }
 
 async function once(call: NiceCall, request: unknown, started: Started): Promise<unknown> {
@@ -94,7 +99,7 @@ async function once(call: NiceCall, request: unknown, started: Started): Promise
   } catch (thrown) {
     throw browserError(thrown, started.method.name, started);
   } finally {
-    clearTimeout(started.timer);
+    started.end();
   }
 }
 
@@ -104,7 +109,8 @@ async function* stream(call: NiceCall, request: unknown, started: Started): Asyn
   } catch (thrown) {
     throw browserError(thrown, started.method.name, started);
   } finally {
-    clearTimeout(started.timer);
+    // nice-grpc-web lets the request run on when its reader leaves the loop.
+    started.end();
   }
 }
 
