@@ -62,9 +62,7 @@ test("--check tells what is stale, missing and left over, and writes nothing", a
     "proto/other/v1/other.proto": 'syntax = "proto3";\npackage other.v1;\nmessage Thing {}\n',
   });
   await made.write({ [echoPath]: echoContract({ options: 'version: "1.1.0", owner: "a@example.org"' }) });
-  expect(
-    (await made.generateError({ check: true })).message,
-  ).toBe(`gen is not what the contract says. Run "rouse gen".
+  expect((await made.generateError({ check: true })).message).toBe(`gen is not what the contract says:
 stale: echo.v1.EchoService.manifest.json
 stale: echo/v1/echo.definition.ts
 stale: echo/v1/echo.html
@@ -72,7 +70,8 @@ stale: echo/v1/echo.md
 stale: echo/v1/echo.server.ts
 stale: other/v1/other.html
 stale: other/v1/other.md
-stale: other/v1/other.ts`);
+stale: other/v1/other.ts
+Run "rouse gen".`);
 });
 
 test("removes what is no longer generated, and only that", async () => {
@@ -83,12 +82,11 @@ test("removes what is no longer generated, and only that", async () => {
   await made.generate();
   await made.write({ "gen/mine.txt": "mine" });
   await made.remove("proto/other");
-  expect(
-    (await made.generateError({ check: true })).message,
-  ).toBe(`gen is not what the contract says. Run "rouse gen".
+  expect((await made.generateError({ check: true })).message).toBe(`gen is not what the contract says:
 left over: other/v1/other.html
 left over: other/v1/other.md
-left over: other/v1/other.ts`);
+left over: other/v1/other.ts
+Run "rouse gen".`);
   const { removed } = await made.generate();
   expect(removed).toEqual(["other/v1/other.html", "other/v1/other.md", "other/v1/other.ts"]);
   expect((await readdir(join(made.dir, "gen"))).sort()).toEqual([
@@ -147,7 +145,7 @@ test("what does not compile is told in the user's own file", async () => {
     [echoPath]: echoContract({ methods: "rpc Echo(NoSuchRequest) returns (EchoResponse);" }),
   });
   expect((await made.generateError()).message).toBe(
-    `The contract has a problem:\n${echoPath}:6:12: cannot find \`NoSuchRequest\` in this scope.`,
+    `The contract has a problem:\n${echoPath}:6:12: cannot find \`NoSuchRequest\` in this scope.\nNothing was written.`,
   );
 });
 
@@ -156,7 +154,7 @@ test("an option that does not exist", async () => {
     [echoPath]: echoContract({ options: 'version: "1.0.0", ownr: "a"' }),
   });
   expect((await made.generateError()).message).toBe(
-    `The contract has a problem:\n${echoPath}:5:55: rouse.mesh.v1.ServiceMesh has no field "ownr". See rouse/mesh/v1/options.proto for those that it has.`,
+    `The contract has a problem:\n${echoPath}:5:55: rouse.mesh.v1.ServiceMesh has no field "ownr". See rouse/mesh/v1/options.proto for those that it has.\nNothing was written.`,
   );
 });
 
@@ -165,7 +163,7 @@ test("an option whose file is not imported", async () => {
     [echoPath]: echoContract().replace('import "rouse/mesh/v1/options.proto";\n', ""),
   });
   expect((await made.generateError()).message).toBe(
-    `The contract has a problem:\n${echoPath}:4:11: cannot find \`rouse.mesh.v1.service\` in this scope. Add import "rouse/mesh/v1/options.proto";`,
+    `The contract has a problem:\n${echoPath}:4:11: cannot find \`rouse.mesh.v1.service\` in this scope. Add import "rouse/mesh/v1/options.proto";\nNothing was written.`,
   );
 });
 
@@ -174,7 +172,7 @@ test("an import that is not there", async () => {
     [echoPath]: echoContract().replace("service", 'import "buf/validate/validate.proto";\nservice'),
   });
   expect((await made.generateError()).message).toBe(
-    `The contract has a problem:\n${echoPath}:4:1: There is no file "buf/validate/validate.proto". Put it into the proto folder; google/api, google/rpc, google/protobuf and rouse/mesh are there without.`,
+    `The contract has a problem:\n${echoPath}:4:1: There is no file "buf/validate/validate.proto". Put it into the proto folder; google/api, google/rpc, google/protobuf and rouse/mesh are there without.\nNothing was written.`,
   );
 });
 
@@ -182,7 +180,7 @@ test("lint rules are told with the way out of them, and the user's own buf.yaml 
   const contract = echoContract({ messages: "message bad_name {}" });
   await using made = await TestPackage.create({ [echoPath]: contract });
   expect((await made.generateError()).message).toBe(
-    `The contract has a problem:\n${echoPath}:10:9: Message name "bad_name" should be PascalCase, such as "BadName". Change it, or put MESSAGE_PASCAL_CASE under lint.except in buf.yaml.`,
+    `The contract has a problem:\n${echoPath}:10:9: Message name "bad_name" should be PascalCase, such as "BadName". Change it, or put MESSAGE_PASCAL_CASE under lint.except in buf.yaml.\nNothing was written.`,
   );
   await made.write({
     "buf.yaml":
@@ -238,6 +236,7 @@ message MapMessage {}`,
       /:13:\d+: .*some_?[kK]ind are both the property "someKind" in TypeScript\. Rename one of them\.$/,
     ),
     `${echoPath}:15:1: MapMessage and Map are both the type "MapMessage" in TypeScript. Rename one of them.`,
+    "Nothing was written.",
   ]);
 });
 
@@ -256,6 +255,7 @@ message Old {
     "The contract has 2 problems:",
     "proto/old/v1/old.proto:4:3: Old has the group part, which cannot be generated. Make it a message of its own and a field of that type.",
     "proto/old/v1/old.proto:5:3: Old.raw has a default of bytes, which cannot be generated. Remove the default and apply it in the code.",
+    "Nothing was written.",
   ]);
 });
 

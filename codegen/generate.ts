@@ -148,15 +148,18 @@ function merge(messages: Files, rouse: Files): Map<string, string> {
 
 /** @param problems with paths relative to the package. */
 function contractInvalid(problems: readonly Problem[], packageDir: string): RouseError {
-  const folder = relative(process.cwd(), packageDir);
-  const shown = folder.startsWith("..") ? packageDir : folder;
+  const folder = shownPath(packageDir);
   const lines = sortProblems(problems).map((problem) =>
-    formatProblem({ ...problem, file: join(shown, problem.file) }),
+    formatProblem({ ...problem, file: join(folder, problem.file) }),
   );
   const count = lines.length === 1 ? "a problem" : `${lines.length} problems`;
-  return new RouseError("INVALID_ARGUMENT", `The contract has ${count}:\n${lines.join("\n")}`, {
-    reason: "CONTRACT_INVALID",
-  });
+  return new RouseError(
+    "INVALID_ARGUMENT",
+    `The contract has ${count}:\n${lines.join("\n")}\nNothing was written.`,
+    {
+      reason: "CONTRACT_INVALID",
+    },
+  );
 }
 
 function failWhenStale(out: string, difference: Difference): void {
@@ -169,9 +172,15 @@ function failWhenStale(out: string, difference: Difference): void {
   if (lines.length === 0) return;
   throw new RouseError(
     "FAILED_PRECONDITION",
-    `${out} is not what the contract says. Run "rouse gen".\n${lines.join("\n")}`,
+    `${shownPath(out)} is not what the contract says:\n${lines.join("\n")}\nRun "rouse gen".`,
     { reason: "GENERATED_STALE" },
   );
+}
+
+/** A path as the user would write it: from the working folder when it's below that. */
+function shownPath(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short || ".";
 }
 
 function lastWords(stderr: string): string {
