@@ -103,15 +103,30 @@ async function once(call: NiceCall, request: unknown, started: Started): Promise
   }
 }
 
-async function* stream(call: NiceCall, request: unknown, started: Started): AsyncGenerator<unknown> {
-  try {
-    yield* call(request, started.nice);
-  } catch (thrown) {
-    throw browserError(thrown, started.method.name, started);
-  } finally {
-    // nice-grpc-web lets the request run on when its reader leaves the loop.
-    started.end();
-  }
+/** Answers as they come. Leaving the loop ends the request: nice-grpc-web by itself would wait for its next message. */
+function stream(call: NiceCall, request: unknown, started: Started): AsyncIterableIterator<unknown> {
+  const answers = call(request, started.nice)[Symbol.asyncIterator]();
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      try {
+        const next = await answers.next();
+        if (next.done) started.end();
+        return next;
+      } catch (thrown) {
+        started.end();
+        throw browserError(thrown, started.method.name, started);
+      }
+    },
+    async return() {
+      started.end();
+      // The request was ended on purpose; that it says so is no news.
+      answers.return?.().catch(() => {});
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 function defaultDeadlineMs(definition: ServiceDefinition, method: AnyMethodDefinition): number {

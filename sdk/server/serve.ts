@@ -8,6 +8,7 @@ import { notifyReady } from "./notify.ts";
 import { addReflection } from "./reflection.ts";
 import type { Runtime } from "./runtime.ts";
 import { type AnyHandler, grpcHandler } from "./shapes.ts";
+import { endInstance } from "./start-failure.ts";
 import { stopOnSignals } from "./stop.ts";
 import type { Handlers, RunningServer, ServeFunction, ServeOptions, StatefulServeOptions } from "./types.ts";
 
@@ -84,7 +85,7 @@ export function bindService<Definition extends ServiceDefinition>(
 ): ServeFunction<Definition> {
   const own = descriptorSet === undefined ? {} : { descriptorSet };
   return (handlers: Handlers<Definition, never>, options: ServeOptions | StatefulServeOptions<never> = {}) =>
-    serve(definition, handlers, { ...own, ...options } as StatefulServeOptions<never>);
+    serve(definition, handlers, { ...own, ...options } as StatefulServeOptions<never>).catch(endInstance);
 }
 
 function register(
