@@ -3,8 +3,8 @@ import { targetKey, versionKey } from "./target.ts";
 
 type Version = Pick<Target, "service" | "version">;
 
-/** A mesh-config whose last load report is older than this is not known to be quiet, ms. */
-const REPORT_VALID_MS = 5_000;
+/** A report leaves out what Envoy counted in its last interval and on the way here, ms. */
+const REPORT_LAG_MS = 1_500;
 
 interface Source {
   readonly wanted: Map<string, number>;
@@ -79,13 +79,16 @@ export class Demand {
     return this.#lastActive.get(versionKey(version));
   }
 
-  /** True when every mesh-config (at least one) reported loads lately. */
-  loadsKnown(nowMs: number): boolean {
-    if (this.#sources.size === 0) return false;
-    for (const source of this.#sources.values()) {
-      if (nowMs - source.reportedAtMs > REPORT_VALID_MS) return false;
+  /**
+   * Until when it is known which clusters were called, ms since 1970: what every mesh-config has reported by now. 0 when
+   * there is none, or one that has not reported yet.
+   */
+  loadsUntil(): number {
+    let untilMs = Number.POSITIVE_INFINITY;
+    for (const { reportedAtMs } of this.#sources.values()) {
+      untilMs = Math.min(untilMs, reportedAtMs === 0 ? 0 : reportedAtMs - REPORT_LAG_MS);
     }
-    return true;
+    return Number.isFinite(untilMs) ? untilMs : 0;
   }
 
   markDrained(source: string, target: Target): void {

@@ -47,7 +47,7 @@ function view(given: Given = {}): VersionView {
     stopping: new Set(),
     wanted: false,
     lastActiveMs: 0,
-    loadsKnown: true,
+    loadsUntilMs: 1_000_000,
     drained: () => false,
     drainingSinceMs: () => 0,
     ...rest,
@@ -105,12 +105,13 @@ describe("a warm version", () => {
     expect(actions({ ...warm, lastActiveMs: 940_000 })).toEqual([idle]);
     const plan = planVersion(view({ ...warm, lastActiveMs: 940_001 }), context);
     expect(plan.actions).toEqual([]);
-    expect(plan.lookAgainMs).toBe(1_000_001);
+    expect(plan.lookAgainMs).toBe(1_000_250);
+    expect(planVersion(view({ ...warm, lastActiveMs: 990_000 }), context).lookAgainMs).toBe(1_050_000);
   });
 
   test.each<[string, Given]>([
     ["it is wanted", { wanted: true }],
-    ["loads are not known", { loadsKnown: false }],
+    ["loads are not known until then", { lastActiveMs: 900_000, loadsUntilMs: 959_999 }],
     ["it keeps a minimum", { manifest: { minInstances: 1 } }],
     ["it never goes idle", { manifest: { idleTimeoutMs: 0 } }],
   ])("stays when %s", (_why, given) => {

@@ -15,8 +15,8 @@ export interface VersionView {
   readonly wanted: boolean;
   /** Last time (ms since 1970) any generation had a call; at least when the current one began to serve. */
   readonly lastActiveMs: number;
-  /** Every mesh-config reports loads: silence means that nobody calls. */
-  readonly loadsKnown: boolean;
+  /** Until when every mesh-config has reported loads, ms since 1970: silence up to then means that nobody called. */
+  readonly loadsUntilMs: number;
   /** Whether every mesh-config has drained the generation. */
   readonly drained: (generation: number) => boolean;
   /** Since when (ms since 1970) the generation drains. */
@@ -47,6 +47,9 @@ export interface Plan {
   /** When to look again though nothing happens, ms since 1970. */
   readonly lookAgainMs: number;
 }
+
+/** How often to look for the load report that an idle version waits for, ms. */
+const LOADS_PAUSE_MS = 250;
 
 /** What to do with one version. Pure: the same view gives the same plan. */
 export function planVersion(view: VersionView, context: PlanContext): Plan {
@@ -90,19 +93,18 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
   }
 
   const idle = idleAt(view, current);
-  if (idle !== undefined && context.nowMs >= idle) {
+  if (idle !== undefined && view.loadsUntilMs >= idle) {
     return once({ kind: "next-generation", target, reason: "idle" });
   }
-  return merge(
-    { actions: [], lookAgainMs: idle ?? Number.POSITIVE_INFINITY },
-    stopRetired(view, retired, context, "idle"),
-  );
+  const lookAgainMs =
+    idle === undefined ? Number.POSITIVE_INFINITY : Math.max(idle, context.nowMs + LOADS_PAUSE_MS);
+  return merge({ actions: [], lookAgainMs }, stopRetired(view, retired, context, "idle"));
 }
 
 function idleAt(view: VersionView, current: readonly InstanceState[]): number | undefined {
   const { manifest } = view.state;
   if (current.length === 0 || manifest.minInstances > 0 || manifest.idleTimeoutMs === 0) return undefined;
-  if (view.wanted || !view.loadsKnown) return undefined;
+  if (view.wanted) return undefined;
   return view.lastActiveMs + manifest.idleTimeoutMs;
 }
 

@@ -40,7 +40,7 @@ export function versionView(
     stopping,
     wanted: demand.wantedSince(target) !== undefined,
     lastActiveMs: demand.lastActive(target) ?? sources.leadingSinceMs,
-    loadsKnown: demand.loadsKnown(nowMs),
+    loadsUntilMs: demand.loadsUntil(),
     drained: (generation) => demand.isDrained({ service, version, generation }),
     drainingSinceMs: (generation) => demand.drainingSince({ service, version, generation }, nowMs),
   };
