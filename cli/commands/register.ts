@@ -14,6 +14,7 @@ interface RegisterFlags {
   tag: string[];
   env: string[];
   mount: string[];
+  file: string[];
   registry?: string;
 }
 
@@ -36,6 +37,12 @@ export function addRegister(program: Command): void {
       collect,
       [],
     )
+    .option(
+      "--file <name=path>",
+      "file that each instance sees and finds by this environment variable; repeatable",
+      collect,
+      [],
+    )
     .option("--registry <host:port>", "the registry, when it is not that of the mesh on this host")
     .action(async (flags: RegisterFlags) => {
       const registry = flags.registry ?? readMesh().registry;
@@ -43,13 +50,17 @@ export function addRegister(program: Command): void {
       if (image === undefined && (port !== 0 || command.length > 0)) {
         throw invalid("--port and --command belong to an image. Name it by --image, or leave them out.");
       }
+      const files = flags.file.map(parseFile);
       const { service, version, created, manifest } = await registerPackage({
         registry,
         dir: flags.dir,
         ...(image === undefined ? {} : { image: { name: image, port, command } }),
         tags: flags.tag,
-        env: Object.fromEntries(flags.env.map(parseEnv)),
-        mounts: flags.mount.map(parseMount),
+        env: Object.fromEntries([...flags.env.map(parseEnv), ...files]),
+        mounts: [
+          ...flags.mount.map(parseMount),
+          ...files.map(([, path]) => ({ source: path, target: path })),
+        ],
         say: (line) => console.log(line),
       });
       const state = await versionState(registry, service, version);
@@ -72,6 +83,15 @@ function parseEnv(text: string): [string, string] {
   const at = text.indexOf("=");
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
   throw invalid(`--env ${text} has no value. Write --env NAME=VALUE.`);
+}
+
+/** A file under its own path: the name of a variable, and the path. */
+function parseFile(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1 || at === text.length - 1) throw invalid(`--file ${text} is not NAME=PATH.`);
+  const path = resolve(text.slice(at + 1));
+  if (existsSync(path)) return [text.slice(0, at), path];
+  throw invalid(`--file ${text}: ${path} does not exist on this host. Name a file or folder that does.`);
 }
 
 function parseMount(text: string): { source: string; target: string } {
