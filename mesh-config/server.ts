@@ -87,7 +87,15 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       },
       log,
     );
-    drains = new Drains(control, loads, (target) => activation.drained(target), deps.graceMs);
+    drains = new Drains(
+      control,
+      loads,
+      (target) => {
+        activation.drained(target);
+        control?.drained(target);
+      },
+      deps.graceMs,
+    );
     first.resolve(control);
   };
 

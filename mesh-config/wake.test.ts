@@ -177,6 +177,21 @@ test("a call that is held while routes move on is answered by the generation it 
   expect(await held).toEqual({ text: "one:hi" });
 });
 
+test("calls that were held for a former generation are answered by the one that took its place", async () => {
+  rig = await startRig({ prepare: one });
+  const echo = await rig.echo(service, "one");
+  const wanted = Promise.withResolvers<void>();
+  rig.orchestrator.onWanted = () => wanted.resolve();
+  const held = [rig.client.echo(service), rig.inner.echo(service)];
+  await wanted.promise;
+  nextGeneration(rig, service, "1.0.0");
+  startsWhatIsWanted(rig, () => echo.address);
+  expect(await Promise.all(held)).toEqual([{ text: "one:hi" }, { text: "one:hi" }]);
+  expect(await rig.client.echo(service)).toEqual({ text: "one:hi" });
+  // The stand-in goes when it has drained.
+  await rig.envoy.until("/clusters", (text) => !text.includes("#1::") && text.includes("#2::"));
+});
+
 test("a caller's deadline ends the wait", async () => {
   rig = await startRig({ prepare: one });
   const answer = await rig.client.echo(service, "hi", { deadlineMs: 300 });

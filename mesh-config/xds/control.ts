@@ -38,6 +38,8 @@ export class Control implements StreamHost {
   readonly #log: Logger;
   readonly #known = new Map<string, Known>();
   readonly #extras = new Map<string, Extras>();
+  /** Former generations for which calls were held, and the one that answers in their place. */
+  readonly #aliases = new Map<string, string>();
   #state: MeshState;
   #snapshot: Snapshot | undefined;
 
@@ -59,7 +61,7 @@ export class Control implements StreamHost {
   }
 
   snapshot(): Snapshot {
-    this.#snapshot ??= this.#builder.build(this.#state, this.#extras);
+    this.#snapshot ??= this.#builder.build(this.#state, this.#extras, this.#aliases);
     return this.#snapshot;
   }
 
@@ -119,21 +121,42 @@ export class Control implements StreamHost {
     if (this.#keep(cluster)) this.#snapshot = undefined;
   }
 
-  missing(cluster: string): boolean {
+  missing(cluster: string, held: boolean): boolean {
     const target = parseClusterName(cluster);
     const version = target && this.version(target);
     if (target === undefined || version === undefined) {
       this.#log.warn({ cluster }, "an Envoy asks for a cluster of no registered version");
       return false;
     }
-    if (target.generation < version.activation.generation) return false;
+    const { generation } = version.activation;
+    if (target.generation < generation && !held) return false;
+    const current = { ...target, generation };
+    // Calls were held just as the routes moved on: the generation that took its place answers them.
+    if (target.generation < generation) this.#alias(cluster, clusterName(current));
     // A generation ahead of this state is on its way here.
-    if (target.generation === version.activation.generation) this.#events.wanted(target);
+    if (target.generation <= generation && !this.serves(current)) this.#events.wanted(current);
     return true;
   }
 
+  #alias(cluster: string, name: string): void {
+    if (this.#aliases.get(cluster) === name) return;
+    this.#aliases.set(cluster, name);
+    this.#log.info(
+      { cluster, by: name },
+      "calls that are held for a former generation are answered by the current one",
+    );
+    this.#snapshot = undefined;
+  }
+
+  /** No call is open on a former generation any more. */
+  drained(target: Target): void {
+    if (this.#aliases.delete(clusterName(target))) this.#change();
+  }
+
   pushed(cluster: string): void {
-    this.#keep(cluster);
+    const target = parseClusterName(cluster);
+    if (target !== undefined && this.version(target)?.activation.generation === target.generation)
+      this.#keep(cluster);
     this.#events.pushed(cluster);
   }
 

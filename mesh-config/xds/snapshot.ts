@@ -19,6 +19,8 @@ export interface Snapshot {
 
 interface VersionResources {
   readonly extras: Extras;
+  /** The clusters as JSON, by name. */
+  readonly made: ReadonlyMap<string, JsonObject>;
   readonly clusters: readonly Resource[];
   readonly endpoints: readonly Resource[];
 }
@@ -44,8 +46,15 @@ export class SnapshotBuilder {
     this.#explainer = explainer;
   }
 
-  /** @param extras By name of the current generation's cluster; an entry is replaced, never changed in place. */
-  build(state: MeshState, extras: ReadonlyMap<string, Extras>): Snapshot {
+  /**
+   * @param extras By name of the current generation's cluster; an entry is replaced, never changed in place.
+   * @param aliases Clusters that stand for another as long as that one is there, by name.
+   */
+  build(
+    state: MeshState,
+    extras: ReadonlyMap<string, Extras>,
+    aliases: ReadonlyMap<string, string> = new Map(),
+  ): Snapshot {
     const number = (this.#last?.number ?? 0) + 1;
     const cluster = new Map<string, Resource>();
     const endpoint = new Map<string, Resource>();
@@ -54,6 +63,11 @@ export class SnapshotBuilder {
         const made = this.#version(service, version, extras, number);
         for (const resource of made.clusters) cluster.set(resource.name, resource);
         for (const resource of made.endpoints) endpoint.set(resource.name, resource);
+        for (const [alias, name] of aliases) {
+          const json = made.made.get(name);
+          if (json !== undefined)
+            cluster.set(alias, this.#same("cluster", alias, aliasOf(json, alias), number));
+        }
       }
     }
     const listener = this.#last?.resources.listener ?? this.#listeners(number);
@@ -79,14 +93,17 @@ export class SnapshotBuilder {
     if (known?.extras === extra) return known;
     const clusters: Resource[] = [];
     const lists: Resource[] = [];
+    const jsons = new Map<string, JsonObject>();
     for (const plan of planClusters(service, state, extra)) {
       const name = clusterName({ ...target, generation: plan.generation });
-      clusters.push(this.#same("cluster", name, this.#cluster(name, state, plan), number));
+      const json = this.#cluster(name, state, plan);
+      jsons.set(name, json);
+      clusters.push(this.#same("cluster", name, json, number));
       if (plan.kind === "warm") {
         lists.push(this.#same("endpoint", name, endpoints(name, plan.endpoints), number));
       }
     }
-    const made = { extras: extra, clusters, endpoints: lists };
+    const made = { extras: extra, made: jsons, clusters, endpoints: lists };
     this.#versions.set(state, made);
     return made;
   }
@@ -141,6 +158,13 @@ export class SnapshotBuilder {
     }
     return made;
   }
+}
+
+/** The same cluster under another name, with the endpoints of its own. */
+function aliasOf(json: JsonObject, alias: string): JsonObject {
+  const eds = json.eds_cluster_config as JsonObject | undefined;
+  if (eds === undefined) return { ...json, name: alias };
+  return { ...json, name: alias, eds_cluster_config: { ...eds, service_name: json.name as string } };
 }
 
 /** What the world may see of a service. */

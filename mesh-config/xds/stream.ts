@@ -9,8 +9,13 @@ export interface StreamHost {
   snapshot(): Snapshot;
   /** Envoy has this cluster, which the snapshot lacks. */
   has(cluster: string): void;
-  /** Envoy holds calls for a cluster that the snapshot lacks. @returns whether it may come. */
-  missing(cluster: string): boolean;
+  /**
+   * Envoy asks for a cluster that the snapshot lacks.
+   *
+   * @param held Calls are surely held for it; a new stream names all that Envoy ever asked for.
+   * @returns whether it may come.
+   */
+  missing(cluster: string, held: boolean): boolean;
   /** The cluster goes out for the first time. */
   pushed(cluster: string): void;
   /** Envoy has the cluster's endpoints. */
@@ -89,7 +94,7 @@ export class DeltaStream {
     const snapshot = this.#host.snapshot();
     for (const name of this.#waiting) {
       if (snapshot.resources.cluster.has(name)) this.#waiting.delete(name);
-      else if (!this.#host.missing(name)) {
+      else if (!this.#host.missing(name, true)) {
         this.#waiting.delete(name);
         this.subscriptions.cluster.tellGone(name);
       }
@@ -127,9 +132,8 @@ export class DeltaStream {
    * A changed cluster warms anew, and waits for its endpoints even if they are the same.
    */
   #sendsCluster(name: string, snapshot: Snapshot): void {
-    if (!snapshot.resources.endpoint.has(name)) return;
-    this.subscriptions.endpoint.sendAhead(name);
     this.#host.pushed(name);
+    if (snapshot.resources.endpoint.has(name)) this.subscriptions.endpoint.sendAhead(name);
   }
 
   #askedClusters(first: boolean, request: DeltaRequest): void {
@@ -141,7 +145,7 @@ export class DeltaStream {
       if (name === "*" || resources.cluster.has(name)) continue;
       // What Envoy has is not waited for; if it is of no use any more, it is taken away in its time.
       if (first && known[name] !== undefined) continue;
-      if (this.#host.missing(name)) this.#waiting.add(name);
+      if (this.#host.missing(name, !first)) this.#waiting.add(name);
       else cluster.tellGone(name);
     }
   }
