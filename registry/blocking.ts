@@ -21,6 +21,11 @@ export interface BlockingQuery {
 /** Consul holds a query this long when nothing changes, plus up to a sixteenth of it. */
 const WAIT_SECONDS = 120;
 const TIMEOUT_MS = WAIT_SECONDS * 1000 * (1 + 1 / 16) + 15_000;
+/**
+ * How a read from the start is asked: a server that has just been elected answers ordinary reads before it has replayed its
+ * log, and an empty answer would take every service out of the mesh.
+ */
+const CONSISTENT = { consistent: "" };
 /** Back-off after failures, ms. The first is short: a Consul on the same host is often back at once. */
 const FIRST_BACKOFF_MS = 50;
 const MOST_BACKOFF_MS = 1_000;
@@ -49,7 +54,7 @@ export async function followQuery(
     let response: ConsulResponse;
     try {
       response = await consul.request("GET", query.path, {
-        query: { ...query.query, ...(index > 0 ? { index, wait: `${WAIT_SECONDS}s` } : {}) },
+        query: { ...query.query, ...(index > 0 ? { index, wait: `${WAIT_SECONDS}s` } : CONSISTENT) },
         signal,
         repeat: false,
         timeoutMs: index > 0 ? TIMEOUT_MS : 30_000,
