@@ -1,12 +1,10 @@
 import type { MeshState, ServiceState, VersionState } from "../../registry/state.ts";
 import type { JsonObject } from "../proto/json.ts";
-import { explainingCluster, warmCluster } from "../resources/clusters.ts";
-import { endpoints } from "../resources/endpoints.ts";
 import { listeners } from "../resources/listeners.ts";
+import { routesFor, versionResources } from "../resources/mesh.ts";
 import { clusterName } from "../resources/names.ts";
-import { type ClusterPlan, type Extras, noExtras, planClusters } from "../resources/plan.ts";
+import { type Extras, noExtras } from "../resources/plan.ts";
 import { routeTable, servicesOf } from "../resources/route-tables.ts";
-import { serviceRoutes } from "../resources/routes.ts";
 import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Kind, type Resource } from "./resource.ts";
 
@@ -20,7 +18,7 @@ export interface Snapshot {
 interface VersionResources {
   readonly extras: Extras;
   /** The clusters as JSON, by name. */
-  readonly made: ReadonlyMap<string, JsonObject>;
+  readonly json: ReadonlyMap<string, JsonObject>;
   readonly clusters: readonly Resource[];
   readonly endpoints: readonly Resource[];
 }
@@ -64,7 +62,7 @@ export class SnapshotBuilder {
         for (const resource of made.clusters) cluster.set(resource.name, resource);
         for (const resource of made.endpoints) endpoint.set(resource.name, resource);
         for (const [alias, name] of aliases) {
-          const json = made.made.get(name);
+          const json = made.json.get(name);
           if (json !== undefined)
             cluster.set(alias, this.#same("cluster", alias, aliasOf(json, alias), number));
         }
@@ -91,27 +89,17 @@ export class SnapshotBuilder {
     const extra = extras.get(clusterName(target)) ?? noExtras;
     const known = this.#versions.get(state);
     if (known?.extras === extra) return known;
-    const clusters: Resource[] = [];
-    const lists: Resource[] = [];
-    const jsons = new Map<string, JsonObject>();
-    for (const plan of planClusters(service, state, extra)) {
-      const name = clusterName({ ...target, generation: plan.generation });
-      const json = this.#cluster(name, state, plan);
-      jsons.set(name, json);
-      clusters.push(this.#same("cluster", name, json, number));
-      if (plan.kind === "warm") {
-        lists.push(this.#same("endpoint", name, endpoints(name, plan.endpoints), number));
-      }
-    }
-    const made = { extras: extra, made: jsons, clusters, endpoints: lists };
+    const json = versionResources(service, state, extra, this.#explainer);
+    const encode = (kind: Kind, all: ReadonlyMap<string, JsonObject>) =>
+      [...all].map(([name, one]) => this.#same(kind, name, one, number));
+    const made = {
+      extras: extra,
+      json: json.clusters,
+      clusters: encode("cluster", json.clusters),
+      endpoints: encode("endpoint", json.endpoints),
+    };
     this.#versions.set(state, made);
     return made;
-  }
-
-  #cluster(name: string, state: VersionState, plan: ClusterPlan): JsonObject {
-    return plan.kind === "warm"
-      ? warmCluster(name, state.manifest)
-      : explainingCluster(name, plan.error, this.#explainer);
   }
 
   /** The last snapshot's resource when its content is the same. */
@@ -151,7 +139,7 @@ export class SnapshotBuilder {
     this.#routes.set(table, memo);
     let made = memo.get(state);
     if (made === undefined) {
-      made = serviceRoutes(service, table === EDGE_ROUTES ? external(state) : state);
+      made = routesFor(table, service, state);
       // Instances come and go without a change to the routes.
       if (last !== undefined && JSON.stringify(last) === JSON.stringify(made)) made = last;
       memo.set(state, made);
@@ -165,12 +153,6 @@ function aliasOf(json: JsonObject, alias: string): JsonObject {
   const eds = json.eds_cluster_config as JsonObject | undefined;
   if (eds === undefined) return { ...json, name: alias };
   return { ...json, name: alias, eds_cluster_config: { ...eds, service_name: json.name as string } };
-}
-
-/** What the world may see of a service. */
-function external(state: ServiceState): ServiceState {
-  const versions = [...state.versions].filter(([, { manifest }]) => manifest.exposure === "external");
-  return { ...state, versions: new Map(versions) };
 }
 
 function sameEntries<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {

@@ -1,0 +1,63 @@
+import type { MeshState, ServiceState, VersionState } from "../../registry/state.ts";
+import type { JsonObject } from "../proto/json.ts";
+import { explainingCluster, warmCluster } from "./clusters.ts";
+import { endpoints } from "./endpoints.ts";
+import { listeners } from "./listeners.ts";
+import { clusterName } from "./names.ts";
+import { type Extras, noExtras, planClusters } from "./plan.ts";
+import { routeTable, servicesOf } from "./route-tables.ts";
+import { serviceRoutes } from "./routes.ts";
+import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
+
+/** Envoy's resources by name, each in canonical JSON. */
+export interface MeshResources {
+  readonly listeners: ReadonlyMap<string, JsonObject>;
+  readonly routes: ReadonlyMap<string, JsonObject>;
+  readonly clusters: ReadonlyMap<string, JsonObject>;
+  readonly endpoints: ReadonlyMap<string, JsonObject>;
+}
+
+/** All of Envoy's resources for a state of the mesh. The control plane makes the same, but only what changed. */
+export function meshResources(state: MeshState, settings: MeshSettings, explainer: string): MeshResources {
+  const clusters = new Map<string, JsonObject>();
+  const lists = new Map<string, JsonObject>();
+  for (const [service, { versions }] of state.services) {
+    for (const version of versions.values()) {
+      const made = versionResources(service, version, noExtras, explainer);
+      for (const [name, json] of made.clusters) clusters.set(name, json);
+      for (const [name, json] of made.endpoints) lists.set(name, json);
+    }
+  }
+  const routes = [EDGE_ROUTES, MESH_ROUTES].map((name) => {
+    const services = new Map<string, JsonObject>();
+    for (const service of servicesOf(state, name)) {
+      const found = state.services.get(service);
+      if (found !== undefined) services.set(service, routesFor(name, service, found));
+    }
+    return [name, routeTable({ name, services }, settings)] as const;
+  });
+  return { listeners: listeners(settings), routes: new Map(routes), clusters, endpoints: lists };
+}
+
+/** Clusters and endpoints of one version, of all its generations. */
+export function versionResources(service: string, state: VersionState, extras: Extras, explainer: string) {
+  const clusters = new Map<string, JsonObject>();
+  const lists = new Map<string, JsonObject>();
+  const { version } = state.manifest;
+  for (const plan of planClusters(service, state, extras)) {
+    const name = clusterName({ service, version, generation: plan.generation });
+    if (plan.kind === "explain") clusters.set(name, explainingCluster(name, plan.error, explainer));
+    else {
+      clusters.set(name, warmCluster(name, state.manifest));
+      lists.set(name, endpoints(name, plan.endpoints));
+    }
+  }
+  return { clusters, endpoints: lists };
+}
+
+/** A service's node in a route table; the world sees external versions only. */
+export function routesFor(table: string, service: string, state: ServiceState): JsonObject {
+  if (table !== EDGE_ROUTES) return serviceRoutes(service, state);
+  const versions = [...state.versions].filter(([, { manifest }]) => manifest.exposure === "external");
+  return serviceRoutes(service, { ...state, versions: new Map(versions) });
+}
