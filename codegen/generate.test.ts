@@ -259,6 +259,15 @@ message Old {
   ]);
 });
 
+test("editions, which ts-proto encodes wrongly", async () => {
+  await using made = await TestPackage.create({
+    "proto/new/v1/new.proto": '// New.\nedition = "2023";\npackage new.v1;\nmessage New { string a = 1; }\n',
+  });
+  expect((await made.generateError()).message).toBe(
+    'The contract has a problem:\nproto/new/v1/new.proto:2:1: The file is of edition 2023, which ts-proto encodes wrongly. Begin it with syntax = "proto3";\nNothing was written.',
+  );
+});
+
 test("two files that would be written to one", async () => {
   await using made = await TestPackage.create({
     [echoPath]: echoContract(),

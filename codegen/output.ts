@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, posix, relative, sep } from "node:path";
 import { RouseError } from "../sdk/errors.ts";
@@ -50,9 +51,10 @@ export async function writeOutput(out: string, files: Files): Promise<Difference
       { reason: "OUTPUT_FOREIGN" },
     );
   const changed = [...difference.missing, ...difference.stale];
+  const mark = randomUUID().slice(0, 8);
   const staged = changed.map((path) => ({
     path: join(out, path),
-    temporary: join(out, `${path}.${process.pid}.tmp`),
+    temporary: join(out, `${path}.${mark}.tmp`),
     content: files.get(path) ?? "",
   }));
   try {

@@ -7,7 +7,6 @@ import type {
   DescOneof,
   DescService,
 } from "@bufbuild/protobuf";
-import { FieldDescriptorProto_Type as FieldType } from "@bufbuild/protobuf/wkt";
 import { getComments } from "@bufbuild/protoplugin";
 import { methodName, snakeToCamel } from "../names.ts";
 import type { Problem } from "../problems.ts";
@@ -16,7 +15,7 @@ import { tsTypeName } from "./symbols.ts";
 
 type Named = DescMessage | DescEnum | DescField | DescOneof | DescService | DescMethod;
 
-/** Finds what a contract may say, but TypeScript or ts-proto cannot, and says what to rename. */
+/** Finds names that a contract may have and TypeScript cannot, and says what to rename. */
 export function checkNames(file: DescFile, problems: Problem[]): void {
   const report = (desc: Named, message: string) => {
     const place = placeOf(file, getComments(desc).sourcePath);
@@ -50,18 +49,6 @@ function checkMessage(message: DescMessage, report: (desc: Named, message: strin
       report(
         member,
         `${member.kind} ${member.name} of ${message.name} has no letter to begin its property with. Rename it.`,
-      );
-  }
-  for (const field of message.fields) {
-    if (field.proto.type === FieldType.GROUP)
-      report(
-        field,
-        `${message.name} has the group ${field.name}, which cannot be generated. Make it a message of its own and a field of that type.`,
-      );
-    if (field.proto.type === FieldType.BYTES && field.proto.defaultValue !== "")
-      report(
-        field,
-        `${message.name}.${field.name} has a default of bytes, which cannot be generated. Remove the default and apply it in the code.`,
       );
   }
 }

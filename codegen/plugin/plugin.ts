@@ -2,6 +2,7 @@ import type { DescFile } from "@bufbuild/protobuf";
 import { createEcmaScriptPlugin, type Schema } from "@bufbuild/protoplugin";
 import { formatProblem, type Problem, sortProblems } from "../problems.ts";
 import { checkNames } from "./check-names.ts";
+import { checkSyntax } from "./check-syntax.ts";
 import { descriptorSet } from "./descriptor-set.ts";
 import { docsHtml } from "./docs/html.ts";
 import { docsMarkdown } from "./docs/markdown.ts";
@@ -24,6 +25,7 @@ export const plugin = createEcmaScriptPlugin({
     const options = meshOptions(schema.allFiles);
     const problems: Problem[] = [];
     const models = schema.files.map((file) => {
+      checkSyntax(file, problems);
       checkNames(file, problems);
       return { file, services: readServices(file, options, problems) };
     });
