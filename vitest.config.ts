@@ -1,5 +1,10 @@
 import { defineConfig } from "vitest/config";
 
+if (Number(process.versions.node.split(".")[0]) < 24)
+  throw new Error(
+    `The tests run on Node 24, and this is ${process.version}: "npm test -- FILTER", or put node_modules/.bin first in PATH.`,
+  );
+
 // Real Envoys, Consuls and containers: one file at a time, and time enough for a slow machine.
 export default defineConfig({
   test: {

@@ -49,9 +49,9 @@ export async function buildProgram(verb: string | undefined): Promise<Command> {
   return program;
 }
 
-/** A server that `rouse up` started ends when that ends, even when it is killed. */
+/** Who started this process ends: it ends too, even when that was killed. */
 function endWithSupervisor(): void {
-  // Its own children, the instances, are not supervised so.
+  // Its own children are not supervised so.
   delete process.env.ROUSE_SUPERVISED;
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.channel?.unref();

@@ -71,13 +71,32 @@ function addReport(file: string, tally: Tally): number {
   return ran;
 }
 
+let interrupted = false;
+
+/** True once a signal has ended a check: the rest is not worth running. */
+export function wasInterrupted(): boolean {
+  return interrupted;
+}
+
+/** Runs a program of node_modules with its output shown; signals end it rather than this process. */
 function show(
   [name = "", ...args]: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<number> {
+  if (interrupted) return Promise.resolve(130);
   return new Promise((resolve) => {
     const child = spawn(join(root, "node_modules", ".bin", name), args, { cwd: root, stdio: "inherit", env });
-    child.on("error", () => resolve(127));
-    child.on("exit", (code) => resolve(code ?? 128));
+    const onSignal = (signal: NodeJS.Signals) => {
+      interrupted = true;
+      child.kill(signal);
+    };
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+    for (const signal of signals) process.on(signal, onSignal);
+    const end = (code: number) => {
+      for (const signal of signals) process.off(signal, onSignal);
+      resolve(code);
+    };
+    child.on("error", () => end(127));
+    child.on("exit", (code) => end(code ?? 128));
   });
 }

@@ -1,4 +1,9 @@
 // What setup/run.mjs hands over to: Node 24, with the modules there. Errors become one sentence here.
+// Its parent may be killed: then it ends too.
+delete process.env.ROUSE_SUPERVISED;
+process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+process.channel?.unref();
+
 const [verb = "", ...args] = process.argv.slice(2);
 
 const verbs: Record<string, () => Promise<void>> = {

@@ -107,8 +107,9 @@ function handOver() {
   const path = `${join(modules, ".bin")}:${process.env.PATH}`;
   const child = spawn(node, [join(root, "setup", "main.ts"), ...process.argv.slice(2)], {
     cwd: root,
-    stdio: "inherit",
-    env: { ...process.env, PATH: path },
+    // By the channel it sees when this process is killed, and ends too.
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: { ...process.env, PATH: path, ROUSE_SUPERVISED: "1" },
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));

@@ -1,4 +1,4 @@
-import { check, type Tally, vitest } from "./checks.ts";
+import { check, type Tally, vitest, wasInterrupted } from "./checks.ts";
 import { chromiumForTests } from "./chromium.ts";
 import { dockerForTests } from "./docker.ts";
 import { generateExamples } from "./examples.ts";
@@ -38,7 +38,7 @@ export async function test(args: readonly string[]): Promise<void> {
   }
   tellLeftOut(tally, { docker: docker !== undefined, chromium: chromium !== undefined });
   console.log(`${tally.passed} passed, ${tally.failed} failed`);
-  process.exitCode = tally.failed === 0 && tally.passed > 0 ? 0 : 1;
+  process.exitCode = tally.failed === 0 && tally.passed > 0 && !wasInterrupted() ? 0 : 1;
 }
 
 function tellLeftOut(

@@ -16,7 +16,11 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     console.error('Rouse\'s own Node 24 is not installed: run "npm start" once, which installs it.');
     process.exit(1);
   }
-  const child = spawn(node, [here, ...process.argv.slice(2)], { stdio: "inherit" });
+  // By the channel it sees when this process is killed, and ends too.
+  const child = spawn(node, [here, ...process.argv.slice(2)], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: { ...process.env, ROUSE_SUPERVISED: "1" },
+  });
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {

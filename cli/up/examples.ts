@@ -44,9 +44,14 @@ export async function registerExamples(
   const stamps = join(mesh.data, "examples.json");
   const known = readStamps(stamps);
   const hash = hashSources();
-  for (const { dir, name, version } of findExamples()) {
+  const changed = findExamples().filter(({ name }) => known[name] !== hash);
+  // One example may call another by its generated client.
+  for (const { dir } of changed) {
+    // What is wrong is told by its registration.
+    if (!stopping.aborted) await runVerb(["gen", "--dir", dir], mesh.data, stopping).catch(() => {});
+  }
+  for (const { dir, name, version } of changed) {
     if (stopping.aborted) return;
-    if (known[name] === hash) continue;
     say(`Building and registering the example ${name} ${version} …`);
     try {
       // Later the tag is the user's own.

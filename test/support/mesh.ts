@@ -52,7 +52,7 @@ export async function startMesh(options: TestMeshOptions): Promise<TestMesh> {
   };
   const ports = (Object.keys(portNames) as PortName[]).flatMap((name) => [portFlag(name), "0"]);
   const args = ["up", "--data", data, "--runtime", options.runtime, ...ports, ...(options.args ?? [])];
-  const up = spawn(process.execPath, [`${root}/cli/bin/rouse.mjs`, ...args], {
+  const up = spawn(join(root, "node_modules/.bin/node"), [join(root, "cli/bin/rouse.mjs"), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const exited = once(up, "exit") as Promise<[number | null]>;
