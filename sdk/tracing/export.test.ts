@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { createClient } from "../client/index.ts";
 import { startCollector } from "../fixtures/collector.ts";
 import { echoDefinition, say } from "../fixtures/echo.ts";
-import { exporterUrl } from "./exporter.ts";
+import { collectorTarget } from "./collector-client.ts";
 
 const fixtures = join(import.meta.dirname, "../fixtures");
 const traceId = "0af7651916cd43dd8448eb211c80319c";
@@ -148,8 +148,9 @@ test("a collector that is away is told of once", async () => {
 });
 
 test("endpoints as people write them", () => {
-  expect(exporterUrl("unix:/run/otlp.sock")).toBe("unix:///run/otlp.sock");
-  expect(exporterUrl("unix:///run/otlp.sock")).toBe("unix:///run/otlp.sock");
-  expect(exporterUrl("http://127.0.0.1:4317")).toBe("http://127.0.0.1:4317");
-  expect(exporterUrl("127.0.0.1:4317")).toBe("http://127.0.0.1:4317");
+  expect(collectorTarget("unix:/run/otlp.sock")).toBe("unix:/run/otlp.sock");
+  expect(collectorTarget("unix:///run/otlp.sock")).toBe("unix:/run/otlp.sock");
+  expect(collectorTarget("http://127.0.0.1:4317/")).toBe("127.0.0.1:4317");
+  expect(collectorTarget("https://otlp.example.org:4317")).toBe("otlp.example.org:4317");
+  expect(collectorTarget("127.0.0.1:4317")).toBe("127.0.0.1:4317");
 });

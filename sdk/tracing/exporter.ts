@@ -1,9 +1,8 @@
-import { credentials } from "@grpc/grpc-js";
 import { type HrTime, SpanKind, SpanStatusCode, TraceFlags } from "@opentelemetry/api";
 import { globalErrorHandler, setGlobalErrorHandler } from "@opentelemetry/core";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-grpc";
 import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchSpanProcessor, type ReadableSpan } from "@opentelemetry/sdk-trace";
+import { CollectorClient } from "./collector-client.ts";
 import type { FinishedSpan, TraceResource } from "./span.ts";
 
 const kinds = { internal: SpanKind.INTERNAL, server: SpanKind.SERVER, client: SpanKind.CLIENT } as const;
@@ -12,20 +11,16 @@ const quietMs = 60_000;
 
 /** Sends spans to a collector over OTLP/gRPC, in batches. */
 export class Exporter {
-  readonly #otlp: OTLPTraceExporter;
+  readonly #collector: CollectorClient;
   readonly #processor: BatchSpanProcessor;
   readonly #resources = new Map<string, Resource>();
 
-  /** @param endpoint "http://host:port", "https://host:port" or "unix:/path". */
+  /** @param endpoint As {@link CollectorClient} takes it. */
   constructor(endpoint: string) {
     complainSometimes(endpoint);
-    const secure = endpoint.startsWith("https://");
-    this.#otlp = new OTLPTraceExporter({
-      url: exporterUrl(endpoint),
-      ...(!secure && { credentials: credentials.createInsecure() }),
-    });
+    this.#collector = new CollectorClient(endpoint);
     this.#processor = new BatchSpanProcessor({
-      exporter: this.#otlp,
+      exporter: this.#collector,
       scheduledDelayMillis: 500,
       exportTimeoutMillis: 5_000,
       maxQueueSize: 4_096,
@@ -39,7 +34,7 @@ export class Exporter {
   /** Sends what waits. A failure is told on standard error: spans must not break what they are about. */
   async flush(): Promise<void> {
     await this.#processor.forceFlush().catch(globalErrorHandler);
-    await this.#otlp.forceFlush().catch(globalErrorHandler);
+    await this.#collector.forceFlush();
   }
 
   #resource({ service, version }: TraceResource): Resource {
@@ -57,12 +52,6 @@ export class Exporter {
     }
     return resource;
   }
-}
-
-/** The exporter wants a URL with "//" and takes an endpoint without scheme for one with TLS. */
-export function exporterUrl(endpoint: string): string {
-  if (endpoint.startsWith("unix:")) return `unix://${endpoint.slice("unix:".length).replace(/^\/\//, "")}`;
-  return /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}`;
 }
 
 function readable(span: FinishedSpan, resource: Resource): ReadableSpan {
