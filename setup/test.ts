@@ -1,8 +1,9 @@
 import { check, type Tally, vitest, wasInterrupted } from "./checks.ts";
 import { chromiumForTests } from "./chromium.ts";
 import { dockerForTests } from "./docker.ts";
-import { generateExamples } from "./examples.ts";
+
 import { needTool } from "./install.ts";
+import { generatePackages } from "./packages.ts";
 import { generateProtos } from "./protos.ts";
 
 /**
@@ -16,7 +17,7 @@ export async function test(args: readonly string[]): Promise<void> {
   await generateProtos();
   const envoy = await needTool("envoy");
   const consul = await needTool("consul");
-  await generateExamples();
+  await generatePackages();
   const chromium = await chromiumForTests();
   const docker = await dockerForTests();
   try {
