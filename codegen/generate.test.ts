@@ -193,6 +193,28 @@ test("lint rules are told with the way out of them, and the user's own buf.yaml 
   expect(error.message).toBe('buf.yaml is not of version v2. Run "buf config migrate" there.');
 });
 
+test("lint rules that there are not", async () => {
+  await using made = await TestPackage.create({
+    [echoPath]: echoContract(),
+    "buf.yaml": "version: v2\nlint: {use: [NO_SUCH_RULE]}\n",
+  });
+  const error = await made.generateError();
+  expect(error.reason).toBe("BUF_CONFIG_INVALID");
+  expect(error.message).toBe(
+    'buf does not take the lint rules of buf.yaml: "NO_SUCH_RULE" is not a known rule or category ID. Correct them as on https://buf.build/docs/lint/rules.',
+  );
+});
+
+test("an output folder that cannot be one", async () => {
+  await using made = await TestPackage.create({ [echoPath]: echoContract(), gen: "a file" });
+  const error = await made.generateError();
+  expect(error).toMatchObject({ status: "FAILED_PRECONDITION", reason: "OUTPUT_UNWRITABLE" });
+  expect(error.message).toMatch(
+    /^gen cannot be written: .*\. Clear the way, or choose another folder with --out\.$/,
+  );
+  expect(await made.read("gen")).toBe("a file");
+});
+
 test("contracts may import google's protos, from Rouse or from a copy of their own", async () => {
   const contract = echoContract({
     methods:

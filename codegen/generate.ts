@@ -73,9 +73,13 @@ async function lint(workspace: Workspace, packageDir: string): Promise<void> {
   if (result.code === 0) return;
   const problems = bufProblems(`${result.stdout}\n${result.stderr}`);
   if (problems.length > 0) throw contractInvalid(await addRemedies(problems, workspace.root), packageDir);
-  throw new RouseError("INVALID_ARGUMENT", `buf cannot read the contract: ${lastWords(result.stderr)}`, {
-    reason: "CONTRACT_INVALID",
-  });
+  // What is left is the configuration: its lint rules are all that is the user's in it.
+  const what = lastWords(result.stderr).replace(/^Failure: (decode buf\.yaml: )?(yaml: line \d+: )?/, "");
+  throw new RouseError(
+    "INVALID_ARGUMENT",
+    `buf does not take the lint rules of ${join(shownPath(packageDir), "buf.yaml")}: ${what}. Correct them as on https://buf.build/docs/lint/rules.`,
+    { reason: "BUF_CONFIG_INVALID" },
+  );
 }
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));

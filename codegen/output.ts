@@ -40,9 +40,23 @@ export async function compareOutput(out: string, files: Files): Promise<Differen
  * Brings the output folder in step: writes what changed, each file whole or not at all, and removes what is no
  * longer generated.
  *
- * @throws RouseError ALREADY_EXISTS when a file that we did not write is in the way; nothing is touched then.
+ * @throws RouseError ALREADY_EXISTS OUTPUT_FOREIGN when a file that we did not write is in the way; FAILED_PRECONDITION
+ * OUTPUT_UNWRITABLE when the system refuses. Nothing is touched then.
  */
 export async function writeOutput(out: string, files: Files): Promise<Difference> {
+  try {
+    return await replaceFiles(out, files);
+  } catch (cause) {
+    if (!(cause instanceof Error && "syscall" in cause)) throw cause;
+    throw new RouseError(
+      "FAILED_PRECONDITION",
+      `${out} cannot be written: ${cause.message}. Clear the way, or choose another folder with --out.`,
+      { reason: "OUTPUT_UNWRITABLE", cause },
+    );
+  }
+}
+
+async function replaceFiles(out: string, files: Files): Promise<Difference> {
   const difference = await compareOutput(out, files);
   if (difference.foreign.length > 0)
     throw new RouseError(
