@@ -131,8 +131,13 @@ export class DockerUnit implements Unit {
   async #watch(): Promise<Ending> {
     const { engine, detached } = this.#options;
     for (;;) {
+      const given = new AbortController();
       try {
-        await this.#container.wait({ abortSignal: detached });
+        const abortSignal = AbortSignal.any([detached, given.signal]);
+        const lost = engine.lost.then(() => {
+          throw new Error("the connection to the engine was lost");
+        });
+        await Promise.race([this.#container.wait({ abortSignal }), lost]);
         const { State } = await this.#container.inspect();
         if (!State.Running) return endingOf(State);
       } catch (error) {
@@ -140,6 +145,8 @@ export class DockerUnit implements Unit {
         if (statusOf(error) === 404) return { outOfMemory: false, detail: "somebody removed its container" };
         if (!(await engine.answersWithin(engineAwayMs)))
           return { outOfMemory: false, detail: `the Docker engine on ${engine.where} went away` };
+      } finally {
+        given.abort();
       }
     }
   }

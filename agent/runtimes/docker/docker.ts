@@ -11,6 +11,7 @@ import { type ContainerSettings, labels, optionsHash, portOf } from "./container
 import { DockerUnit } from "./docker-unit.ts";
 import { type Engine, statusOf } from "./engine.ts";
 import { ImageStore } from "./image-store.ts";
+import { Removals } from "./removals.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { type Slot, SlotMaker } from "./slots.ts";
 
@@ -19,9 +20,6 @@ const handleSchema = z.object({
   container: z.string(),
   sandbox: z.object({ id: z.string(), ip: z.string() }),
 });
-
-/** How often removing what the engine did not remove at once is tried again, ms. */
-const removeAgainMs = 2_000;
 
 /** A version that is kept ready. */
 interface Ready {
@@ -44,6 +42,7 @@ export class DockerRuntime implements Runtime {
   readonly unenforced: readonly string[] = [];
   readonly #options: DockerRuntimeOptions;
   readonly #images: ImageStore;
+  readonly #removals: Removals;
   readonly #sandboxes: Sandboxes;
   readonly #slots: SlotMaker;
   readonly #ready = new Map<string, Ready>();
@@ -55,8 +54,9 @@ export class DockerRuntime implements Runtime {
     const { engine, settings, log } = options;
     this.#options = options;
     this.#images = images;
-    this.#sandboxes = new Sandboxes(engine, sandboxImage, settings.owner, log);
-    this.#slots = new SlotMaker(engine, this.#sandboxes, settings);
+    this.#removals = new Removals(engine, log);
+    this.#sandboxes = new Sandboxes(engine, this.#removals, sandboxImage, settings.owner, log);
+    this.#slots = new SlotMaker(engine, this.#sandboxes, this.#removals, settings);
   }
 
   /**
@@ -71,6 +71,7 @@ export class DockerRuntime implements Runtime {
       const runtime = new DockerRuntime(options, images, await images.sandbox());
       try {
         await runtime.#sandboxes.checkReachable();
+        engine.guard(runtime.#detached.signal);
       } catch (error) {
         await runtime.#sandboxes.close();
         throw error;
@@ -148,7 +149,7 @@ export class DockerRuntime implements Runtime {
     const left = all.filter(({ Id }) => !known.has(Id));
     // Instances before the sandboxes whose network they use.
     left.sort((a, b) => (a.Labels[labels.kind] ?? "").localeCompare(b.Labels[labels.kind] ?? ""));
-    for (const { Id } of left) await engine.docker.getContainer(Id).remove({ force: true, v: true });
+    for (const { Id } of left) await this.#removals.remove(Id);
     return left.map(({ Names }) => `container ${Names[0] ?? ""}`);
   }
 
@@ -158,6 +159,9 @@ export class DockerRuntime implements Runtime {
     this.#ready.clear();
     await Promise.all(ready.map((one) => this.#drop(one)));
     await this.#sandboxes.close();
+    // What could not be removed while the engine was away.
+    await this.sweep().catch((err) => this.#options.log.warn({ err }, "containers may be left behind"));
+    this.#removals.close();
   }
 
   /** Starts the pre-created container when there is one that still can be started, else a new one. */
@@ -177,7 +181,10 @@ export class DockerRuntime implements Runtime {
       }
     }
     const made = await this.#makeSlot(spec);
-    signal.throwIfAborted();
+    if (signal.aborted) {
+      await this.#giveBack(made);
+      throw signal.reason;
+    }
     created();
     await this.#startContainer(made);
     return made;
@@ -257,20 +264,10 @@ export class DockerRuntime implements Runtime {
     this.#used.add(slot.container).add(slot.sandbox.id);
   }
 
-  /** Removes container and sandbox; while the engine is away, later. */
   async #giveBack(slot: Slot): Promise<void> {
-    try {
-      await this.#slots.remove(slot);
-      this.#used.delete(slot.container);
-      this.#used.delete(slot.sandbox.id);
-    } catch (err) {
-      if (this.#detached.signal.aborted) return;
-      this.#options.log.warn(
-        { err, container: slot.container },
-        "a container could not be removed; it is tried again",
-      );
-      setTimeout(() => void this.#giveBack(slot), removeAgainMs).unref();
-    }
+    await this.#slots.remove(slot);
+    this.#used.delete(slot.container);
+    this.#used.delete(slot.sandbox.id);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { RouseError } from "../../../sdk/errors.ts";
@@ -5,11 +6,15 @@ import { RouseError } from "../../../sdk/errors.ts";
 /** How long an engine may take to say that it is there, ms. */
 const pingMs = 3_000;
 
+/** How long after its loss the event stream is opened again, ms. */
+const reopenMs = 200;
+
 /** A Docker-compatible engine, by its API. */
 export class Engine {
   readonly docker: Docker;
   /** As people write it: "unix:///var/run/docker.sock". */
   readonly where: string;
+  #lost = Promise.withResolvers<void>();
 
   /** @param where "unix:///path" or "tcp://host:port"; default DOCKER_HOST, then the usual socket. */
   constructor(where: string | undefined) {
@@ -52,6 +57,41 @@ export class Engine {
       }
     }
     return false;
+  }
+
+  /**
+   * Notices at once when the engine goes away, by an event stream that it keeps open until `signal`: a request whose
+   * answer breaks off would otherwise be waited for without end.
+   */
+  guard(signal: AbortSignal): void {
+    const again = () => {
+      this.#lost.resolve();
+      this.#lost = Promise.withResolvers<void>();
+      if (!signal.aborted) setTimeout(open, reopenMs).unref();
+    };
+    const open = async () => {
+      if (signal.aborted) return;
+      try {
+        // Of events there are none: nobody names a container so.
+        const events = (await this.docker.getEvents({ filters: { container: ["rouse-guard"] } })) as Readable;
+        const end = () => events.destroy();
+        signal.addEventListener("abort", end, { once: true });
+        events.on("error", end);
+        events.once("close", () => {
+          signal.removeEventListener("abort", end);
+          again();
+        });
+        events.resume();
+      } catch {
+        again();
+      }
+    };
+    void open();
+  }
+
+  /** Resolves when the connection to the engine is lost from now on. */
+  get lost(): Promise<void> {
+    return this.#lost.promise;
   }
 
   gone(cause: unknown): RouseError {

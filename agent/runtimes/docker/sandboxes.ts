@@ -4,7 +4,8 @@ import type { Logger } from "pino";
 import { RouseError } from "../../../sdk/errors.ts";
 import { containerUser } from "../../image/images.ts";
 import { labels } from "./container-options.ts";
-import { type Engine, statusOf } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { Removals } from "./removals.ts";
 
 /** A running container that holds a network namespace with an address, and does nothing. */
 export interface Sandbox {
@@ -18,14 +19,16 @@ export interface Sandbox {
  */
 export class Sandboxes {
   readonly #engine: Engine;
+  readonly #removals: Removals;
   readonly #image: string;
   readonly #owner: string;
   readonly #log: Logger;
   #spare: Promise<Sandbox> | undefined;
   #closed = false;
 
-  constructor(engine: Engine, image: string, owner: string, log: Logger) {
+  constructor(engine: Engine, removals: Removals, image: string, owner: string, log: Logger) {
     this.#engine = engine;
+    this.#removals = removals;
     this.#image = image;
     this.#owner = owner;
     this.#log = log;
@@ -37,13 +40,13 @@ export class Sandboxes {
     return spare === undefined ? [] : [spare.id];
   }
 
-  /** The spare one, or a new one. Give it back by {@link remove}. */
+  /** The spare one, or a new one. Give it back by {@link Removals}. */
   async take(): Promise<Sandbox> {
     const spare = this.#spare;
     this.#spare = undefined;
     const sandbox = await spare?.catch(() => undefined);
     if (sandbox !== undefined && (await this.#runs(sandbox))) return sandbox;
-    if (sandbox !== undefined) await this.remove(sandbox.id);
+    if (sandbox !== undefined) await this.#removals.remove(sandbox.id);
     return this.#make();
   }
 
@@ -56,14 +59,6 @@ export class Sandboxes {
       this.#log.warn({ err }, "no sandbox could be made ahead");
       if (this.#spare === made) this.#spare = undefined;
     });
-  }
-
-  async remove(id: string): Promise<void> {
-    try {
-      await this.#engine.docker.getContainer(id).remove({ force: true, v: true });
-    } catch (error) {
-      if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
-    }
   }
 
   /**
@@ -88,7 +83,7 @@ export class Sandboxes {
     this.#closed = true;
     const spare = await this.#spare?.catch(() => undefined);
     this.#spare = undefined;
-    if (spare !== undefined) await this.remove(spare.id).catch(() => {});
+    if (spare !== undefined) await this.#removals.remove(spare.id);
   }
 
   async #make(): Promise<Sandbox> {
@@ -112,7 +107,7 @@ export class Sandboxes {
       const ip = Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? "";
       return { id: container.id, ip };
     } catch (error) {
-      await this.remove(container.id).catch(() => {});
+      await this.#removals.remove(container.id);
       throw error;
     }
   }

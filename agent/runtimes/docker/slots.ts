@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 import { type ContainerSettings, containerOptions, type ImageFacts } from "./container-options.ts";
-import { type Engine, statusOf } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { Removals } from "./removals.ts";
 import type { Sandbox, Sandboxes } from "./sandboxes.ts";
 
 /** A container that is created but may not be started yet, with the sandbox whose network it joins. */
@@ -16,11 +17,13 @@ export interface Slot {
 export class SlotMaker {
   readonly #engine: Engine;
   readonly #sandboxes: Sandboxes;
+  readonly #removals: Removals;
   readonly #settings: ContainerSettings;
 
-  constructor(engine: Engine, sandboxes: Sandboxes, settings: ContainerSettings) {
+  constructor(engine: Engine, sandboxes: Sandboxes, removals: Removals, settings: ContainerSettings) {
     this.#engine = engine;
     this.#sandboxes = sandboxes;
+    this.#removals = removals;
     this.#settings = settings;
   }
 
@@ -37,18 +40,14 @@ export class SlotMaker {
       });
       return { name, container: container.id, sandbox };
     } catch (error) {
-      await this.#sandboxes.remove(sandbox.id).catch(() => {});
+      await this.#removals.remove(sandbox.id);
       throw error;
     }
   }
 
   /** Removes both, whatever state they are in. */
   async remove(slot: Slot): Promise<void> {
-    try {
-      await this.#engine.docker.getContainer(slot.container).remove({ force: true, v: true });
-    } catch (error) {
-      if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
-    }
-    await this.#sandboxes.remove(slot.sandbox.id);
+    await this.#removals.remove(slot.container);
+    await this.#removals.remove(slot.sandbox.id);
   }
 }

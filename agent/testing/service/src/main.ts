@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
 import { Server, ServerCredentials, type ServerWritableStream } from "@grpc/grpc-js";
@@ -84,8 +84,6 @@ if (MODE === "exit") {
   setInterval(() => {}, 1_000);
 } else if (MODE === "hog-at-start") {
   hog();
-} else if (MODE === "http1") {
-  createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(Number(process.env.PORT));
 } else {
   if (MODE === "chatty") {
     let line = 0;
