@@ -39,7 +39,9 @@ const COSTLY_MS = 8;
  * Follows one blocking query until `signal` aborts.
  *
  * Rules from https://developer.hashicorp.com/consul/api-docs/features/blocking: the index goes back to 0 when it falls or
- * Consul was away, is never below 1, failures back off with jitter, and the rate is limited.
+ * Consul was away, is never below 1, failures back off with jitter, and the rate is limited. It goes back to 0, too, when an
+ * answer with the same index comes early: so Consul ends all queries when a snapshot is put back, and a query with the index of
+ * before would then wait in vain (seen with 1.22).
  */
 export async function followQuery(
   consul: ConsulClient,
@@ -52,6 +54,7 @@ export async function followQuery(
   let refilledAt = performance.now();
   while (!signal.aborted) {
     let response: ConsulResponse;
+    const askedAt = performance.now();
     try {
       response = await consul.request("GET", query.path, {
         query: { ...query.query, ...(index > 0 ? { index, wait: `${WAIT_SECONDS}s` } : CONSISTENT) },
@@ -70,11 +73,13 @@ export async function followQuery(
       await pause(most * (0.5 + Math.random() / 2), signal);
       continue;
     }
-    if (response.index < index) {
+    const startedAt = performance.now();
+    const unasked = response.index === index && startedAt - askedAt < (WAIT_SECONDS * 1000) / 2;
+    if (response.index < index || unasked) {
       index = 0;
+      await pause(FIRST_BACKOFF_MS, signal);
       continue;
     }
-    const startedAt = performance.now();
     try {
       if (response.index !== index || index === 0) query.onAnswer(response, index === 0);
     } catch (cause) {

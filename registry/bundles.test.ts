@@ -84,9 +84,9 @@ test("nothing stays of an empty upload, a chunk that is too large, or an upload 
   const call = rig.client.putBundle(() => undefined);
   call.on("error", () => undefined);
   call.write({ chunk: Buffer.alloc(1000) });
-  await expect.poll(() => readdir(folder), { interval: 5 }).toHaveLength(2);
+  await expect.poll(() => readdir(folder), { interval: 5, timeout: 30_000 }).toHaveLength(2);
   call.cancel();
-  await expect.poll(() => readdir(folder), { interval: 5 }).toEqual([`${digest}.tar`]);
+  await expect.poll(() => readdir(folder), { interval: 5, timeout: 30_000 }).toEqual([`${digest}.tar`]);
 });
 
 test("a reader that goes away leaves the registry well", async () => {

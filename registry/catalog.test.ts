@@ -401,7 +401,7 @@ test("live state: cold, starting, warm, failed, stopped", async () => {
   await register([{ service }]);
   const state = async () => (await list(service))?.versions[0];
   const reaches = (wanted: State) =>
-    expect.poll(async () => (await state())?.state, { interval: 5 }).toBe(wanted);
+    expect.poll(async () => (await state())?.state, { interval: 5, timeout: 30_000 }).toBe(wanted);
   expect((await state())?.state).toBe(State.COLD);
   await registerInstance(rig.kv, { ...instance(service, "live-1"), healthy: false });
   await reaches(State.STARTING);

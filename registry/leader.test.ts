@@ -54,7 +54,7 @@ test("one of two leads, the other follows when it steps down, with a larger toke
   const second = await b.elected();
   expect(second.token).toBeGreaterThan(first.token);
   expect(await readLeader(consul, key)).toEqual(second);
-  await expect.poll(() => seen.at(-1), { interval: 5 }).toEqual(second);
+  await expect.poll(() => seen.at(-1), { interval: 5, timeout: 30_000 }).toEqual(second);
   expect(seen).toContainEqual(first);
   end();
   await b.close();

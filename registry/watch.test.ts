@@ -242,7 +242,7 @@ describe("Consul goes away", () => {
     await probe.until((state) => state.services.get("away.A")?.versions.get("1.0.0")?.instances.length === 1);
     const seen = probe.states.length;
     await server.kill();
-    await expect.poll(() => probe.watch.stale(), { interval: 5 }).toBe(true);
+    await expect.poll(() => probe.watch.stale(), { interval: 5, timeout: 30_000 }).toBe(true);
     expect(probe.watch.current().services.has("away.A")).toBe(true);
     const error = await failure(consul.request("GET", "/v1/status/leader"));
     expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "CONSUL_UNREACHABLE" });
@@ -252,7 +252,7 @@ describe("Consul goes away", () => {
     await server.restart();
     await writeKey(consul, tagsKey("away.A"), '{"x":[{"version":"1.0.0","weight":1}]}');
     await probe.until((state) => state.services.get("away.A")?.tags.has("x"));
-    await expect.poll(() => probe.watch.stale(), { interval: 5 }).toBe(false);
+    await expect.poll(() => probe.watch.stale(), { interval: 5, timeout: 30_000 }).toBe(false);
     // An instance stayed in service all the while. The agent's sync with the servers comes after its start; wait for one.
     await registerInstance(consul, instance("away.A", "away-2"));
     await probe.until((state) => state.services.get("away.A")?.versions.get("1.0.0")?.instances.length === 2);
@@ -280,10 +280,25 @@ describe("Consul goes away", () => {
     probe.watch.close();
   });
 
+  test("a snapshot put back under the watch takes it back in time", async () => {
+    const url = `http://${server.address}/v1/snapshot`;
+    const probe = new Probe();
+    await probe.until((state) => state.services.has("new.A"));
+    const snapshot = await (await fetch(url)).arrayBuffer();
+    for (let i = 0; i < 20; i++)
+      await writeKey(consul, catalogKey("late.A", `1.${i}.0`), entry("late.A", `1.${i}.0`));
+    await probe.until((state) => state.services.get("late.A")?.versions.size === 20);
+    expect((await fetch(url, { method: "PUT", body: snapshot })).status).toBe(200);
+    await probe.until((state) => !state.services.has("late.A"));
+    await updateActivation(consul, "new.A", "1.0.0", () => ({ generation: 6 }));
+    await probe.until((now) => now.services.get("new.A")?.versions.get("1.0.0")?.activation.generation === 6);
+    probe.watch.close();
+  });
+
   test("a watch that begins while Consul is away is ready when it comes", async () => {
     await server.kill();
     const probe = new Probe();
-    await expect.poll(() => probe.watch.stale(), { interval: 5 }).toBe(true);
+    await expect.poll(() => probe.watch.stale(), { interval: 5, timeout: 30_000 }).toBe(true);
     await server.restart();
     await probe.watch.ready;
     expect(probe.watch.current().services.has("new.A")).toBe(true);
