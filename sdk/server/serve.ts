@@ -94,12 +94,6 @@ function register(
   method: AnyMethodDefinition,
   handler: AnyHandler<unknown>,
 ): void {
-  const encode = method.encodeResponse as (message: unknown) => Uint8Array;
-  const serialize = (message: unknown) => {
-    const bytes = encode(message);
-    // grpc-js copies it into the frame: no need to copy it here as well.
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  };
   const type = method.requestStream
     ? method.responseStream
       ? "bidi"
@@ -107,7 +101,11 @@ function register(
     : method.responseStream
       ? "serverStream"
       : "unary";
-  server.register(method.path, grpcHandler(runtime, method, handler), serialize, method.decodeRequest, type);
+  server.register(method.path, grpcHandler(runtime, method, handler), asItIs, asItIs, type);
+}
+
+function asItIs(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 function missing(definition: ServiceDefinition, name: string): RouseError {

@@ -4,6 +4,7 @@ import { RouseError } from "../errors.ts";
 import { echoDefinition, type Message, say } from "../fixtures/echo.ts";
 import { echoHandlers, stream, texts } from "../fixtures/handlers.ts";
 import { startInProcess } from "../testing/index.ts";
+import { bindService } from "./index.ts";
 import type { Handlers, ServeOptions } from "./types.ts";
 
 const quiet = { info: () => {}, error: () => {} };
@@ -139,6 +140,46 @@ test("what a handler throws by accident stays in the log", async () => {
   expect(lines).toMatchObject([{ message: "A handler failed", facts: { method: "Say", errorId } }]);
 });
 
+test("a response that cannot be encoded is an accident, and the log says which", async () => {
+  const lines: object[] = [];
+  const log = { info: () => {}, error: (facts: object) => lines.push(facts) };
+  const wrong = { text: 5 } as unknown as Message;
+  const { client } = await start(
+    {
+      say: () => wrong,
+      async *count() {
+        yield wrong;
+      },
+    },
+    { log },
+  );
+  await expect(client.say(say(""))).rejects.toMatchObject({ status: "INTERNAL", reason: "HANDLER_FAILED" });
+  await expect(texts(client.count(say("")))).rejects.toMatchObject({ reason: "HANDLER_FAILED" });
+  expect(lines).toMatchObject([{ method: "Say" }, { method: "Count" }]);
+});
+
+test("a request that cannot be decoded is the caller's fault, and says so", async () => {
+  const { server } = await start();
+  const encodeRequest = () => Uint8Array.of(10, 200);
+  const { say: good, count, sum } = echoDefinition.methods;
+  const broken = {
+    ...echoDefinition,
+    methods: {
+      say: { ...good, encodeRequest },
+      count: { ...count, encodeRequest },
+      sum: { ...sum, encodeRequest },
+    },
+  };
+  using client = createClient(broken, { target: server.target });
+  for (const call of [client.say(say("")), texts(client.count(say(""))), client.sum(stream("1"))]) {
+    const error: RouseError = await call.then(String, (thrown) => thrown);
+    expect(error).toMatchObject({ status: "INVALID_ARGUMENT", reason: "REQUEST_MALFORMED" });
+    expect(error.message).toMatch(
+      /^The request of \w+ cannot be decoded \(.+\)\. Caller and service disagree on the contract: compare their versions\.$/,
+    );
+  }
+});
+
 test("headers, trailers, metadata, peer", async () => {
   const { client } = await start({
     say(_request, call) {
@@ -186,6 +227,19 @@ test("state is shared by all calls, and closed at the end", async () => {
   client.close();
   await server.close();
   expect(closed).toEqual([2]);
+});
+
+test("the serve of generated code has the same types", async () => {
+  const serve = bindService(echoDefinition);
+  const local = { listen: "127.0.0.1:0", handleSignals: false };
+  const plain = await serve(echoHandlers, local);
+  const counting = await serve(
+    { ...echoHandlers, say: (_request, call) => say(String(call.state.count)) },
+    { ...local, state: () => ({ count: 7 }) },
+  );
+  using client = createClient(echoDefinition, { target: counting.address });
+  expect((await client.say(say(""))).text).toBe("7");
+  await Promise.all([plain.stop(), counting.stop({ graceMs: 100 })]);
 });
 
 test("a message over the limit is refused", async () => {

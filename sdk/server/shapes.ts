@@ -1,5 +1,6 @@
 import type { ServerReadableStream, ServerUnaryCall, sendUnaryData, UntypedHandleCall } from "@grpc/grpc-js";
 import type { AnyMethodDefinition } from "../definition.ts";
+import { RouseError } from "../errors.ts";
 import { traceStorage } from "../tracing/index.ts";
 import { type GrpcCall, ServerCall } from "./call.ts";
 import { ending, publicError } from "./failure.ts";
@@ -19,16 +20,23 @@ function answerOnce<State>(
   respond: sendUnaryData<unknown>,
 ): void {
   const call = new ServerCall(runtime, method, grpc, (error) => respond(ending(error, call.trailer)));
-  const succeed = (response: unknown) => {
-    if (!call.finish()) return;
-    call.sendHeader();
-    respond(null, response, call.trailer);
-  };
   const fail = (thrown: unknown) => {
     const error = grpc.cancelled ? call.ended() : publicError(thrown, method.name, runtime.log);
     if (!call.finish(error)) return;
     call.sendHeader();
     respond(ending(error, call.trailer));
+  };
+  const succeed = (response: unknown) => {
+    let bytes: Buffer;
+    try {
+      bytes = encode(method, response);
+    } catch (thrown) {
+      fail(thrown);
+      return;
+    }
+    if (!call.finish()) return;
+    call.sendHeader();
+    respond(null, bytes, call.trailer);
   };
   try {
     // Clients that the handler uses find the call's trace context, if it has one, in the storage.
@@ -54,7 +62,8 @@ async function answerMany<State>(
   const call = new ServerCall(runtime, method, grpc, (error) => {
     grpc.emit("error", ending(error, call.trailer));
   });
-  const work = () => writeAll(handler(request(call), call) as AsyncIterable<unknown>, grpc, call);
+  const toBytes = (message: unknown) => encode(method, message);
+  const work = () => writeAll(handler(request(call), call) as AsyncIterable<unknown>, toBytes, grpc, call);
   try {
     await (call.trace === undefined ? work() : traceStorage.run(call.trace, work));
     if (!call.finish()) return;
@@ -74,17 +83,40 @@ export function grpcHandler<State>(
   method: AnyMethodDefinition,
   handler: AnyHandler<State>,
 ): UntypedHandleCall {
+  const toMessage = (bytes: unknown) => decode(method, bytes);
   if (method.responseStream) {
     return (grpc: ResponseStream) => {
       answerMany(runtime, method, handler, grpc, (call) =>
-        "request" in grpc ? grpc.request : readAll(grpc, call),
+        "request" in grpc ? toMessage(grpc.request) : readAll(grpc, toMessage, call),
       );
     };
   }
   if (method.requestStream) {
     return (grpc: ServerReadableStream<unknown, unknown>, respond: sendUnaryData<unknown>) =>
-      answerOnce(runtime, method, handler, grpc, (call) => readAll(grpc, call), respond);
+      answerOnce(runtime, method, handler, grpc, (call) => readAll(grpc, toMessage, call), respond);
   }
   return (grpc: ServerUnaryCall<unknown, unknown>, respond: sendUnaryData<unknown>) =>
-    answerOnce(runtime, method, handler, grpc, () => grpc.request, respond);
+    answerOnce(runtime, method, handler, grpc, () => toMessage(grpc.request), respond);
+}
+
+/*
+ * Messages are coded here and not by grpc-js, which tells nobody what was wrong with them.
+ */
+
+function encode(method: AnyMethodDefinition, message: unknown): Buffer {
+  const bytes = (method.encodeResponse as (message: unknown) => Uint8Array)(message);
+  // grpc-js copies it into the frame: no need to copy it here as well.
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function decode(method: AnyMethodDefinition, bytes: unknown): unknown {
+  try {
+    return method.decodeRequest(bytes as Uint8Array);
+  } catch (cause) {
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `The request of ${method.name} cannot be decoded (${(cause as Error).message}). Caller and service disagree on the contract: compare their versions.`,
+      { reason: "REQUEST_MALFORMED", cause },
+    );
+  }
 }

@@ -17,11 +17,12 @@ export type ResponseStream = ServerWritableStream<unknown, unknown> | ServerDupl
  */
 export async function* readAll(
   stream: RequestStream,
+  decode: (bytes: unknown) => unknown,
   call: { ended(): RouseError },
 ): AsyncGenerator<unknown, void, undefined> {
   try {
     // Destroying a duplex stream would cut the answer as well.
-    yield* stream.iterator({ destroyOnReturn: false });
+    for await (const bytes of stream.iterator({ destroyOnReturn: false })) yield decode(bytes);
   } catch (thrown) {
     throw stream.cancelled ? call.ended() : thrown;
   }
@@ -37,6 +38,7 @@ export async function* readAll(
  */
 export function writeAll(
   messages: AsyncIterable<unknown>,
+  encode: (message: unknown) => Buffer,
   stream: ResponseStream,
   call: { ended(): RouseError; sendHeader(): void },
 ): Promise<void> {
@@ -48,7 +50,7 @@ export function writeAll(
       iterator.return?.().catch(() => {});
     };
     stream.once("cancelled", leave);
-    pump(iterator, stream, call)
+    pump(iterator, encode, stream, call)
       .then(resolve, reject)
       .finally(() => stream.removeListener("cancelled", leave));
     if (stream.cancelled) leave();
@@ -57,14 +59,16 @@ export function writeAll(
 
 async function pump(
   iterator: AsyncIterator<unknown>,
+  encode: (message: unknown) => Buffer,
   stream: ResponseStream,
   call: { sendHeader(): void },
 ): Promise<void> {
   for (;;) {
     const next = await iterator.next();
     if (next.done || stream.destroyed) return;
+    const bytes = encode(next.value);
     call.sendHeader();
-    if (!stream.write(next.value)) await drained(stream);
+    if (!stream.write(bytes)) await drained(stream);
   }
 }
 
