@@ -28,7 +28,7 @@ function show(part: Partial<Scene>): void {
   scene = { ...scene, ...part };
   cancelAnimationFrame(drawn);
   drawn = requestAnimationFrame(() => {
-    hits = draw(canvas, scene);
+    if (reference.length > 0) hits = draw(canvas, scene);
   });
 }
 

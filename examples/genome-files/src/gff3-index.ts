@@ -1,12 +1,13 @@
 import type { FileHandle } from "node:fs/promises";
 import { RouseError } from "rouse/errors";
-import { parseFeatureLine } from "./gff3-line.ts";
+import { checkFeatureLine, namesIn } from "./gff3-line.ts";
 import { growing } from "./growing.ts";
 import { type IntervalIndex, indexIntervals } from "./interval-index.ts";
 import { linesOf } from "./lines.ts";
 import { buildNameIndex, type NameIndex } from "./name-index.ts";
+import { sortedPairs } from "./sorted-pairs.ts";
 
-/** Where the features of a GFF3 file are: about 40 bytes for each. The text stays in the file. */
+/** Where the features of a GFF3 file are: about 60 bytes for each. The text stays in the file. */
 export interface Gff3Index {
   /** Byte offset and length of each feature line, by record, in the order of the file. */
   readonly offsets: Float64Array;
@@ -50,20 +51,22 @@ export async function indexGff3(file: FileHandle, path: string): Promise<Gff3Ind
         { reason: "GFF3_INVALID" },
       );
     if (line.text.startsWith("#") || line.text.trim() === "") continue;
-    const feature = parseFeatureLine(line.text, `${path}:${line.number}`);
+    const feature = checkFeatureLine(line.text, `${path}:${line.number}`);
     const record = offsets.length;
     offsets.push(line.offset);
     lengths.push(line.bytes);
     lines.push(line.number);
     starts.push(feature.start);
     ends.push(feature.end);
-    if (!typeNumbers.has(feature.type)) typeNumbers.set(feature.type, typeNumbers.size);
-    types.push(typeNumbers.get(feature.type) ?? 0);
-    for (const name of namesOf(feature)) names.add(name, record);
-    let records = recordsOf.get(feature.reference);
+    const type = decodeURIComponent(feature.type);
+    if (!typeNumbers.has(type)) typeNumbers.set(type, typeNumbers.size);
+    types.push(typeNumbers.get(type) ?? 0);
+    for (const name of namesIn(feature.attributes)) names.add(name, record);
+    const reference = decodeURIComponent(feature.reference);
+    let records = recordsOf.get(reference);
     if (records === undefined) {
       records = growing((length) => new Uint32Array(length));
-      recordsOf.set(feature.reference, records);
+      recordsOf.set(reference, records);
     }
     records.push(record);
   }
@@ -72,29 +75,27 @@ export async function indexGff3(file: FileHandle, path: string): Promise<Gff3Ind
   const start = starts.values();
   const end = ends.values();
   for (const [reference, unsorted] of recordsOf) {
-    const records = unsorted.values().slice();
-    records.sort((a, b) => (start[a] ?? 0) - (start[b] ?? 0) || a - b);
+    const own = unsorted.values();
+    const pairs = sortedPairs(own.length, (i) => [start[own[i] ?? 0] ?? 0, own[i] ?? 0]);
+    const records = new Uint32Array(own.length).map((_, i) => pairs.second(i));
     const sortedEnds = records.map((record) => end[record] ?? 0);
     const intervals = indexIntervals(
       records.map((record) => start[record] ?? 0),
       sortedEnds,
     );
-    byReference.set(reference, { records, intervals, last: sortedEnds.reduce((a, b) => Math.max(a, b), 0) });
+    byReference.set(reference, {
+      records,
+      intervals,
+      last: sortedEnds.reduce((a, b) => Math.max(a, b), 0),
+    });
   }
   return {
-    offsets: offsets.values(),
-    lengths: lengths.values(),
-    lines: lines.values(),
-    types: types.values(),
+    offsets: offsets.values().slice(),
+    lengths: lengths.values().slice(),
+    lines: lines.values().slice(),
+    types: types.values().slice(),
     typeNumbers,
     byName: names.build(),
     byReference,
   };
-}
-
-/** What a feature can be found by. */
-export function namesOf(feature: {
-  readonly attributes: Readonly<Record<string, readonly string[]>>;
-}): Set<string> {
-  return new Set([...(feature.attributes.Name ?? []), ...(feature.attributes.ID ?? [])]);
 }

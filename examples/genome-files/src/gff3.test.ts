@@ -56,6 +56,7 @@ test("features come by their start, by type and by name, from an unsorted file w
     "a\t.\tgene\t5\t9\t.\t-\t.\tID=g1;Name=alpha",
     "a\t.\tregion\t1\t100\t.\t?\t.\t.",
     "a\t.\tgene\t50\t60\t.\t+\t.\tID=g2",
+    "c%201\t.\tgene\t1\t1\t.\t+\t.\tName=50%25 more%2C or less",
   ];
   const text = ["##gff-version 3", ...rows, "##FASTA", ">a", "ACGT"].join("\r\n");
   const gff3 = await openGff3(await files.write("a.gff3", text));
@@ -72,6 +73,9 @@ test("features come by their start, by type and by name, from an unsorted file w
   expect(named[0]).toMatchObject({ score: 1.5, phase: 2, strand: "-", name: "alpha" });
   expect(named[0]?.attributes.Note).toEqual(["one; two", "three"]);
   expect(await list(gff3.named("beta"))).toEqual([]);
+  const [escaped] = await list(gff3.overlapping({ reference: "c 1", start: 1, end: 1 }));
+  expect([escaped?.reference, escaped?.name]).toEqual(["c 1", "50% more, or less"]);
+  expect(await list(gff3.named("50% more, or less"))).toEqual([escaped]);
   expect((await list(gff3.named("g0")))[0]?.reference).toBe("b");
   await gff3.close();
 });

@@ -1,4 +1,5 @@
 import { growing } from "./growing.ts";
+import { type SortedPairs, sortedPairs } from "./sorted-pairs.ts";
 
 /** Where names occur: 8 bytes for each, and no text. Who asks must check what it finds: hashes can collide. */
 export interface NameIndex {
@@ -21,36 +22,34 @@ export function buildNameIndex(): NameIndexBuilder {
       records.push(record);
     },
     build() {
-      const order = new Uint32Array(hashes.length).map((_, i) => i);
-      const unsorted = hashes.values();
-      order.sort((a, b) => (unsorted[a] ?? 0) - (unsorted[b] ?? 0) || a - b);
-      const sorted = order.map((i) => unsorted[i] ?? 0);
-      const record = order.map((i) => records.values()[i] ?? 0);
+      const [hash32, record32] = [hashes.values(), records.values()];
+      const pairs = sortedPairs(hash32.length, (i) => [hash32[i] ?? 0, record32[i] ?? 0]);
       return {
         candidates(name) {
           const wanted = hash(name);
           const found = new Set<number>();
-          for (let i = lowerBound(sorted, wanted); sorted[i] === wanted; i++) found.add(record[i] ?? 0);
-          return [...found].sort((a, b) => a - b);
+          for (let i = lowerBound(pairs, wanted); i < pairs.length && pairs.first(i) === wanted; i++)
+            found.add(pairs.second(i));
+          return [...found];
         },
       };
     },
   };
 }
 
-/** FNV-1a, 32 bits (https://datatracker.ietf.org/doc/html/draft-eastlake-fnv). */
+/** FNV-1a over UTF-16 units (https://datatracker.ietf.org/doc/html/draft-eastlake-fnv has it over bytes). */
 function hash(text: string): number {
   let value = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);
+  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
   return value >>> 0;
 }
 
-function lowerBound(sorted: Uint32Array, value: number): number {
+function lowerBound(sorted: SortedPairs, value: number): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((sorted[middle] ?? 0) < value) low = middle + 1;
+    if (sorted.first(middle) < value) low = middle + 1;
     else high = middle;
   }
   return low;
