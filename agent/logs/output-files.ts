@@ -30,10 +30,11 @@ export class OutputFiles {
 
   /** Lines of the past, then those to come until `signal` or the end of `ended`. */
   async *read(query: LogQuery, ended: Promise<unknown>): AsyncGenerator<OutputLine> {
-    const from = new Map<Stream, number>();
+    const from = new Map<Stream, Position>();
     for (const stream of streams) {
+      const cut = await timeOf(`${this.path(stream)}.1`);
       const { lines, size } = await tail(this.path(stream), query.tail);
-      from.set(stream, size);
+      from.set(stream, { at: size, cut });
       for (const line of lines) yield { stream, atMs: 0, line };
     }
     if (query.follow) yield* this.#follow(from, query.signal, ended);
@@ -59,7 +60,7 @@ export class OutputFiles {
   }
 
   async *#follow(
-    from: Map<Stream, number>,
+    from: Map<Stream, Position>,
     signal: AbortSignal | undefined,
     ended: Promise<unknown>,
   ): AsyncGenerator<OutputLine> {
@@ -93,31 +94,45 @@ export class OutputFiles {
     }
   }
 
-  async *#since(stream: Stream, from: Map<Stream, number>): AsyncGenerator<Buffer> {
+  /** What has been written since the last time, also when the file was cut meanwhile. */
+  async *#since(stream: Stream, from: Map<Stream, Position>): AsyncGenerator<Buffer> {
     const path = this.path(stream);
-    const size = await sizeOf(path);
-    let at = from.get(stream) ?? 0;
-    // Smaller than before: it was rotated.
-    if (size < at) at = 0;
-    if (size > at) {
-      const file = await open(path);
-      try {
-        while (at < size) {
-          const { bytesRead, buffer } = await file.read(
-            Buffer.alloc(block),
-            0,
-            Math.min(block, size - at),
-            at,
-          );
-          if (bytesRead === 0) break;
-          at += bytesRead;
-          yield buffer.subarray(0, bytesRead);
-        }
-      } finally {
-        await file.close();
-      }
+    const before = from.get(stream) ?? { at: 0, cut: 0 };
+    const cut = await timeOf(`${path}.1`);
+    let { at } = before;
+    if (cut !== before.cut) {
+      yield* bytesOf(`${path}.1`, at);
+      at = 0;
     }
-    from.set(stream, at);
+    for await (const chunk of bytesOf(path, at)) {
+      at += chunk.length;
+      yield chunk;
+    }
+    from.set(stream, { at, cut });
+  }
+}
+
+/** How far a file has been read, and when it was cut last. */
+interface Position {
+  readonly at: number;
+  readonly cut: number;
+}
+
+/** A file's content from an offset on, as far as it goes now. */
+async function* bytesOf(path: string, from: number): AsyncGenerator<Buffer> {
+  const size = await sizeOf(path);
+  if (size <= from) return;
+  const file = await open(path);
+  try {
+    for (let at = from; at < size; ) {
+      const length = Math.min(block, size - at);
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
   }
 }
 
@@ -179,6 +194,15 @@ function newlines(bytes: Buffer): number {
   let count = 0;
   for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count++;
   return count;
+}
+
+/** When a file was written last, ms since 1970; 0 when there is none. */
+async function timeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch {
+    return 0;
+  }
 }
 
 async function sizeOf(path: string): Promise<number> {
