@@ -32,8 +32,9 @@ const MOST_BACKOFF_MS = 1_000;
 /** Answers per second that one query may take in the long run, and at once. */
 const RATE = 100;
 const BURST = 200;
-/** Handling that takes longer than this (ms) is followed by a pause of three times as long, so it never fills a core. */
-const COSTLY_MS = 8;
+/** Share of a core that handling may take in the long run, and at once (ms): news that somebody waits for is not put off. */
+const HANDLING_SHARE = 0.25;
+const HANDLING_BURST_MS = 1_000;
 
 /**
  * Follows one blocking query until `signal` aborts.
@@ -51,6 +52,7 @@ export async function followQuery(
   let index = 0;
   let failures = 0;
   let tokens = BURST;
+  let handlingMs = HANDLING_BURST_MS;
   let refilledAt = performance.now();
   while (!signal.aborted) {
     let response: ConsulResponse;
@@ -96,10 +98,11 @@ export async function followQuery(
     index = Math.max(1, response.index);
 
     const now = performance.now();
-    tokens = Math.min(BURST, tokens + ((now - refilledAt) / 1000) * RATE) - 1;
+    const elapsedMs = now - refilledAt;
     refilledAt = now;
-    const took = now - startedAt;
-    const rest = Math.max(took > COSTLY_MS ? took * 3 : 0, tokens < 0 ? 1000 / RATE : 0);
+    tokens = Math.min(BURST, tokens + (elapsedMs / 1000) * RATE) - 1;
+    handlingMs = Math.min(HANDLING_BURST_MS, handlingMs + elapsedMs * HANDLING_SHARE) - (now - startedAt);
+    const rest = Math.max(handlingMs < 0 ? -handlingMs / HANDLING_SHARE : 0, tokens < 0 ? 1000 / RATE : 0);
     if (rest > 0) await pause(rest, signal);
   }
 }
