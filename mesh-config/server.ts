@@ -126,7 +126,9 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   } satisfies MeshConfigServer);
 
   const ticking = setInterval(() => {
-    if (loads.known) activation.loads(loads.take());
+    const nodes = [...(control?.streams ?? [])].map(({ node }) => node);
+    // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
+    if (loads.covers(nodes) && drains?.settled) activation.loads(loads.take());
     drains?.check();
   }, LOADS_MS);
 

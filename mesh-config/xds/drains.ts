@@ -42,6 +42,11 @@ export class Drains {
     this.#graceUntil = performance.now() + this.#graceMs;
   }
 
+  /** No Envoy is away that may come back. */
+  get settled(): boolean {
+    return performance.now() >= this.#graceUntil;
+  }
+
   /** All that has drained and is still there. */
   *done(): Iterable<Target> {
     for (const { target, drained } of this.#drains.values()) if (drained) yield target;
@@ -53,7 +58,7 @@ export class Drains {
     const now = performance.now();
     for (const drain of this.#drains.values()) {
       if (drain.drained) continue;
-      let clear = now >= this.#graceUntil;
+      let clear = this.settled;
       for (const stream of this.#control.streams) if (!this.#clear(drain, stream, now)) clear = false;
       if (!clear) continue;
       drain.drained = true;

@@ -40,9 +40,9 @@ export class Loads {
     this.#nodes.delete(node);
   }
 
-  /** Some Envoy reports. */
-  get known(): boolean {
-    return this.#nodes.size > 0;
+  /** Each of the Envoys reports, and there is one. */
+  covers(nodes: readonly string[]): boolean {
+    return nodes.length > 0 && nodes.every((node) => this.#nodes.has(node));
   }
 
   /** The Envoy had no call open on the cluster at the end of an interval that began after the moment. */

@@ -1,0 +1,247 @@
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import type { DeltaRequest, DeltaResponse } from "../proto/wire.ts";
+import { type Kind, type Resource, resourceOfBytes, typeUrl } from "./resource.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { DeltaStream } from "./stream.ts";
+
+/** A stream whose other end is this test. */
+class Envoy {
+  number = 0;
+  resources: Record<Kind, Map<string, Resource>> = {
+    cluster: new Map(),
+    endpoint: new Map(),
+    listener: new Map(),
+    route: new Map(),
+  };
+  readonly sent: DeltaResponse[] = [];
+  readonly asked: string[] = [];
+  readonly had: string[] = [];
+  readonly stream = new DeltaStream(
+    {
+      snapshot: (): Snapshot => ({ number: this.number, resources: this.resources }),
+      has: (cluster) => this.had.push(cluster),
+      missing: (cluster, held) => {
+        this.asked.push(`${cluster}${held ? " held" : ""}`);
+        return cluster.startsWith("cold");
+      },
+      pushed: () => undefined,
+      released: () => undefined,
+      accepted: () => undefined,
+    },
+    (response) => this.sent.push(response),
+    pino({ level: "silent" }),
+  );
+
+  /** Changes the snapshot: content by name for each kind; an empty content takes the resource away. */
+  put(change: Partial<Record<Kind, Record<string, string>>>): void {
+    this.number++;
+    for (const [kind, contents] of Object.entries(change) as [Kind, Record<string, string>][]) {
+      const all = new Map(this.resources[kind]);
+      for (const [name, content] of Object.entries(contents)) {
+        if (content === "") all.delete(name);
+        else all.set(name, resourceOfBytes(kind, name, Buffer.from(content), this.number));
+      }
+      this.resources = { ...this.resources, [kind]: all };
+    }
+    this.stream.flush();
+  }
+
+  request(kind: Kind, fields: Partial<DeltaRequest>): void {
+    this.stream.receive({
+      type_url: typeUrl(kind),
+      resource_names_subscribe: [],
+      resource_names_unsubscribe: [],
+      initial_resource_versions: {},
+      response_nonce: "",
+      ...fields,
+    });
+  }
+
+  subscribe(kind: Kind, ...names: string[]): void {
+    this.request(kind, { resource_names_subscribe: names });
+  }
+
+  version(kind: Kind, name: string): string {
+    return this.resources[kind].get(name)?.version ?? "";
+  }
+
+  /** What was sent since the last look, as "kind +added -removed". */
+  take(): string[] {
+    return this.sent.splice(0).map((response) => {
+      const [kind] = (Object.keys(this.resources) as Kind[]).filter(
+        (one) => typeUrl(one) === response.typeUrl,
+      );
+      this.nonces[kind as Kind] = response.nonce;
+      const names = [
+        ...response.resources.map(({ name }) => `+${name}`),
+        ...response.removed.map((n) => `-${n}`),
+      ];
+      return [kind, ...names].join(" ");
+    });
+  }
+
+  nonces: Partial<Record<Kind, string>> = {};
+
+  ack(kind: Kind, error?: string): void {
+    const nonce = this.nonces[kind] ?? "";
+    this.request(kind, { response_nonce: nonce, ...(error && { error_detail: { message: error } }) });
+  }
+
+  ackAll(): string[] {
+    const seen: string[] = [];
+    for (let taken = this.take(); taken.length > 0; taken = this.take()) {
+      seen.push(...taken);
+      for (const line of taken) this.ack(line.split(" ")[0] as Kind);
+    }
+    return seen;
+  }
+}
+
+test("the first request is answered, even if there is nothing", () => {
+  const envoy = new Envoy();
+  envoy.put({});
+  envoy.subscribe("cluster", "*");
+  envoy.subscribe("listener");
+  expect(envoy.ackAll()).toEqual(["cluster", "listener"]);
+});
+
+test("routes wait until Envoy has the clusters and their endpoints", () => {
+  const envoy = new Envoy();
+  envoy.put({});
+  envoy.subscribe("cluster", "*");
+  envoy.subscribe("listener", "*");
+  envoy.subscribe("route", "edge");
+  envoy.ackAll();
+  envoy.put({ cluster: { a: "1" }, endpoint: { a: "1" }, listener: { edge: "1" }, route: { edge: "1" } });
+  expect(envoy.take()).toEqual(["cluster +a", "endpoint +a", "listener +edge"]);
+  envoy.ack("cluster");
+  // It asks for what was sent ahead, and is not sent it twice.
+  envoy.subscribe("endpoint", "a");
+  expect(envoy.take()).toEqual([]);
+  envoy.ack("endpoint");
+  expect(envoy.take()).toEqual(["route +edge"]);
+});
+
+test("a response waits until the one before is answered, and takes what came meanwhile", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { a: "1" } });
+  envoy.subscribe("cluster", "*");
+  expect(envoy.take()).toEqual(["cluster +a"]);
+  envoy.put({ cluster: { b: "1" } });
+  envoy.put({ cluster: { c: "1", a: "2" } });
+  expect(envoy.take()).toEqual([]);
+  envoy.ack("cluster");
+  expect(envoy.take()).toEqual(["cluster +a +b +c"]);
+});
+
+test("what is refused is not sent again until it changes", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { a: "1" } });
+  envoy.subscribe("cluster", "*");
+  envoy.ackAll();
+  envoy.put({ cluster: { a: "bad" } });
+  envoy.take();
+  envoy.ack("cluster", "a is bad");
+  const { cluster } = envoy.stream.subscriptions;
+  expect(cluster.nack).toBe("a is bad");
+  envoy.put({ cluster: { b: "1" } });
+  envoy.subscribe("cluster", "a");
+  expect(envoy.ackAll()).toEqual(["cluster +b"]);
+  // Back to what Envoy has kept: nothing to send but the name that was asked for.
+  envoy.put({ cluster: { a: "3" } });
+  expect(envoy.ackAll()).toEqual(["cluster +a"]);
+  expect(cluster.nack).toBe("");
+});
+
+test("routes that Envoy refused keep the clusters they would have freed", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { old: "1" }, route: { edge: "old" } });
+  envoy.subscribe("cluster", "*");
+  envoy.subscribe("route", "edge");
+  envoy.ackAll();
+  envoy.put({ cluster: { old: "", new: "1" }, route: { edge: "new" } });
+  expect(envoy.take()).toEqual(["cluster +new"]);
+  envoy.ack("cluster");
+  expect(envoy.take()).toEqual(["route +edge"]);
+  envoy.ack("route", "no");
+  expect(envoy.take()).toEqual([]);
+  envoy.put({ route: { edge: "newer" } });
+  expect(envoy.ackAll()).toEqual(["route +edge", "cluster -old"]);
+});
+
+test("an answer to an older response changes the subscription, and nothing else", () => {
+  const envoy = new Envoy();
+  envoy.put({ endpoint: { a: "1", b: "1" } });
+  envoy.subscribe("endpoint", "a");
+  expect(envoy.take()).toEqual(["endpoint +a"]);
+  envoy.request("endpoint", { response_nonce: "other", resource_names_subscribe: ["b"] });
+  expect(envoy.take()).toEqual([]);
+  envoy.ack("endpoint");
+  expect(envoy.take()).toEqual(["endpoint +b"]);
+});
+
+test("a name that is asked for again is sent again", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { a: "1" } });
+  envoy.subscribe("cluster", "*");
+  envoy.ackAll();
+  envoy.subscribe("cluster", "a");
+  expect(envoy.ackAll()).toEqual(["cluster +a"]);
+  envoy.request("cluster", { resource_names_unsubscribe: ["a"] });
+  expect(envoy.ackAll()).toEqual(["cluster +a"]);
+});
+
+test("a held call's cluster is waited for; one that cannot come is answered", () => {
+  const envoy = new Envoy();
+  envoy.put({});
+  envoy.subscribe("cluster", "*");
+  envoy.ackAll();
+  envoy.subscribe("cluster", "cold");
+  envoy.subscribe("cluster", "stale");
+  expect(envoy.ackAll()).toEqual(["cluster -stale"]);
+  expect(new Set(envoy.asked)).toEqual(new Set(["cold held", "stale held"]));
+  envoy.put({ cluster: { cold: "1" }, endpoint: { cold: "1" } });
+  expect(envoy.ackAll()).toEqual(["cluster +cold", "endpoint +cold"]);
+});
+
+test("after a reconnect only what differs is sent, endpoints anew, and nothing is taken away before the routes", () => {
+  const envoy = new Envoy();
+  envoy.put({
+    cluster: { a: "1", b: "2" },
+    endpoint: { a: "1", b: "1" },
+    listener: { edge: "1" },
+    route: { edge: "2" },
+  });
+  envoy.request("cluster", {
+    resource_names_subscribe: ["*", "a", "b", "dead", "cold"],
+    initial_resource_versions: { a: envoy.version("cluster", "a"), b: "older", gone: "1" },
+  });
+  expect(envoy.had).toEqual(["a", "b", "gone"]);
+  expect(new Set(envoy.asked)).toEqual(new Set(["dead", "cold", "cold held"]));
+  expect(envoy.ackAll()).toEqual(["cluster +b -dead", "endpoint +b"]);
+  envoy.request("endpoint", {
+    resource_names_subscribe: ["a", "b"],
+    initial_resource_versions: { a: envoy.version("endpoint", "a"), b: envoy.version("endpoint", "b") },
+  });
+  expect(envoy.ackAll()).toEqual(["endpoint +a"]);
+  envoy.request("listener", {
+    resource_names_subscribe: ["*"],
+    initial_resource_versions: { edge: envoy.version("listener", "edge") },
+  });
+  envoy.request("route", {
+    resource_names_subscribe: ["edge"],
+    initial_resource_versions: { edge: "older" },
+  });
+  expect(envoy.ackAll()).toEqual(["listener", "route +edge", "cluster -gone"]);
+});
+
+test("many resources go out in several responses", () => {
+  const envoy = new Envoy();
+  const big = "x".repeat(600_000);
+  envoy.put({
+    cluster: Object.fromEntries(["a", "b", "c", "d", "e", "f"].map((name) => [name, name + big])),
+  });
+  envoy.subscribe("cluster", "*");
+  expect(envoy.ackAll()).toEqual(["cluster +a +b +c +d", "cluster +e +f"]);
+});
