@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
 import { createClient } from "../client/index.ts";
@@ -11,6 +12,7 @@ import type { RouseError } from "../errors.ts";
 import { echoDefinition, say } from "../fixtures/echo.ts";
 import { echoHandlers } from "../fixtures/handlers.ts";
 import { serve } from "./index.ts";
+import { stopMessage } from "./stop.ts";
 
 const SERVING = 1;
 const NOT_SERVING = 2;
@@ -181,4 +183,24 @@ test("a server on a unix socket", async () => {
   expect(server.address).toBe(`unix:${path}`);
   using client = createClient(echoDefinition, { target: server.address });
   expect((await client.say(say("hello"))).text).toBe("you said hello");
+});
+
+test("a server in a worker thread stops on the message that stands for SIGTERM", async () => {
+  const folder = await socketFolder();
+  const agent = createServer();
+  agent.listen(join(folder, "notify.sock"));
+  await once(agent, "listening");
+  onTestFinished(() => void agent.close());
+  const connected = once(agent, "connection") as Promise<[Socket]>;
+  const worker = new Worker(join(import.meta.dirname, "../fixtures/echo-main.ts"), {
+    env: { ROUSE_NOTIFY: join(folder, "notify.sock"), ROUSE_INSTANCE: "w", ROUSE_LISTEN: "127.0.0.1:0" },
+    execArgv: [],
+  });
+  onTestFinished(() => void worker.terminate());
+  const [socket] = await connected;
+  const [line] = (await once(socket.setEncoding("utf8"), "data")) as [string];
+  using client = createClient(echoDefinition, { target: (JSON.parse(line) as { address: string }).address });
+  expect((await client.say(say("hello"))).text).toBe("you said hello");
+  worker.postMessage(stopMessage);
+  expect(await once(worker, "exit")).toEqual([0]);
 });
