@@ -23,9 +23,13 @@ const verbs: Record<string, () => Promise<void>> = {
   bench: async () => {
     const { generateProtos } = await import("./protos.ts");
     const { needTool } = await import("./install.ts");
+    const { generatePackages } = await import("./packages.ts");
     await generateProtos();
     for (const name of ["envoy", "consul", "ghz"] as const) await needTool(name);
-    await import("../bench/run.ts" as string);
+    await generatePackages();
+    // It reads its names from the command line.
+    process.argv.splice(2, 1);
+    await import("../bench/run.ts");
   },
 };
 
