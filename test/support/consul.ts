@@ -47,11 +47,13 @@ export async function startConsul(options: { dataDir?: string } = {}): Promise<T
   );
   const address = `127.0.0.1:${http}`;
   let child: ChildProcess | undefined;
+  let guard: ChildProcess | undefined;
   const start = async () => {
     await mkdir(dataDir, { recursive: true });
     child = spawn(findTool("consul"), ["agent", `-config-file=${config}`, `-data-dir=${dataDir}`], {
       stdio: ["ignore", "pipe", "pipe"],
     });
+    guard = guardOf(child, folder);
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => (output += data));
     await untilLeading(address, child, () => output);
@@ -59,12 +61,20 @@ export async function startConsul(options: { dataDir?: string } = {}): Promise<T
   const end = async (signal: NodeJS.Signals) => {
     const running = child;
     child = undefined;
+    // Before Consul ends: its process id may belong to another program afterwards.
+    guard?.kill("SIGKILL");
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const exited = once(running, "exit");
     running.kill(signal);
     await exited;
   };
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    await end("SIGKILL");
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
   return {
     address,
     dataDir,
@@ -79,6 +89,17 @@ export async function startConsul(options: { dataDir?: string } = {}): Promise<T
       await start();
     },
   };
+}
+
+/** A shell that ends Consul and removes its folder when this process is gone, however it went: its stdin closes then. */
+function guardOf(consul: ChildProcess, folder: string): ChildProcess {
+  const script = 'read -r _; kill -9 "$0"; rm -rf "$1"';
+  const guard = spawn("sh", ["-c", script, String(consul.pid), folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  guard.unref();
+  return guard;
 }
 
 /** Consul has no event for "I lead": a write that succeeds is the proof, so it is asked until one does. */
