@@ -28,6 +28,10 @@ export async function servePage({ edge, port }: { edge: string; port: number }):
         reason: "EDGE_INVALID",
       },
     );
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new RouseError("INVALID_ARGUMENT", `--port is ${port}; write a number from 0 to 65535.`, {
+      reason: "PORT_INVALID",
+    });
   const files = new Map([
     ["/", { type: "text/html", body: await readFile(new URL("index.html", folder)) }],
     ["/style.css", { type: "text/css", body: await readFile(new URL("style.css", folder)) }],

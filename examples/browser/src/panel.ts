@@ -16,12 +16,15 @@ export function callPanel(): (id: object, report: CallReport) => void {
   const status = element<HTMLOutputElement>("status");
   const rows = new WeakMap<object, HTMLLIElement>();
   const open = new Map<object, number>();
+  /** What has answered before is warm, or nearly so. */
+  const answered = new Set<string>();
+  let verb = "Waking";
   let clock: ReturnType<typeof setInterval> | undefined;
   const tick = () => {
     const began = Math.min(...open.values());
     const seconds = (performance.now() - began) / 1_000;
     element("progress").classList.toggle("on", open.size > 0 && seconds > 0.15);
-    if (open.size > 0 && seconds > 0.15) light("waiting", `Waking … ${seconds.toFixed(1)} s`);
+    if (open.size > 0 && seconds > 0.15) light("waiting", `${verb} … ${seconds.toFixed(1)} s`);
   };
   const light = (state: string, text: string) => {
     status.dataset.state = state;
@@ -45,8 +48,14 @@ export function callPanel(): (id: object, report: CallReport) => void {
     row.className = report.state;
     row.title = report.error;
     // Waking is over with the first message; what comes then is work.
-    if (report.first === undefined && report.state === "waiting") open.set(id, performance.now());
-    else open.delete(id);
+    const key = `${report.what} ${report.version}`;
+    if (report.first === undefined && report.state === "waiting") {
+      open.set(id, performance.now());
+      verb = answered.has(key) ? "Loading" : "Waking";
+    } else {
+      open.delete(id);
+      answered.add(key);
+    }
     if (open.size > 0) clock ??= setInterval(tick, 100);
     else {
       clearInterval(clock);
