@@ -167,6 +167,26 @@ test("a process tells the agent that it is ready, serves, and ends with 0 after 
   await closed;
 });
 
+test("a process lets open calls end after SIGTERM, and cuts them after the second signal", async () => {
+  const { child } = await startProcess({ ROUSE_LISTEN: "127.0.0.1:0" });
+  const [address] = await once(child, "message");
+  using client = createClient(echoDefinition, { target: String(address), retries: 0 });
+  const { promise: forever } = Promise.withResolvers<void>();
+  async function* requests() {
+    yield say("a");
+    await forever;
+  }
+  const answers = client.chat(requests())[Symbol.asyncIterator]();
+  expect((await answers.next()).value?.text).toBe("you said a");
+  child.kill("SIGTERM");
+  await expect.poll(() => client.say(say("")).catch((error: RouseError) => error.status)).toBe("UNAVAILABLE");
+  expect(child.exitCode).toBe(null);
+  const cut = answers.next();
+  child.kill("SIGTERM");
+  await expect(cut).rejects.toMatchObject({ status: "UNAVAILABLE", reason: "SERVER_STOPPING" });
+  expect(await once(child, "exit")).toEqual([0, null]);
+});
+
 test("a process whose agent is away says so and fails", async () => {
   const path = join(await socketFolder(), "nobody.sock");
   const { child, stderr } = await startProcess({ ROUSE_NOTIFY: path, ROUSE_LISTEN: "127.0.0.1:0" });

@@ -5,25 +5,32 @@ import type { RunningServer } from "./types.ts";
 /** Message that asks a server in a worker thread to stop, as SIGTERM asks a process. */
 export const stopMessage = "rouse:stop";
 
+const servers: RunningServer[] = [];
+let asked = false;
+
 /**
  * Stops the server on SIGTERM and SIGINT (in a worker thread: on the message "rouse:stop") and ends the process with
- * 0. A second signal cuts what is open.
+ * 0 when all its servers have stopped. A second signal cuts what is open.
  */
 export function stopOnSignals(server: RunningServer): void {
-  let asked = false;
-  const stop = () => {
-    server.stop(asked ? { graceMs: 0 } : {});
-    if (asked) return;
-    asked = true;
-    server.stopped.then(() => flushSpans()).then(() => process.exit(0));
-  };
+  servers.push(server);
+  if (servers.length > 1) return;
   if (isMainThread) {
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
+    process.on("SIGTERM", stopAll);
+    process.on("SIGINT", stopAll);
   } else {
     parentPort?.on("message", (message) => {
-      if (message === stopMessage) stop();
+      if (message === stopMessage) stopAll();
     });
     parentPort?.unref();
   }
+}
+
+function stopAll(): void {
+  const stopped = servers.map((server) => server.stop(asked ? { graceMs: 0 } : {}));
+  if (asked) return;
+  asked = true;
+  Promise.all(stopped)
+    .then(() => flushSpans())
+    .then(() => process.exit(0));
 }
