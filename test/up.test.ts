@@ -160,9 +160,11 @@ describe("rouse up", () => {
     [["--edge-port", "80800"], '"80800" is no port: give a number from 0 (any free one) to 65535.'],
     [["--trace-sampling", "2"], '"2" is no share: give a number from 0 (none) to 1 (every call).'],
     [["--otlp", "nowhere"], '"nowhere" is no address: give host:port'],
+    [["--listen-host", "here"], '"here" is no IPv4 address: give one of this machine, or 0.0.0.0 for all.'],
+    [["--otlp", "no-such-host.invalid:4317"], "--otlp no-such-host.invalid:4317: the host cannot be found"],
     [["--runtime", "podman"], "Allowed choices are auto, docker, process, in-process."],
   ])("refuses %j", async (flags, message) => {
-    const { code, stderr } = await rouse(["up", ...flags]);
+    const { code, stderr } = await rouse(["up", "--data", await newFolder(), ...anyPorts, ...flags]);
     expect(code).toBe(1);
     expect(stderr).toContain(message);
   });

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { dataFolder } from "../connect.ts";
-import { parseAddress, parsePort, parseShare, runtimes, type UpOptions } from "../up/options.ts";
+import { parseAddress, parseHost, parsePort, parseShare, runtimes, type UpOptions } from "../up/options.ts";
 import { type PortName, type Ports, portFlag, portNames } from "../up/ports.ts";
 
 type UpFlags = Omit<UpOptions, "ports" | "data"> & { data?: string } & Record<`${PortName}Port`, number>;
@@ -12,7 +12,12 @@ export function addUp(program: Command): void {
     .description("run a mesh of one host until Ctrl-C")
     .option("--data <folder>", "where it keeps its state (default: ~/.local/state/rouse)")
     .addOption(new Option("--runtime <name>", "what instances run in").choices(runtimes).default("auto"))
-    .option("--listen-host <host>", "address that the edge listens on; all else is on 127.0.0.1", "127.0.0.1")
+    .option(
+      "--listen-host <host>",
+      "address that the edge listens on; all else is on 127.0.0.1",
+      parseHost,
+      "127.0.0.1",
+    )
     .option("--trace-sampling <share>", "share of calls that begin a trace, 0 to 1", parseShare, 1)
     .option("--otlp <host:port>", "OTLP collector (gRPC) that traces go to", parseAddress)
     .option("--examples", "build and register the packages in examples/")

@@ -3,12 +3,11 @@ import type { RunningMesh } from "./up.ts";
 
 /** Prints where everything is and what to try. */
 export function announce({ mesh, runtimeReason }: RunningMesh, options: UpOptions): void {
-  const edge = mesh.edge.replace("127.0.0.1", options.listenHost);
   const reason = runtimeReason === "" ? "" : ` (${runtimeReason})`;
   console.log(`
 The mesh runs; instances run in the ${mesh.runtime} runtime${reason}.
 
-  edge       http://${edge}    gRPC, gRPC-web
+  edge       http://${mesh.edge}    gRPC, gRPC-web
   Consul     http://${mesh.consul}/ui
   status     npx rouse status
   data       ${mesh.data}

@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { InvalidArgumentError } from "commander";
 import type { Ports } from "./ports.ts";
 
@@ -10,7 +11,7 @@ export interface UpOptions {
   readonly runtime: (typeof runtimes)[number];
   /** 0: any free port. */
   readonly ports: Ports;
-  /** Address that the edge listens on; everything else is on 127.0.0.1. */
+  /** IPv4 address that the edge listens on; everything else is on 127.0.0.1. */
   readonly listenHost: string;
   /** Share of calls without a trace that begin one, 0 to 1. */
   readonly traceSampling: number;
@@ -32,6 +33,14 @@ export function parseShare(text: string): number {
   const share = Number(text);
   if (text.trim() !== "" && share >= 0 && share <= 1) return share;
   throw new InvalidArgumentError(`"${text}" is no share: give a number from 0 (none) to 1 (every call).`);
+}
+
+/** Parses an address to listen on. */
+export function parseHost(text: string): string {
+  if (isIPv4(text)) return text;
+  throw new InvalidArgumentError(
+    `"${text}" is no IPv4 address: give one of this machine, or 0.0.0.0 for all.`,
+  );
 }
 
 /** Parses "host:port". */

@@ -1,3 +1,5 @@
+import { lookup } from "node:dns/promises";
+import { RouseError } from "../../sdk/errors.ts";
 import { announce } from "./announce.ts";
 import { registerExamples } from "./examples.ts";
 import { makeDataFolder, ownDataFolder } from "./folder.ts";
@@ -10,7 +12,11 @@ import { up } from "./up.ts";
  * @throws RouseError as {@link up}, and FAILED_PRECONDITION DATA_FOLDER_IN_USE.
  */
 export async function run(wanted: UpOptions): Promise<void> {
-  const options = { ...wanted, data: makeDataFolder(wanted.data) };
+  const options = {
+    ...wanted,
+    data: makeDataFolder(wanted.data),
+    ...(wanted.otlp === undefined ? {} : { otlp: await resolveHost(wanted.otlp) }),
+  };
   const say = (line: string) => console.error(line);
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => {
@@ -38,5 +44,20 @@ export async function run(wanted: UpOptions): Promise<void> {
     say("Stopped.");
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+/** Envoy wants its collector's IP address. */
+async function resolveHost(address: string): Promise<string> {
+  const colon = address.lastIndexOf(":");
+  try {
+    const { address: ip } = await lookup(address.slice(0, colon), { family: 4 });
+    return `${ip}${address.slice(colon)}`;
+  } catch (cause) {
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `--otlp ${address}: the host cannot be found (${(cause as Error).message}); give its name or IP address.`,
+      { reason: "FLAG_INVALID", cause },
+    );
   }
 }

@@ -43,7 +43,7 @@ export async function up(
   );
   const local = (port: number) => `127.0.0.1:${port}`;
   const mesh: Mesh = {
-    edge: local(ports.edge),
+    edge: options.listenHost === "0.0.0.0" ? local(ports.edge) : `${options.listenHost}:${ports.edge}`,
     mesh: local(ports.mesh),
     meshSocket: join(data, "run", "mesh.sock"),
     consul: local(ports.consul),
