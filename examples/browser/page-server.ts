@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { RouseError } from "rouse/errors";
 
@@ -70,7 +71,7 @@ export async function servePage({ edge, port }: { edge: string; port: number }):
 
 async function bundle(): Promise<Uint8Array> {
   const { outputFiles } = await build({
-    entryPoints: [new URL("src/app.ts", folder).pathname],
+    entryPoints: [fileURLToPath(new URL("src/app.ts", folder))],
     bundle: true,
     format: "esm",
     target: "es2022",

@@ -25,15 +25,16 @@ export function countKmers(k: number): KmerCounter {
     });
   const counts = new Uint32Array(4 ** k);
   let kmer = 0;
-  let letters = 0;
+  /** Letters since the last one that is none of the four. */
+  let run = 0;
   return {
     k,
     add(residues) {
       for (let i = 0; i < residues.length; i++) {
         const code = codeOf(residues.charCodeAt(i));
-        letters = code < 0 ? 0 : letters + 1;
+        run = code < 0 ? 0 : run + 1;
         kmer = ((kmer << 2) | (code & 3)) & (counts.length - 1);
-        if (letters >= k) counts[kmer] = (counts[kmer] ?? 0) + 1;
+        if (run >= k) counts[kmer] = (counts[kmer] ?? 0) + 1;
       }
     },
     result() {
