@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 import { type LoadResult, load } from "./ghz.ts";
 import { type BenchResult, median, round } from "./table.ts";
 
-const pairs = 15;
-const seconds = 1.5;
+const pairs = 21;
+const seconds = 1.2;
 const goal = 0.97;
 
 interface Measured extends LoadResult {
