@@ -30,6 +30,14 @@ const files = [
   "envoy/type/matcher/v3/http_inputs.proto",
 ];
 
+/** Messages of Envoy 1.40 that are newer than the package's files. */
+const newer = `
+  syntax = "proto3";
+  package envoy.extensions.tracers.opentelemetry.samplers.v3;
+  message ParentBasedSamplerConfig { .envoy.config.core.v3.TypedExtensionConfig wrapped_sampler = 1; }
+  message TraceIdRatioBasedSamplerConfig { .envoy.type.v3.FractionalPercent sampling_percentage = 1; }
+`;
+
 function load(): protobuf.Root {
   // Envoy's annotations import descriptor.proto, which protobufjs ships as JSON and knows only when told.
   protobuf.common("descriptor", require("protobufjs/google/protobuf/descriptor.json").nested.google.nested);
@@ -42,7 +50,9 @@ function load(): protobuf.Root {
     return target;
   };
   // Field names as in the files and in Envoy's own configuration.
-  return root.loadSync(files, { keepCase: true });
+  root.loadSync(files, { keepCase: true });
+  protobuf.parse(newer, root, { keepCase: true });
+  return root;
 }
 
 let loaded: protobuf.Root | undefined;

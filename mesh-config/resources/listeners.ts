@@ -60,15 +60,30 @@ function filter(name: string, type: string, fields: JsonObject = {}): JsonObject
   return { name: `envoy.filters.http.${name}`, typed_config: any(`${filters}.${type}`, fields) };
 }
 
-/** A call that comes with a traceparent keeps its caller's decision; the ratio is for those without. */
+const samplers = "envoy.extensions.tracers.opentelemetry.samplers.v3";
+
+/**
+ * A call that comes with a traceparent keeps its caller's decision, and the ratio is for those without. The manager's own
+ * sampling knows nothing of callers and would override them, so it lets all pass on to the tracer's sampler.
+ */
 function tracing(prefix: string, ratio: number): JsonObject {
+  const ofRatio = any(`${samplers}.TraceIdRatioBasedSamplerConfig`, {
+    sampling_percentage: { numerator: Math.round(ratio * 1e6), denominator: "MILLION" },
+  });
+  const sampler = any(`${samplers}.ParentBasedSamplerConfig`, {
+    wrapped_sampler: {
+      name: "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
+      typed_config: ofRatio,
+    },
+  });
   return {
-    random_sampling: { value: ratio * 100 },
+    random_sampling: { value: 100 },
     provider: {
       name: "envoy.tracers.opentelemetry",
       typed_config: any("envoy.config.trace.v3.OpenTelemetryConfig", {
         grpc_service: { envoy_grpc: { cluster_name: COLLECTOR_CLUSTER }, timeout: "1s" },
         service_name: `rouse-${prefix}`,
+        sampler: { name: "envoy.tracers.opentelemetry.samplers.parent_based", typed_config: sampler },
       }),
     },
   };

@@ -29,11 +29,13 @@ function method(path: string, stream: boolean): MethodDefinition<Buffer, Buffer>
 export async function startEcho(service: string, name: string) {
   const server = new Server({ "grpc.max_receive_message_length": 64 << 20 });
   let calls = 0;
+  const traceparents: string[] = [];
   server.addService(
     { echo: method(`/${service}/Echo`, false), chat: method(`/${service}/Chat`, true) },
     {
       echo: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
         calls++;
+        traceparents.push(String(call.metadata.get("traceparent")[0] ?? ""));
         callback(null, Buffer.concat([Buffer.from(`${name}:`), call.request]));
       },
       chat: (call: ServerDuplexStream<Buffer, Buffer>) => {
@@ -44,7 +46,12 @@ export async function startEcho(service: string, name: string) {
     },
   );
   const address = await listen(server, "127.0.0.1:0");
-  return { address, calls: () => calls, close: () => server.forceShutdown() };
+  return {
+    address,
+    calls: () => calls,
+    traceparents: () => traceparents,
+    close: () => server.forceShutdown(),
+  };
 }
 
 export type Answer = { readonly text: string } | { readonly error: ServiceError };

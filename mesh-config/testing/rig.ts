@@ -13,6 +13,7 @@ export interface RigOptions {
   readonly graceMs?: number;
   readonly envoyLog?: string;
   readonly samplingRatio?: number;
+  readonly corsOrigins?: readonly string[];
   readonly collector?: string;
   /** Fills the mesh before anything starts. */
   readonly prepare?: (mesh: TestMesh) => void;
@@ -59,6 +60,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
           edge,
           mesh: `127.0.0.1:${meshPort}`,
           meshSocket: socket,
+          ...(options.corsOrigins && { corsOrigins: options.corsOrigins }),
           ...(options.samplingRatio !== undefined && { tracing: { samplingRatio: options.samplingRatio } }),
         },
         followLeader: orchestrator.followLeader,
