@@ -54,9 +54,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     for (const close of closers.reverse()) await close();
   };
   try {
-    const { runtime, reason } = await chooseRuntime(options, folders, bundles, log);
-    closers.push(() => runtime.close());
     const records = new RecordFolder(folders.instances);
+    const adopts = records.load().some((record) => record.runtime === "docker" && record.endedAtMs === 0);
+    const { runtime, reason } = await chooseRuntime(options, folders, bundles, log, adopts);
+    closers.push(() => runtime.close());
     const prepared = new Prepared(folders.prepared);
     const { cpu, memoryBytes, gpu, labels = {} } = options;
     const capacity = new Capacity(host, { cpu, memoryBytes, gpu });

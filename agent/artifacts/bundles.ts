@@ -42,14 +42,24 @@ export class Bundles {
     return this.#once(folder, async () => unpack(await this.tar(digest), folder));
   }
 
+  /**
+   * Where Node keeps what it compiled of a bundle, for the next start (NODE_COMPILE_CACHE): about a quarter of a boot.
+   */
+  compileCache(digest: string): string {
+    return join(this.#folder, `${digest}.cache`);
+  }
+
   async remove(digest: string): Promise<void> {
+    await rm(this.compileCache(digest), { recursive: true, force: true });
     await rm(join(this.#folder, digest), { recursive: true, force: true });
     await rm(join(this.#folder, `${digest}.tar`), { force: true });
   }
 
   /** Removes what is half-made or not among `keep`. @returns the names removed. */
   async sweep(keep: ReadonlySet<string>): Promise<readonly string[]> {
-    const swept = (await readdir(this.#folder)).filter((name) => !keep.has(name.replace(/\.tar$/, "")));
+    const swept = (await readdir(this.#folder)).filter(
+      (name) => !keep.has(name.replace(/\.(tar|cache)$/, "")),
+    );
     for (const name of swept) await rm(join(this.#folder, name), { recursive: true, force: true });
     return swept;
   }

@@ -1,4 +1,4 @@
-import { availableParallelism, userInfo } from "node:os";
+import { userInfo } from "node:os";
 import type { Logger } from "pino";
 import { RouseError } from "../../sdk/errors.ts";
 import type { Bundles } from "../artifacts/bundles.ts";
@@ -11,6 +11,9 @@ import { InProcessRuntime } from "./in-process.ts";
 import { ProcessRuntime } from "./process.ts";
 import type { Runtime } from "./runtime.ts";
 
+/** How long an engine that has containers of ours may take to come back, ms. */
+const engineMs = 10_000;
+
 /** A runtime, and why this one. */
 export interface Choice {
   readonly runtime: Runtime;
@@ -21,6 +24,7 @@ export interface Choice {
  * Opens the runtime that is asked for; with "auto" docker when an engine answers and its containers can be reached,
  * else process.
  *
+ * @param adopts containers of a former agent may run: an engine that is just away is waited for.
  * @throws RouseError FAILED_PRECONDITION ENGINE_MISSING when docker is asked for and cannot be had.
  */
 export async function chooseRuntime(
@@ -28,6 +32,7 @@ export async function chooseRuntime(
   folders: Folders,
   bundles: Bundles,
   log: Logger,
+  adopts: boolean,
 ): Promise<Choice> {
   const { runtime = "auto", meshTarget, otlpEndpoint, host } = options;
   const { owner, logs, notifySocket } = folders;
@@ -35,7 +40,9 @@ export async function chooseRuntime(
   if (runtime === "process") return { runtime: new ProcessRuntime(common), reason: "asked for" };
   if (runtime === "in-process") return { runtime: new InProcessRuntime(common), reason: "asked for" };
   try {
-    return await docker(options, folders, bundles, log);
+    const engine = new Engine(options.dockerHost);
+    if (adopts) await engine.answersWithin(engineMs);
+    return await docker(engine, options, folders, bundles, log);
   } catch (thrown) {
     const error = RouseError.from(thrown);
     if (runtime === "docker") throw engineMissing(error);
@@ -44,12 +51,12 @@ export async function chooseRuntime(
 }
 
 async function docker(
+  engine: Engine,
   options: AgentOptions,
   folders: Folders,
   bundles: Bundles,
   log: Logger,
 ): Promise<Choice> {
-  const engine = new Engine(options.dockerHost);
   const name = await engine.greet();
   const settings = {
     host: options.host,
@@ -58,7 +65,6 @@ async function docker(
     meshTarget: options.meshTarget,
     otlpEndpoint: options.otlpEndpoint,
     user: instanceUser(),
-    cpus: availableParallelism(),
     maxLogBytes: options.maxLogBytes ?? 10 * 2 ** 20,
   };
   const runtime = await DockerRuntime.open({ engine, settings, folders, bundles, log });

@@ -11,6 +11,7 @@ import { instanceEnvironment, withoutMounts } from "./environment.ts";
 import { processesWith, startTicks } from "./proc.ts";
 import { ProcessUnit, signalQuietly } from "./process-unit.ts";
 import type { Launch, Runtime, Unit } from "./runtime.ts";
+import { startCpus } from "./start-cpus.ts";
 
 /** Variable that marks the processes of one agent's data folder. */
 const ownerVariable = "ROUSE_AGENT";
@@ -64,8 +65,8 @@ export class ProcessRuntime implements Runtime {
     requireBundle(spec, this.name);
     const app = await this.#options.bundles.folder(spec.bundle);
     launch.signal.throwIfAborted();
-    // For its start it may use the whole machine: settle() takes that back.
-    const limits = { cpu: Math.max(spec.cpu, 1), memoryBytes: spec.memoryBytes, pids: maxPids };
+    // settle() takes the lent cores back.
+    const limits = { cpu: startCpus(spec.cpu), memoryBytes: spec.memoryBytes, pids: maxPids };
     const cgroup = this.#cgroups.create(id, limits);
     launch.created();
     try {
@@ -132,6 +133,7 @@ export class ProcessRuntime implements Runtime {
     const output = new OutputFiles(this.#options.logs, id);
     const env = {
       ...systemEnvironment(),
+      NODE_COMPILE_CACHE: this.#options.bundles.compileCache(spec.bundle),
       ...instanceEnvironment(withoutMounts(spec), {
         host,
         instance: id,

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { ContainerCreateOptions } from "dockerode";
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 import { instanceEnvironment } from "../environment.ts";
+import { startCpus } from "../start-cpus.ts";
 
 /** Where the mesh's run folder is within a container. */
 export const containerRun = "/run/rouse";
@@ -25,8 +26,6 @@ export interface ContainerSettings {
   readonly otlpEndpoint: string | undefined;
   /** "uid:gid" of containers whose image names no user. */
   readonly user: string;
-  /** Cores of the host. */
-  readonly cpus: number;
   readonly maxLogBytes: number;
 }
 
@@ -43,11 +42,6 @@ export function portOf(spec: InstanceSpec): number {
   return spec.imagePort || defaultPort;
 }
 
-/** Cores during the start: a boot at a tenth of a core would take ten times as long. */
-export function startCpus(declared: number, cpus: number): number {
-  return Math.max(declared, Math.min(2, cpus));
-}
-
 /**
  * The container of an instance, but for its name and its network. Locked down: read-only root, no capabilities, no new
  * privileges, no root user, bounded processes, memory without swap, and output.
@@ -58,7 +52,7 @@ export function containerOptions(
   slot: string,
   settings: ContainerSettings,
 ): ContainerCreateOptions {
-  const { host, owner, run, cpus, maxLogBytes } = settings;
+  const { host, owner, run, maxLogBytes } = settings;
   const environment = instanceEnvironment(spec, {
     host,
     instance: slot,
@@ -83,7 +77,7 @@ export function containerOptions(
       "rouse.version": spec.version,
     },
     HostConfig: {
-      NanoCpus: Math.round(startCpus(spec.cpu, cpus) * 1e9),
+      NanoCpus: Math.round(startCpus(spec.cpu) * 1e9),
       Memory: spec.memoryBytes,
       MemorySwap: spec.memoryBytes,
       PidsLimit: 512,

@@ -85,15 +85,15 @@ export class ImageStore {
     const [base, tar] = await Promise.all([this.base(), bundles.tar(bundle)]);
     const image = await this.#images.service(tar, bundle);
     try {
-      const id = await this.#loadOnBase(image, new Set(base.layers.map(({ digest }) => digest)));
+      const id = await this.loadOnBase(image, new Set(base.layers.map(({ digest }) => digest)));
       return { id, user: "rouse" };
     } finally {
       for (const layer of image.layers.slice(1)) await rm(layer.file, { force: true });
     }
   }
 
-  /** Leaves out the base's layer, which the engine has; an engine that wants it all the same gets it. */
-  async #loadOnBase(image: Image, base: ReadonlySet<string>): Promise<string> {
+  /** Loads an image without the base's layer, which the engine has; one that wants it all the same gets it. */
+  async loadOnBase(image: Image, base: ReadonlySet<string>): Promise<string> {
     try {
       return await this.load(image, base);
     } catch {
