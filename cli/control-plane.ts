@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Server } from "@grpc/grpc-js";
 import { pino } from "pino";
 import type { MeshSettings } from "../mesh-config/resources/settings.ts";
-import { addMeshConfig } from "../mesh-config/server.ts";
+import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
 import { addOrchestrator, LEADER_KEY } from "../orchestrator/server.ts";
 import { ConsulClient } from "../registry/consul.ts";
 import { watchLeader } from "../registry/leader.ts";
@@ -31,7 +31,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
   const log = pino({ name: "control-plane" });
   const signal = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
   const consul = new ConsulClient({ address: options.consul });
-  const server = new Server();
+  const server = new Server(serverOptions);
   const meshConfig = await addMeshConfig(server, {
     id,
     settings,

@@ -21,6 +21,17 @@ import { envoyStreams } from "./xds/service.ts";
 const BURST_MS = 20;
 const LOADS_MS = 1_000;
 
+/**
+ * Options of the server that serves Envoys. An Envoy never forgets the name of a cluster that it held calls for, and
+ * names them all when it connects anew: 64 MiB are about a million.
+ */
+export const serverOptions = {
+  "grpc.max_receive_message_length": 64 << 20,
+  // An Envoy that is gone without a word is found out.
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 5_000,
+} as const;
+
 export interface MeshConfigDeps {
   /** Name of this mesh-config, stable over restarts and different from all others. */
   readonly id: string;
@@ -172,7 +183,7 @@ export interface MeshConfigProcess extends RunningMeshConfig {
  * @throws RouseError ADDRESS_IN_USE, ADDRESS_UNUSABLE.
  */
 export async function startMeshConfig(options: StartOptions): Promise<MeshConfigProcess> {
-  const server = new Server();
+  const server = new Server(serverOptions);
   const running = await addMeshConfig(server, options);
   const stopWatching = options.watch((state) => running.meshChanged(state));
   try {

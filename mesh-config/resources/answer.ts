@@ -1,5 +1,5 @@
 import { encodeErrorDetails } from "../../sdk/error-details.ts";
-import type { RouseError } from "../../sdk/errors.ts";
+import { RouseError } from "../../sdk/errors.ts";
 import type { JsonObject } from "../proto/json.ts";
 
 /** Headers are limited (60 KiB in Envoy, 8 KiB in some clients). */
@@ -9,13 +9,14 @@ const LONGEST = 2_000;
  * Fields of a route with which Envoy itself ends every call with the error: an empty response whose headers are those of
  * gRPC's trailers-only form. The gRPC-web filter makes of the content type what a browser expects.
  */
-export function answer(error: RouseError): JsonObject {
+export function answer(full: RouseError): JsonObject {
+  const error = shortened(full);
   return {
     direct_response: { status: 200 },
     response_headers_to_add: [
       header("content-type", "application/grpc"),
       header("grpc-status", String(error.code)),
-      header("grpc-message", percentEncode(shorten(error.message))),
+      header("grpc-message", percentEncode(error.message)),
       header("grpc-status-details-bin", details(error)),
     ],
   };
@@ -44,6 +45,9 @@ export function percentEncode(text: string): string {
   return out;
 }
 
-export function shorten(text: string): string {
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST - 1)}…`;
+/** The same error with a message that fits a header. */
+export function shortened(error: RouseError): RouseError {
+  const { status, message, reason, metadata } = error;
+  if (message.length <= LONGEST) return error;
+  return new RouseError(status, `${message.slice(0, LONGEST - 1)}…`, { reason, metadata });
 }

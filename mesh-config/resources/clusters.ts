@@ -2,7 +2,7 @@ import type { VersionManifest } from "../../registry/state.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
-import { details, header, percentEncode, shorten } from "./answer.ts";
+import { details, header, percentEncode, shortened } from "./answer.ts";
 
 const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const http2 = {
@@ -64,7 +64,8 @@ export const EXPLAIN_DETAILS = "x-rouse-explain-details";
  * A cluster that ends every call with the error: its one endpoint is the explainer, and a filter of this very cluster
  * tells it what to say, so that calls which are already held for the cluster get the reason as well.
  */
-export function explainingCluster(name: string, error: RouseError, explainer: string): JsonObject {
+export function explainingCluster(name: string, full: RouseError, explainer: string): JsonObject {
+  const error = shortened(full);
   const mutation = (key: string, value: string) => ({ append: header(key, value) });
   return {
     name,
@@ -84,7 +85,7 @@ export function explainingCluster(name: string, error: RouseError, explainer: st
               mutations: {
                 request_mutations: [
                   mutation(EXPLAIN_STATUS, String(error.code)),
-                  mutation(EXPLAIN_MESSAGE, percentEncode(shorten(error.message))),
+                  mutation(EXPLAIN_MESSAGE, percentEncode(error.message)),
                   mutation(EXPLAIN_DETAILS, details(error)),
                 ],
               },
