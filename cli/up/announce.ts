@@ -3,9 +3,9 @@ import type { RunningMesh } from "./up.ts";
 
 /** Prints where everything is and what to try. */
 export function announce({ mesh, runtimeReason }: RunningMesh, options: UpOptions): void {
-  const reason = runtimeReason === "" ? "" : ` (${runtimeReason})`;
+  const reason = runtimeReason === "" ? "." : `: ${runtimeReason.replace(/([^.])$/, "$1.")}`;
   console.log(`
-The mesh runs; instances run in the ${mesh.runtime} runtime${reason}.
+The mesh runs. Instances run in the ${mesh.runtime} runtime${reason}
 
   edge       http://${mesh.edge}    gRPC, gRPC-web
   Consul     http://${mesh.consul}/ui
