@@ -40,13 +40,13 @@ test.each(["unary", "client stream", "server stream", "bidi"])("ends a call of s
     else if (shape === "client stream") {
       const call = client.makeClientStreamRequest("/a.B/C", raw, raw, metadata, ended);
       for (let i = 0; i < 8; i++) call.write(body);
-    } else {
-      const call =
-        shape === "bidi"
-          ? client.makeBidiStreamRequest("/a.B/C", raw, raw, metadata)
-          : client.makeServerStreamRequest("/a.B/C", raw, raw, body, metadata);
+    } else if (shape === "bidi") {
+      const call = client.makeBidiStreamRequest("/a.B/C", raw, raw, metadata);
       call.on("data", () => undefined).on("error", resolve);
-      if ("write" in call) call.write(body);
+      call.write(body);
+    } else {
+      const call = client.makeServerStreamRequest("/a.B/C", raw, raw, body, metadata);
+      call.on("data", () => undefined).on("error", resolve);
     }
   });
   expect(callError(thrown)).toMatchObject({
