@@ -169,6 +169,17 @@ describe("rouse up", () => {
     expect(stderr).toContain(message);
   });
 
+  test("says why a child did not start, and leaves nothing running", async () => {
+    const data = await newFolder();
+    const { code, stderr } = await rouse(["up", "--data", data, ...anyPorts, "--runtime", "docker"], {
+      DOCKER_HOST: `unix://${data}/nothing.sock`,
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^agent did not start \(exit code 1\): .*nothing\.sock.* Its log: .+agent\.log/m);
+    expect(processesOf(data)).toEqual([]);
+    expect(readdirSync(join(data, "run")).filter((name) => name.endsWith(".sock"))).toEqual([]);
+  });
+
   test("names a tool of the wrong version", async () => {
     const data = await newFolder();
     const { code, stderr } = await rouse(["up", "--data", data, ...anyPorts], {

@@ -70,7 +70,7 @@ export class Child {
   /**
    * Resolves when it is ready for the first time.
    *
-   * @throws RouseError FAILED_PRECONDITION CHILD_FAILED with its last words when it ends before, or takes too long.
+   * @throws RouseError FAILED_PRECONDITION CHILD_FAILED with its last line when it ends before, or takes too long.
    */
   async start(): Promise<void> {
     mkdirSync(this.#context.logs, { recursive: true });
@@ -114,7 +114,7 @@ export class Child {
     if (how === undefined || this.#stopping.signal.aborted) return;
     throw new RouseError(
       "FAILED_PRECONDITION",
-      `${this.name} did not start (${how}); its log is ${this.log} and ends with:\n${lastLines(this.log)}`,
+      `${this.name} did not start (${how}): ${lastWords(this.log)} Its log: ${this.log}`,
       { reason: "CHILD_FAILED" },
     );
   }
@@ -173,7 +173,7 @@ function rotate(log: string): void {
   if (size > LOG_BYTES) renameSync(log, `${log}.1`);
 }
 
-function lastLines(file: string): string {
-  const lines = readFileSync(file, "utf8").trimEnd().split("\n").slice(-8);
-  return lines.map((line) => `  ${line}`).join("\n");
+/** The last line, which for our own programs is the sentence that says what is wrong. */
+function lastWords(file: string): string {
+  return readFileSync(file, "utf8").trimEnd().split("\n").at(-1) ?? "";
 }

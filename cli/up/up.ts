@@ -63,6 +63,7 @@ export async function up(
     children.set(spec.name, child);
     const begun = performance.now();
     await child.start();
+    stopping.throwIfAborted();
     say(`${spec.name} runs (${Math.round(performance.now() - begun)} ms)`);
   };
   let stopped: Promise<void> | undefined;
