@@ -73,8 +73,8 @@ export class Activation {
     return [...this.#wanted.values()].map(({ target }) => target);
   }
 
-  loads(loads: Load[]): void {
-    if (this.#open) this.#send({ $case: "loads", value: { loads } });
+  loads(value: { loads: Load[]; untilMs: number }): void {
+    if (this.#open) this.#send({ $case: "loads", value });
   }
 
   drained(target: Target): void {

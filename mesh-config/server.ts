@@ -19,7 +19,7 @@ import { envoyStreams } from "./xds/service.ts";
 
 /** A burst of changes is sent as one, at most so much later than its first, ms. What the orchestrator says goes at once. */
 const BURST_MS = 20;
-const LOADS_MS = 1_000;
+const CHECK_MS = 1_000;
 
 /**
  * Options of the server that serves Envoys. An Envoy never forgets the name of a cluster that it held calls for, and
@@ -125,7 +125,12 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     control: first.promise,
     loads,
     lost: () => drains?.lost(),
-    reported: () => drains?.check(),
+    reported: () => {
+      const nodes = [...(control?.streams ?? [])].map(({ node }) => node);
+      // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
+      if (loads.complete(nodes) && drains?.settled) activation.loads(loads.take());
+      drains?.check();
+    },
     log,
   });
   server.addService(adsService, streams.ads);
@@ -136,12 +141,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     listWakes: answer(async ({ service, limit }) => ({ wakes: wakes.list(service, limit) })),
   } satisfies MeshConfigServer);
 
-  const ticking = setInterval(() => {
-    const nodes = [...(control?.streams ?? [])].map(({ node }) => node);
-    // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
-    if (loads.covers(nodes) && drains?.settled) activation.loads(loads.take());
-    drains?.check();
-  }, LOADS_MS);
+  const checking = setInterval(() => drains?.check(), CHECK_MS);
 
   return {
     explainer: explainer.address,
@@ -155,7 +155,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       }
     },
     async close() {
-      clearInterval(ticking);
+      clearInterval(checking);
       clearTimeout(burst);
       wants.close();
       activation.close();

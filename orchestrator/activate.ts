@@ -50,7 +50,6 @@ function hello(orchestrator: Orchestrator, stream: Stream, id: string, number: n
 function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequest): void {
   orchestrator.requireLeading();
   const { demand } = orchestrator;
-  const nowMs = Date.now();
   switch (kind?.$case) {
     case "wanted": {
       const { target, heldSinceMs } = kind.value;
@@ -65,7 +64,7 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
       demand.report(
         source,
         busy.map(({ target }) => target).filter((target) => target !== undefined),
-        nowMs,
+        kind.value.untilMs,
       );
       return;
     }

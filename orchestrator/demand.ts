@@ -3,13 +3,10 @@ import { targetKey, versionKey } from "./target.ts";
 
 type Version = Pick<Target, "service" | "version">;
 
-/** A report leaves out what Envoy counted in its last interval and on the way here, ms. */
-const REPORT_LAG_MS = 1_500;
-
 interface Source {
   readonly wanted: Map<string, number>;
   readonly drained: Set<string>;
-  reportedAtMs: number;
+  reportedUntilMs: number;
 }
 
 /**
@@ -26,7 +23,7 @@ export class Demand {
   readonly #drainingSince = new Map<string, number>();
 
   connect(source: string): void {
-    this.#sources.set(source, { wanted: new Map(), drained: new Set(), reportedAtMs: 0 });
+    this.#sources.set(source, { wanted: new Map(), drained: new Set(), reportedUntilMs: 0 });
   }
 
   disconnect(source: string): void {
@@ -61,17 +58,18 @@ export class Demand {
     for (const source of this.#sources.values()) source.wanted.delete(key);
   }
 
-  /** Takes one load report; `busy` are the targets with calls open or begun in the interval. */
-  report(source: string, busy: readonly Target[], nowMs: number): void {
+  /** Takes one load report, which reaches up to `untilMs`; `busy` are the targets with calls open or begun since the last. */
+  report(source: string, busy: readonly Target[], untilMs: number): void {
     const entry = this.#sources.get(source);
     if (entry === undefined) return;
-    entry.reportedAtMs = nowMs;
-    for (const target of busy) this.touch(target, nowMs);
+    entry.reportedUntilMs = untilMs;
+    for (const target of busy) this.touch(target, untilMs);
   }
 
   /** Notes that a version is in use, whatever the generation. */
   touch(version: Version, nowMs: number): void {
-    this.#lastActive.set(versionKey(version), nowMs);
+    const key = versionKey(version);
+    this.#lastActive.set(key, Math.max(nowMs, this.#lastActive.get(key) ?? 0));
   }
 
   /** Last time that any generation of the version was in use, ms since 1970. */
@@ -85,9 +83,7 @@ export class Demand {
    */
   loadsUntil(): number {
     let untilMs = Number.POSITIVE_INFINITY;
-    for (const { reportedAtMs } of this.#sources.values()) {
-      untilMs = Math.min(untilMs, reportedAtMs === 0 ? 0 : reportedAtMs - REPORT_LAG_MS);
-    }
+    for (const { reportedUntilMs } of this.#sources.values()) untilMs = Math.min(untilMs, reportedUntilMs);
     return Number.isFinite(untilMs) ? untilMs : 0;
   }
 

@@ -27,26 +27,33 @@ export function servicesOf(state: MeshState, table: string): string[] {
 /** A route table: one virtual host whose match tree finds the service by the path's first part. */
 export function routeTable({ name, services }: RouteTable, settings: MeshSettings): JsonObject {
   const none = answerWith(unknownService([...services.keys()], name === EDGE_ROUTES));
-  const prefixes = [...services].map(([service, matcher]) => [`/${service}/`, { matcher }] as const);
+  const entries = [...services].map(([service, matcher]) => [pathPrefix(service), { matcher }] as const);
+  // The map may not be empty: the one entry of a mesh without services is found by no gRPC path.
+  const map = entries.length === 0 ? { "/-/": none } : Object.fromEntries(entries);
+  return { name, virtual_hosts: [virtualHost(name, map, none, settings)], validate_clusters: false };
+}
+
+/** How the paths of a service's methods begin. */
+export function pathPrefix(service: string): string {
+  return `/${service}/`;
+}
+
+/** @param map What each path prefix leads to. @param none What any other path leads to. */
+export function virtualHost(
+  name: string,
+  map: JsonObject,
+  none: JsonObject,
+  settings: MeshSettings,
+): JsonObject {
   const byService = {
-    matcher_tree: {
-      input: headerInput(":path"),
-      // The map may not be empty: the one entry of a mesh without services is found by no gRPC path.
-      prefix_match_map: { map: prefixes.length === 0 ? { "/-/": none } : Object.fromEntries(prefixes) },
-    },
+    matcher_tree: { input: headerInput(":path"), prefix_match_map: { map } },
     on_no_match: none,
   };
   return {
     name,
-    virtual_hosts: [
-      {
-        name,
-        domains: ["*"],
-        matcher: name === EDGE_ROUTES ? preflight(byService) : byService,
-        ...(name === EDGE_ROUTES && { typed_per_filter_config: corsPolicy(settings) }),
-      },
-    ],
-    validate_clusters: false,
+    domains: ["*"],
+    matcher: name === EDGE_ROUTES ? preflight(byService) : byService,
+    ...(name === EDGE_ROUTES && { typed_per_filter_config: corsPolicy(settings) }),
   };
 }
 

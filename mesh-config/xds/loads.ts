@@ -14,6 +14,8 @@ interface ClusterLoad {
 /** The latest load report of each Envoy, by node id. */
 export class Loads {
   readonly #nodes = new Map<string, ReadonlyMap<string, ClusterLoad>>();
+  /** Envoys that have reported since loads were last taken, with the time up to which they did, ms since 1970. */
+  readonly #fresh = new Map<string, number>();
   /** Calls begun since they were last taken, by cluster. */
   readonly #issued = new Map<string, number>();
 
@@ -33,16 +35,18 @@ export class Loads {
       if (issued > 0) this.#issued.set(name, (this.#issued.get(name) ?? 0) + issued);
     }
     this.#nodes.set(node, clusters);
+    this.#fresh.set(node, Date.now() - TRANSIT_MS);
   }
 
   /** The Envoy reports no more; what it said counts no longer. */
   forget(node: string): void {
     this.#nodes.delete(node);
+    this.#fresh.delete(node);
   }
 
-  /** Each of the Envoys reports, and there is one. */
-  covers(nodes: readonly string[]): boolean {
-    return nodes.length > 0 && nodes.every((node) => this.#nodes.has(node));
+  /** Each of the Envoys (at least one) has reported since loads were last taken. */
+  complete(nodes: readonly string[]): boolean {
+    return nodes.length > 0 && nodes.every((node) => this.#fresh.has(node));
   }
 
   /** The Envoy had no call open on the cluster at the end of an interval that began after the moment. */
@@ -51,8 +55,10 @@ export class Loads {
     return load !== undefined && load.inProgress === 0 && load.fromMs >= momentMs;
   }
 
-  /** Sums over all Envoys, of the clusters that had any call since the last time. */
-  take(): Load[] {
+  /** Sums over all Envoys, of the clusters that had any call since the last time; and until when that is known. */
+  take(): { loads: Load[]; untilMs: number } {
+    const untilMs = Math.min(...this.#fresh.values());
+    this.#fresh.clear();
     const sums = new Map<string, { inProgress: number; issued: number }>();
     const of = (name: string) => {
       const sum = sums.get(name) ?? { inProgress: 0, issued: 0 };
@@ -64,9 +70,10 @@ export class Loads {
     }
     for (const [name, issued] of this.#issued) of(name).issued += issued;
     this.#issued.clear();
-    return [...sums].flatMap(([name, sum]) => {
+    const loads = [...sums].flatMap(([name, sum]) => {
       const target = parseClusterName(name);
       return target === undefined ? [] : [{ target, ...sum }];
     });
+    return { loads, untilMs };
   }
 }

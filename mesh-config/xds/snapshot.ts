@@ -1,12 +1,12 @@
-import type { MeshState, ServiceState, VersionState } from "../../registry/state.ts";
+import type { MeshState, VersionState } from "../../registry/state.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { listeners } from "../resources/listeners.ts";
-import { routesFor, versionResources } from "../resources/mesh.ts";
+import { versionResources } from "../resources/mesh.ts";
 import { clusterName } from "../resources/names.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
-import { routeTable, servicesOf } from "../resources/route-tables.ts";
-import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "../resources/settings.ts";
+import type { MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Kind, type Resource } from "./resource.ts";
+import { RouteTables } from "./tables.ts";
 
 /** All resources at one moment. Never changed in place. */
 export interface Snapshot {
@@ -23,18 +23,12 @@ interface VersionResources {
   readonly endpoints: readonly Resource[];
 }
 
-interface Table {
-  readonly services: ReadonlyMap<string, JsonObject>;
-  readonly resource: Resource;
-}
-
 /** Makes snapshots, and encodes anew only what changed since the last one. */
 export class SnapshotBuilder {
   readonly #settings: MeshSettings;
   readonly #explainer: string;
   #versions = new WeakMap<VersionState, VersionResources>();
-  readonly #routes = new Map<string, WeakMap<ServiceState, JsonObject>>();
-  readonly #tables = new Map<string, Table>();
+  readonly #tables: RouteTables;
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
 
@@ -42,6 +36,7 @@ export class SnapshotBuilder {
   constructor(settings: MeshSettings, explainer: string) {
     this.#settings = settings;
     this.#explainer = explainer;
+    this.#tables = new RouteTables(settings);
   }
 
   /**
@@ -72,7 +67,7 @@ export class SnapshotBuilder {
     const route =
       this.#last !== undefined && this.#state === state
         ? this.#last.resources.route
-        : this.#routeTables(state, number);
+        : this.#tables.build(state, number);
     this.#state = state;
     this.#last = { number, resources: { listener, route, cluster, endpoint } };
     return this.#last;
@@ -113,39 +108,6 @@ export class SnapshotBuilder {
     const made = [...listeners(this.#settings)];
     return new Map(made.map(([name, json]) => [name, encodeResource("listener", name, json, number)]));
   }
-
-  #routeTables(state: MeshState, number: number): Map<string, Resource> {
-    return new Map(
-      [EDGE_ROUTES, MESH_ROUTES].map((name) => [name, this.#routeTable(name, state, number)] as const),
-    );
-  }
-
-  #routeTable(name: string, state: MeshState, number: number): Resource {
-    const last = this.#tables.get(name);
-    const services = new Map<string, JsonObject>();
-    for (const service of servicesOf(state, name)) {
-      const found = state.services.get(service);
-      if (found !== undefined)
-        services.set(service, this.#service(name, service, found, last?.services.get(service)));
-    }
-    if (last !== undefined && sameEntries(last.services, services)) return last.resource;
-    const resource = this.#same("route", name, routeTable({ name, services }, this.#settings), number);
-    this.#tables.set(name, { services, resource });
-    return resource;
-  }
-
-  #service(table: string, service: string, state: ServiceState, last: JsonObject | undefined): JsonObject {
-    const memo = this.#routes.get(table) ?? new WeakMap<ServiceState, JsonObject>();
-    this.#routes.set(table, memo);
-    let made = memo.get(state);
-    if (made === undefined) {
-      made = routesFor(table, service, state);
-      // Instances come and go without a change to the routes.
-      if (last !== undefined && JSON.stringify(last) === JSON.stringify(made)) made = last;
-      memo.set(state, made);
-    }
-    return made;
-  }
 }
 
 /** The same cluster under another name, with the endpoints of its own. */
@@ -153,8 +115,4 @@ function aliasOf(json: JsonObject, alias: string): JsonObject {
   const eds = json.eds_cluster_config as JsonObject | undefined;
   if (eds === undefined) return { ...json, name: alias };
   return { ...json, name: alias, eds_cluster_config: { ...eds, service_name: json.name as string } };
-}
-
-function sameEntries<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {
-  return a.size === b.size && [...b].every(([key, value]) => a.get(key) === value);
 }
