@@ -137,7 +137,8 @@ test.each(Object.entries(scenes))("the control plane sends %s as it is", (_, sce
     // Put together from parts, it is the same message.
     const sent = decodeResource(resources.route.get(table.name as string)?.bytes ?? new Uint8Array());
     const whole = encodeJson("envoy.config.route.v3.RouteConfiguration", table);
-    expect(type.toObject(type.decode(sent))).toEqual(type.toObject(type.decode(whole)));
+    const plain = (bytes: Uint8Array) => type.toObject(type.decode(bytes), { bytes: String });
+    expect(JSON.stringify(plain(sent))).toBe(JSON.stringify(plain(whole)));
   }
 });
 

@@ -3,7 +3,7 @@ import type { JsonObject } from "../proto/json.ts";
 import { corsPolicy } from "./cors.ts";
 import { unknownService } from "./reasons.ts";
 import { action, answerWith, headerInput } from "./routes.ts";
-import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
+import { EDGE_ROUTES, type MeshSettings } from "./settings.ts";
 
 /** The match tree's node of each service, for a route table. */
 export interface RouteTable {
@@ -26,49 +26,40 @@ export function servicesOf(state: MeshState, table: string): string[] {
 
 /** A route table: one virtual host whose match tree finds the service by the path's first part. */
 export function routeTable({ name, services }: RouteTable, settings: MeshSettings): JsonObject {
-  const none = answerWith(unknownService([...services.keys()], name === EDGE_ROUTES));
+  const none = unknown(name, [...services.keys()]);
   const entries = [...services].map(([service, matcher]) => [pathPrefix(service), { matcher }] as const);
   // The map may not be empty: the one entry of a mesh without services is found by no gRPC path.
   const map = entries.length === 0 ? { "/-/": none } : Object.fromEntries(entries);
-  return { name, virtual_hosts: [virtualHost(name, map, none, settings)], validate_clusters: false };
+  const byService = { matcher_tree: { input: pathInput, prefix_match_map: { map } }, on_no_match: none };
+  const matcher =
+    name === EDGE_ROUTES ? { matcher_tree: preflights, on_no_match: { matcher: byService } } : byService;
+  return { name, virtual_hosts: [{ ...virtualHost(name, settings), matcher }], validate_clusters: false };
 }
+
+/** What the match tree looks at to find the service. */
+export const pathInput = headerInput(":path");
 
 /** How the paths of a service's methods begin. */
 export function pathPrefix(service: string): string {
   return `/${service}/`;
 }
 
-/** @param map What each path prefix leads to. @param none What any other path leads to. */
-export function virtualHost(
-  name: string,
-  map: JsonObject,
-  none: JsonObject,
-  settings: MeshSettings,
-): JsonObject {
-  const byService = {
-    matcher_tree: { input: headerInput(":path"), prefix_match_map: { map } },
-    on_no_match: none,
-  };
-  return {
-    name,
-    domains: ["*"],
-    matcher: name === EDGE_ROUTES ? preflight(byService) : byService,
-    ...(name === EDGE_ROUTES && { typed_per_filter_config: corsPolicy(settings) }),
-  };
+/** What calls get whose path begins with no service's name. */
+export function unknown(table: string, services: readonly string[]): JsonObject {
+  return answerWith(unknownService(services, table === EDGE_ROUTES));
+}
+
+/** The table's virtual host, but for its match tree. */
+export function virtualHost(table: string, settings: MeshSettings): JsonObject {
+  const edge = table === EDGE_ROUTES;
+  return { name: table, domains: ["*"], ...(edge && { typed_per_filter_config: corsPolicy(settings) }) };
 }
 
 /**
  * A browser asks before its call, without the call's headers: the CORS filter answers, but only on a route to a cluster.
  * Which cluster does not matter; without an allowed origin nobody is there.
  */
-function preflight(next: JsonObject): JsonObject {
-  return {
-    matcher_tree: {
-      input: headerInput(":method"),
-      exact_match_map: { map: { OPTIONS: action({ route: { cluster: "preflight" } }) } },
-    },
-    on_no_match: { matcher: next },
-  };
-}
-
-export { EDGE_ROUTES, MESH_ROUTES };
+export const preflights: JsonObject = {
+  input: headerInput(":method"),
+  exact_match_map: { map: { OPTIONS: action({ route: { cluster: "preflight" } }) } },
+};
