@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { InstanceState, type LogLine } from "#proto/rouse/agent/v1/agent.ts";
 import { unary } from "../sdk/grpc.ts";
 import { makeFolders } from "./folders.ts";
-import { containersOf, findEngine, loadForeignImage } from "./testing/docker.ts";
+import { containersOf, findEngine, loadForeignImage, removeBundleImage } from "./testing/docker.ts";
 import { check } from "./testing/health-check.ts";
 import { failure, type Rig, startRig, type TestAgent, until } from "./testing/rig.ts";
 
@@ -30,6 +30,7 @@ describe.skipIf(missing !== "")(
       agent?.close();
       await rig?.close();
       await removeForeign?.();
+      if (rig !== undefined) await removeBundleImage(engine, rig.bundle.digest);
       if (owner !== undefined) expect(await containersOf(engine, owner)).toEqual([]);
     });
 
@@ -245,6 +246,7 @@ describe.skipIf(missing !== "")(`containers and their agent${missing && ` (skipp
   });
   afterAll(async () => {
     await rig?.close();
+    if (rig !== undefined) await removeBundleImage(engine, rig.bundle.digest);
     if (owner !== undefined) expect(await containersOf(engine, owner)).toEqual([]);
   });
 

@@ -262,7 +262,9 @@ export class ManagedInstance {
     clearTimeout(this.#doubt);
     if (this.record.state !== InstanceState.SERVING) return;
     const tell = () => {
-      this.#healthy = health === "serving";
+      const healthy = health === "serving";
+      if (healthy === this.#healthy) return;
+      this.#healthy = healthy;
       if (this.record.state === InstanceState.SERVING) this.#tell("serving");
     };
     if (health === "unreachable") this.#doubt = setTimeout(tell, unreachableMs).unref();

@@ -6,8 +6,18 @@ import { RouseError } from "../../sdk/errors.ts";
 
 const announcement = z.object({
   instance: z.string(),
+  /** Pushed here, health needs no round trip of its own; without it grpc.health.v1/Watch is asked first. */
+  health: z.literal("SERVING").optional(),
   address: z.string().regex(/^(.+:\d+|unix:\/.+)$/, 'must be "host:port" or "unix:/path"'),
 });
+
+/** What an instance says of itself. */
+export interface Announced {
+  /** "host:port" or "unix:/path". */
+  readonly address: string;
+  /** It takes calls already. */
+  readonly serving: boolean;
+}
 
 /** Longest line an instance may send, bytes; more is no announcement. */
 const maxLine = 4096;
@@ -20,7 +30,7 @@ export class NotifySocket {
   readonly path: string;
   readonly #server: Server;
   readonly #log: Logger;
-  readonly #awaited = new Map<string, (address: string) => void>();
+  readonly #awaited = new Map<string, (announced: Announced) => void>();
   readonly #sockets = new Set<Socket>();
 
   private constructor(path: string, log: Logger) {
@@ -53,8 +63,8 @@ export class NotifySocket {
     return notify;
   }
 
-  /** Calls back with the address that `name` announces, once. @returns what forgets it. */
-  await(name: string, announced: (address: string) => void): () => void {
+  /** Calls back with what `name` announces, once. @returns what forgets it. */
+  await(name: string, announced: (announced: Announced) => void): () => void {
     this.#awaited.set(name, announced);
     return () => this.#awaited.delete(name);
   }
@@ -94,7 +104,7 @@ export class NotifySocket {
     }
     const announced = this.#awaited.get(parsed.data.instance);
     this.#awaited.delete(parsed.data.instance);
-    announced?.(parsed.data.address);
+    announced?.({ address: parsed.data.address, serving: parsed.data.health === "SERVING" });
   }
 }
 

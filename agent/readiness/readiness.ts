@@ -2,7 +2,7 @@ import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 import { describeForeignProtocol, describeTimeout, lastOutput } from "../endings.ts";
 import type { Unit } from "../runtimes/runtime.ts";
 import { type Health, HealthWatch } from "./health.ts";
-import type { NotifySocket } from "./notify.ts";
+import type { Announced, NotifySocket } from "./notify.ts";
 import { awaitPort } from "./port.ts";
 
 /** A unit that serves. */
@@ -14,8 +14,8 @@ export interface Ready {
 }
 
 /**
- * Waits until a unit serves: first where (pushed on the notify socket, or its port opens), then whether
- * (grpc.health.v1/Watch).
+ * Waits until a unit serves: first where (pushed on the notify socket, or its port opens), then whether (pushed with
+ * it, or by grpc.health.v1/Watch).
  *
  * @param changed told every change of health after the first SERVING.
  * @throws RouseError DEADLINE_EXCEEDED START_TIMEOUT or WRONG_PORT, ABORTED NOT_HTTP2; the signal's reason.
@@ -31,8 +31,10 @@ export async function awaitReady(
   const both = AbortSignal.any([signal, timeout]);
   let seen: Health | undefined;
   try {
-    const address = await whereabouts(unit, spec, notify, both);
-    return await serving(address, spec.service, both, (health, detail) => {
+    const { address, serving } = await whereabouts(unit, spec, notify, both);
+    // Following its health then goes on beside its first calls.
+    if (serving) return { address, health: new HealthWatch(address, spec.service, changed) };
+    return await untilServing(address, spec.service, both, (health, detail) => {
       seen = health;
       changed(health, detail);
     });
@@ -50,7 +52,7 @@ async function whereabouts(
   spec: InstanceSpec,
   notify: NotifySocket,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Announced> {
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
   const announced = announcement(unit, notify, stop);
@@ -65,9 +67,11 @@ async function whereabouts(
   }
 }
 
-function announcement(unit: Unit, notify: NotifySocket, signal: AbortSignal): Promise<string> {
+function announcement(unit: Unit, notify: NotifySocket, signal: AbortSignal): Promise<Announced> {
   return new Promise((resolve, reject) => {
-    const forget = notify.await(unit.notifyName, (address) => resolve(reachable(address, unit.ip)));
+    const forget = notify.await(unit.notifyName, ({ address, serving }) =>
+      resolve({ address: reachable(address, unit.ip), serving }),
+    );
     const stop = () => {
       forget();
       reject(signal.reason);
@@ -84,14 +88,14 @@ function reachable(address: string, ip: string | undefined): string {
     : `${ip}${address.slice(address.lastIndexOf(":"))}`;
 }
 
-async function openPort(expected: string, spec: InstanceSpec, signal: AbortSignal): Promise<string> {
+async function openPort(expected: string, spec: InstanceSpec, signal: AbortSignal): Promise<Announced> {
   const colon = expected.lastIndexOf(":");
   const answer = await awaitPort(expected.slice(0, colon), Number(expected.slice(colon + 1)), signal);
-  if (answer.kind === "http2") return expected;
+  if (answer.kind === "http2") return { address: expected, serving: false };
   throw describeForeignProtocol(spec, expected, answer.words);
 }
 
-function serving(
+function untilServing(
   address: string,
   service: string,
   signal: AbortSignal,

@@ -48,3 +48,8 @@ export async function containersOf(engine: Engine, owner: string): Promise<strin
   const all = await engine.docker.listContainers({ all: true, filters });
   return all.map(({ Names }) => (Names[0] ?? "").slice(1)).sort();
 }
+
+/** Removes the image that agents made of a bundle. */
+export async function removeBundleImage(engine: Engine, digest: string): Promise<void> {
+  await new ImageStore(engine, new Images(tmpdir())).forget(digest);
+}

@@ -22,7 +22,7 @@ export function notifyReady(socketPath: string, instance: string, address: strin
     };
     socket.once("error", fail);
     socket.once("connect", () => {
-      socket.write(`${JSON.stringify({ instance, address })}\n`, (error) => {
+      socket.write(`${JSON.stringify({ instance, address, health: "SERVING" })}\n`, (error) => {
         if (error) return;
         socket.off("error", fail);
         // The agent may restart; it finds this instance again by itself.

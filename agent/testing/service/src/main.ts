@@ -59,7 +59,9 @@ function serve(): void {
     console.log(`listening with ${readFileSync(join(ROUSE_APP, "data/words.txt"), "utf8").trim()}`);
     if (ROUSE_NOTIFY === undefined || MODE === "silent" || MODE === "other-port") return;
     const socket = connect(ROUSE_NOTIFY, () => {
-      socket.write(`${JSON.stringify({ instance: ROUSE_INSTANCE, address: `127.0.0.1:${port}` })}\n`);
+      const pushed = MODE === "toggle" ? { health: "SERVING" } : {};
+      const announced = { instance: ROUSE_INSTANCE, address: `127.0.0.1:${port}`, ...pushed };
+      socket.write(`${JSON.stringify(announced)}\n`);
     });
     socket.unref();
   });
