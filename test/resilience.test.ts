@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
-import { liveVersions, runningInstances, until, untilCold } from "./support/live.ts";
+import { liveVersions, runningInstances, until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
 
@@ -69,6 +69,15 @@ describe("a mesh under traffic", () => {
     // Without retries, so that every lost call is seen.
     createProbeServiceClient({ target: mesh.edge, version, retries: 0 });
 
+  const untilAllCold = (versions: readonly string[]) =>
+    until(`${versions} are cold`, async () => {
+      const live = await liveVersions(mesh, service).catch(() => undefined);
+      return (
+        live?.every(({ version, instances }) => !versions.includes(version) || instances.length === 0) ===
+        true
+      );
+    });
+
   test("loses no call in a hundred rounds of idling and waking", async () => {
     const generations = async () =>
       (await liveVersions(mesh, service))
@@ -96,7 +105,7 @@ describe("a mesh under traffic", () => {
   });
 
   test("a restarted control plane costs no call and wakes nothing", async () => {
-    await untilCold(mesh, service);
+    await untilAllCold(restlessVersions);
     using probe = client("1.0.0");
     const calls = traffic(probe, 4);
     await calls.more(50);
@@ -105,7 +114,7 @@ describe("a mesh under traffic", () => {
     const { failures } = await calls.stop();
     expect(failures).toEqual([]);
     expect(calls.instances.size).toBe(1);
-    // 2.0.0 was cold and stayed so.
+    // The others were cold and stayed so.
     expect(await runningInstances(mesh, service)).toEqual([...calls.instances]);
   });
 
@@ -132,10 +141,7 @@ describe("a mesh under traffic", () => {
     const { failures } = await calls.stop();
     expect(failures).toEqual([]);
     using other = client("2.0.0");
-    await until("2.0.0 is cold", async () => {
-      const versions = await liveVersions(mesh, service).catch(() => undefined);
-      return versions?.find(({ version }) => version === "2.0.0")?.instances.length === 0;
-    });
+    await untilAllCold(["2.0.0"]);
     expect((await other.echo({ text: "cold start" }, { deadlineMs: 30_000 })).version).toBe("2.0.0");
   });
 
