@@ -192,6 +192,22 @@ test("calls that were held for a former generation are answered by the one that 
   await rig.envoy.until("/clusters", (text) => !text.includes("#1::") && text.includes("#2::"));
 });
 
+test("calls that are held for a former generation go at once to one that serves already", async () => {
+  rig = await startRig({ prepare: one });
+  const echo = await rig.echo(service, "one");
+  const wanted = Promise.withResolvers<void>();
+  rig.orchestrator.onWanted = () => wanted.resolve();
+  const held = rig.client.echo(service);
+  await wanted.promise;
+  rig.mesh.change(service, "1.0.0", (state) => ({
+    ...state,
+    activation: { generation: 2 },
+    instances: [instance("i2", 2, echo.address)],
+  }));
+  expect(await held).toEqual({ text: "one:hi" });
+  expect(rig.orchestrator.wanted.length).toBe(1);
+});
+
 test("a caller's deadline ends the wait", async () => {
   rig = await startRig({ prepare: one });
   const answer = await rig.client.echo(service, "hi", { deadlineMs: 300 });

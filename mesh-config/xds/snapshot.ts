@@ -13,6 +13,8 @@ export interface Snapshot {
   /** Counts up from 1. */
   readonly number: number;
   readonly resources: Readonly<Record<Kind, ReadonlyMap<string, Resource>>>;
+  /** Clusters that have the endpoints of another one, and its name. */
+  readonly aliases: ReadonlyMap<string, string>;
 }
 
 interface VersionResources {
@@ -69,7 +71,7 @@ export class SnapshotBuilder {
         ? this.#last.resources.route
         : this.#tables.build(state, number);
     this.#state = state;
-    this.#last = { number, resources: { listener, route, cluster, endpoint } };
+    this.#last = { number, resources: { listener, route, cluster, endpoint }, aliases: new Map(aliases) };
     return this.#last;
   }
 

@@ -14,12 +14,13 @@ class Envoy {
     listener: new Map(),
     route: new Map(),
   };
+  readonly aliases = new Map<string, string>();
   readonly sent: DeltaResponse[] = [];
   readonly asked: string[] = [];
   readonly had: string[] = [];
   readonly stream = new DeltaStream(
     {
-      snapshot: (): Snapshot => ({ number: this.number, resources: this.resources }),
+      snapshot: (): Snapshot => ({ number: this.number, resources: this.resources, aliases: this.aliases }),
       has: (cluster) => this.had.push(cluster),
       missing: (cluster, held) => {
         this.asked.push(`${cluster}${held ? " held" : ""}`);
@@ -203,6 +204,17 @@ test("a held call's cluster is waited for; one that cannot come is answered", ()
   expect(new Set(envoy.asked)).toEqual(new Set(["cold held", "stale held"]));
   envoy.put({ cluster: { cold: "1" }, endpoint: { cold: "1" } });
   expect(envoy.ackAll()).toEqual(["cluster +cold", "endpoint +cold"]);
+});
+
+test("a cluster with another's endpoints is followed by those, though Envoy has them", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { new: "1" }, endpoint: { new: "1" } });
+  envoy.subscribe("cluster", "*");
+  envoy.subscribe("endpoint", "new");
+  envoy.ackAll();
+  envoy.aliases.set("cold", "new");
+  envoy.put({ cluster: { cold: "1" } });
+  expect(envoy.ackAll()).toEqual(["cluster +cold", "endpoint +new"]);
 });
 
 test("after a reconnect only what differs is sent, endpoints anew, and nothing is taken away before the routes", () => {

@@ -91,14 +91,16 @@ export class DeltaStream {
 
   /** Sends what may be sent now. */
   flush(): void {
-    const snapshot = this.#host.snapshot();
+    const { cluster } = this.#host.snapshot().resources;
     for (const name of this.#waiting) {
-      if (snapshot.resources.cluster.has(name)) this.#waiting.delete(name);
+      if (cluster.has(name)) this.#waiting.delete(name);
       else if (!this.#host.missing(name, true)) {
         this.#waiting.delete(name);
         this.subscriptions.cluster.tellGone(name);
       }
     }
+    // A new one, when another generation stands in for what was waited for.
+    const snapshot = this.#host.snapshot();
     for (const kind of kinds) {
       if (!this.#begun.has(kind) && kind !== "endpoint") continue;
       if (kind === "route" && !this.#backed(snapshot)) continue;
@@ -133,7 +135,8 @@ export class DeltaStream {
    */
   #sendsCluster(name: string, snapshot: Snapshot): void {
     this.#host.pushed(name);
-    if (snapshot.resources.endpoint.has(name)) this.subscriptions.endpoint.sendAhead(name);
+    const list = snapshot.aliases.get(name) ?? name;
+    if (snapshot.resources.endpoint.has(list)) this.subscriptions.endpoint.sendAhead(list);
   }
 
   #askedClusters(first: boolean, request: DeltaRequest): void {
