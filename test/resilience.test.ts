@@ -150,7 +150,8 @@ describe("a mesh under traffic", () => {
     const first = await probe.echo({ text: "who" });
     await mesh.killInstance(first.instance);
     await until("another instance serves", async () => {
-      const ids = await runningInstances(mesh, service);
+      const versions = await liveVersions(mesh, service);
+      const ids = versions.find(({ version }) => version === "1.0.0")?.instances.map(({ id }) => id) ?? [];
       return ids.length > 0 && !ids.includes(first.instance);
     });
     const second = await probe.echo({ text: "who" }, { deadlineMs: 30_000 });
