@@ -53,7 +53,7 @@ export class Agent {
 
   /** Adopts what a former agent left running, then removes what it left otherwise. To be called once, at first. */
   async recover(): Promise<void> {
-    const { records, runtime, log, folders, bundles, prepared, capacity } = this.#parts;
+    const { records, runtime, log, folders, bundles, capacity } = this.#parts;
     for (const record of records.load()) {
       const instance = new ManagedInstance(record, this.#parts);
       this.#instances.set(record.id, instance);
@@ -68,11 +68,10 @@ export class Agent {
             : "it ended while no agent watched it";
       instance.bury(why);
     }
-    for (const what of await runtime.sweep()) log.info({ what }, "removed what a former agent left behind");
+    const inUse = this.#bundlesInUse();
+    for (const what of await runtime.sweep(inUse))
+      log.info({ what }, "removed what a former agent left behind");
     await sweepOutput(folders.logs, new Set(this.#instances.keys()));
-    const inUse = new Set(
-      [...this.running.map(({ record }) => record.spec), ...prepared.all()].map((spec) => spec.bundle),
-    );
     for (const what of await bundles.sweep(inUse)) log.info({ what }, "removed a bundle that nothing uses");
     this.#tidyLater();
   }
@@ -152,9 +151,7 @@ export class Agent {
     const { runtime, prepared, bundles } = this.#parts;
     const forgotten = prepared.remove(service, version);
     await runtime.forget(service, version);
-    const used = new Set(
-      [...this.running.map(({ record }) => record.spec), ...prepared.all()].map(({ bundle }) => bundle),
-    );
+    const used = this.#bundlesInUse();
     for (const { bundle } of forgotten) if (bundle !== "" && !used.has(bundle)) await bundles.remove(bundle);
   }
 
@@ -201,6 +198,12 @@ export class Agent {
 
   close(): void {
     clearTimeout(this.#tidier);
+  }
+
+  /** Digests of the bundles that something runs from, or is to be ready to. */
+  #bundlesInUse(): ReadonlySet<string> {
+    const specs = [...this.running.map(({ record }) => record.spec), ...this.#parts.prepared.all()];
+    return new Set(specs.map(({ bundle }) => bundle));
   }
 
   #tidyLater(): void {

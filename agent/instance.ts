@@ -8,6 +8,7 @@ import type { NotifySocket } from "./readiness/notify.ts";
 import { awaitReady, type Ready, resumeHealth } from "./readiness/readiness.ts";
 import type { InstanceRecord } from "./record.ts";
 import type { Ending, Runtime, Unit } from "./runtimes/runtime.ts";
+import { nowMs, pause } from "./time.ts";
 
 /** Time to drain when the caller names none, ms. */
 const defaultGraceMs = 10_000;
@@ -295,19 +296,4 @@ export class ManagedInstance {
   async #tellDraining(): Promise<void> {
     await Promise.all(this.#context.hooks.map((hook) => hook.draining?.(this)));
   }
-}
-
-/** Milliseconds since 1970 with fractions. */
-function nowMs(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -272,7 +273,9 @@ test("an agent that was killed is replaced by one that adopts what runs and buri
   const doomed = await first.start("doomed", rig.spec("serve"));
   const half = failure(first.start("half-started", rig.spec("hang")));
   await until("it starts", async () => (await first.get("half-started")).runtimeId !== "");
+  const killed = once(first.child, "exit");
   first.child.kill("SIGKILL");
+  await killed;
   await half;
   first.close();
   process.kill(Number(doomed.instance?.runtimeId), "SIGKILL");

@@ -8,6 +8,8 @@ import {
   setInstanceHealth,
 } from "../registry/instances.ts";
 
+import { pause } from "./time.ts";
+
 /** How often Consul is compared with what runs, ms: it may lose its state or restart. */
 const compareMs = 5_000;
 /** How often the checks are refreshed, ms; their TTL is ten minutes. */
@@ -124,16 +126,4 @@ export class Registrations {
     if (this.#away) this.#log.info("Consul takes registrations again");
     this.#away = false;
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

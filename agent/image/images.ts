@@ -13,6 +13,9 @@ import { findProgram, programFiles } from "./program-files.ts";
 /** Who instances in containers are: nobody of the host's. */
 export const containerUser = "65532:65532";
 
+/** Name of the images that are made of bundles; the tag is the bundle's digest. */
+export const bundleRepository = "rouse/bundle";
+
 const text = (content: string) => new TextEncoder().encode(content);
 
 const certificates = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
@@ -59,7 +62,7 @@ export class Images {
   /** A service's image: the base, and its bundle in /app. The second layer's file is the caller's to remove. */
   async service(bundleTar: string, bundleDigest: string): Promise<Image> {
     const app = await appLayer(bundleTar, join(this.#folder, `app-${bundleDigest}.layer`));
-    return describeImage(`rouse/bundle:${bundleDigest.slice(0, 32)}`, [await this.#node(), app], {
+    return describeImage(`${bundleRepository}:${bundleDigest.slice(0, 32)}`, [await this.#node(), app], {
       Entrypoint: ["/bin/node", "/app/main.mjs"],
       WorkingDir: "/app",
       Env: ["PATH=/bin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],

@@ -84,8 +84,13 @@ export interface Runtime {
   start(launch: Launch): Promise<Unit>;
   /** Finds a unit of a former agent; undefined when it no longer runs. */
   adopt(id: string, spec: InstanceSpec, handle: Readonly<Record<string, unknown>>): Promise<Unit | undefined>;
-  /** Removes what this agent's data folder once started and no unit stands for. @returns what, for the log. */
-  sweep(): Promise<readonly string[]>;
+  /**
+   * Removes what this agent's data folder once started and no unit stands for.
+   *
+   * @param bundles digests of those in use; what was made of others long ago may go.
+   * @returns what was removed, for the log.
+   */
+  sweep(bundles: ReadonlySet<string>): Promise<readonly string[]>;
   /** Lets go of the engine: pre-created units end, running ones do not. */
   close(): Promise<void>;
 }

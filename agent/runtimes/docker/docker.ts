@@ -141,7 +141,13 @@ export class DockerRuntime implements Runtime {
     return this.#unit(id, spec, parsed.data);
   }
 
-  async sweep(): Promise<readonly string[]> {
+  async sweep(bundles: ReadonlySet<string>): Promise<readonly string[]> {
+    // Old images are no hurry, and many of them would hold up the agent's start.
+    this.#images.prune(bundles).catch((err) => this.#options.log.warn({ err }, "old images are left behind"));
+    return this.#sweepContainers();
+  }
+
+  async #sweepContainers(): Promise<readonly string[]> {
     const { engine, settings } = this.#options;
     const known = new Set([...this.#used, ...(await this.#sandboxes.spares())]);
     const filters = { label: [`${labels.owner}=${settings.owner}`] };
@@ -160,7 +166,9 @@ export class DockerRuntime implements Runtime {
     await Promise.all(ready.map((one) => this.#drop(one)));
     await this.#sandboxes.close();
     // What could not be removed while the engine was away.
-    await this.sweep().catch((err) => this.#options.log.warn({ err }, "containers may be left behind"));
+    await this.#sweepContainers().catch((err) =>
+      this.#options.log.warn({ err }, "containers may be left behind"),
+    );
     this.#removals.close();
   }
 

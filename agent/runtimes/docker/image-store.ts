@@ -1,12 +1,19 @@
 import { rm } from "node:fs/promises";
 import { finished } from "node:stream/promises";
+import { z } from "zod";
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 import { RouseError } from "../../../sdk/errors.ts";
 import type { Bundles } from "../../artifacts/bundles.ts";
 import { dockerArchive, type Image } from "../../image/archive.ts";
-import type { Images } from "../../image/images.ts";
+import { bundleRepository, type Images } from "../../image/images.ts";
 import type { ImageFacts } from "./container-options.ts";
 import { type Engine, statusOf, wordsOf } from "./engine.ts";
+
+/** How old the image of a bundle gets that nobody uses, ms. */
+const pruneMs = 7 * 86_400_000;
+
+/** What @types/dockerode leaves out; not every engine says it. */
+const taggedSchema = z.object({ Metadata: z.object({ LastTagTime: z.string() }) });
 
 /** Sees to it that the engine has the images that are asked for. */
 export class ImageStore {
@@ -43,12 +50,35 @@ export class ImageStore {
   /** Removes the image made of a bundle, unless a container uses it. */
   async forget(bundle: string): Promise<void> {
     this.#facts.delete(bundle);
-    await this.#engine.docker
-      .getImage(serviceTag(bundle))
-      .remove()
-      .catch((error) => {
-        if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
-      });
+    await this.#remove(serviceTag(bundle));
+  }
+
+  async #remove(tag: string): Promise<void> {
+    try {
+      await this.#engine.docker.getImage(tag).remove();
+    } catch (error) {
+      // Not there, or used by a container.
+      if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;
+    }
+  }
+
+  /**
+   * Removes images of bundles that were made long ago and that neither a container nor `keep` uses. Those of other
+   * agents on this engine may be among them: they make them again when they need them.
+   *
+   * @param keep bundle digests.
+   */
+  async prune(keep: ReadonlySet<string>): Promise<void> {
+    const { docker } = this.#engine;
+    const tags = new Set([...keep].map(serviceTag));
+    const images = await docker.listImages({ filters: { label: ["rouse.bundle"] } });
+    for (const tag of images.flatMap(({ RepoTags }) => RepoTags ?? [])) {
+      if (!tag.startsWith(`${bundleRepository}:`) || tags.has(tag)) continue;
+      const tagged = taggedSchema.safeParse(await docker.getImage(tag).inspect());
+      if (!tagged.success) continue;
+      const ageMs = Date.now() - Date.parse(tagged.data.Metadata.LastTagTime);
+      if (ageMs > pruneMs) await this.#remove(tag);
+    }
   }
 
   /** @returns the id of the sandbox's image. */
@@ -136,5 +166,5 @@ export class ImageStore {
 }
 
 function serviceTag(bundle: string): string {
-  return `rouse/bundle:${bundle.slice(0, 32)}`;
+  return `${bundleRepository}:${bundle.slice(0, 32)}`;
 }
