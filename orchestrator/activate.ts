@@ -2,6 +2,7 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { ActivateRequest, ActivateResponse } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { statusObject } from "../sdk/answer.ts";
 import type { Orchestrator } from "./orchestrator.ts";
+import { servingInstance } from "./serving.ts";
 import type { Target } from "./target.ts";
 
 type Stream = ServerDuplexStream<ActivateRequest, ActivateResponse>;
@@ -55,6 +56,7 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
       const { target, heldSinceMs } = kind.value;
       if (target === undefined) return;
       demand.want(source, target, heldSinceMs);
+      demand.touch(target, Date.now());
       sayIfServing(orchestrator, target);
       orchestrator.evaluate(target.service, target.version);
       return;
@@ -80,11 +82,7 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
 
 /** A wish may cross the news that it came true. */
 function sayIfServing(orchestrator: Orchestrator, target: Target): void {
-  const version = orchestrator.mesh.current().services.get(target.service)?.versions.get(target.version);
-  const instance = version?.instances.find(
-    ({ id, generation, draining }) =>
-      generation === target.generation && !draining && !orchestrator.stopping.has(id),
-  );
+  const instance = servingInstance(orchestrator, target);
   if (instance === undefined) return;
   const { id: instanceId, address, host } = instance;
   const ready = { kind: { $case: "ready" as const, value: { target, instanceId, address, host } } };

@@ -110,7 +110,6 @@ describe("a warm version", () => {
   });
 
   test.each<[string, Given]>([
-    ["it is wanted", { wanted: true }],
     ["loads are not known until then", { lastActiveMs: 900_000, loadsUntilMs: 959_999 }],
     ["it keeps a minimum", { manifest: { minInstances: 1 } }],
     ["it never goes idle", { manifest: { idleTimeoutMs: 0 } }],

@@ -104,7 +104,6 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
 function idleAt(view: VersionView, current: readonly InstanceState[]): number | undefined {
   const { manifest } = view.state;
   if (current.length === 0 || manifest.minInstances > 0 || manifest.idleTimeoutMs === 0) return undefined;
-  if (view.wanted) return undefined;
   return view.lastActiveMs + manifest.idleTimeoutMs;
 }
 

@@ -15,6 +15,7 @@ import { activate } from "./activate.ts";
 import { stopInstance } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { nextGeneration } from "./plan.ts";
+import { servingInstance } from "./serving.ts";
 import { versionKey } from "./target.ts";
 import { placeableHosts } from "./views.ts";
 
@@ -45,9 +46,7 @@ async function startVersion(
     orchestrator.overlay.setActivation(service, version, written, Date.now());
     generation = written.generation;
   } else {
-    const serving = state.instances.find(
-      (instance) => instance.generation === generation && !instance.draining,
-    );
+    const serving = servingInstance(orchestrator, { service, version, generation });
     if (serving !== undefined)
       return { instanceId: serving.id, host: serving.host, address: serving.address };
   }

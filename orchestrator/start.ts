@@ -50,7 +50,7 @@ async function run(
       throw new RouseError("INTERNAL", `The agent of host ${host} answered a start without an instance.`);
     }
     const start = orchestrator.starts.get(instanceId);
-    if (start !== undefined) start.servingSinceMs = Date.now();
+    if (start !== undefined) Object.assign(start, { servingSinceMs: Date.now(), address: instance.address });
     served(orchestrator, target, { id: instanceId, address: instance.address, host });
     const { createdMs, startedMs, readyMs } = times;
     orchestrator.announceStages({ ...stage, createdMs, startedMs, readyMs, error: "" });

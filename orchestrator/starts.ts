@@ -8,6 +8,8 @@ export interface Start {
   readonly host: string;
   /** Set when it serves, ms since 1970. */
   servingSinceMs?: number;
+  /** Set when it serves. */
+  address?: string;
 }
 
 /** Consul shows a served instance within milliseconds; after this time it counts as lost, ms. */

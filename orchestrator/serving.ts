@@ -1,0 +1,24 @@
+import type { Orchestrator } from "./orchestrator.ts";
+import type { Target } from "./target.ts";
+import { targetKey } from "./target.ts";
+
+/** An instance that serves a target. */
+export interface Serving {
+  readonly id: string;
+  readonly address: string;
+  readonly host: string;
+}
+
+/** An instance that serves the target, whether Consul shows it already or not. */
+export function servingInstance(orchestrator: Orchestrator, target: Target): Serving | undefined {
+  const { mesh, overlay, starts, stopping } = orchestrator;
+  for (const { instanceId: id, target: started, address, host } of starts.all()) {
+    if (address !== undefined && targetKey(started) === targetKey(target)) return { id, address, host };
+  }
+  const shown = mesh.current().services.get(target.service)?.versions.get(target.version);
+  if (shown === undefined) return undefined;
+  const { instances } = overlay.apply(target.service, target.version, shown, Date.now());
+  return instances.find(
+    ({ id, generation, draining }) => generation === target.generation && !draining && !stopping.has(id),
+  );
+}
