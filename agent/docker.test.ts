@@ -69,6 +69,11 @@ describe.skipIf(missing !== "")(
       const { Id } = await engine.docker.getContainer(ahead ?? "").inspect();
       const { instance } = await agent.start("ahead", spec);
       expect(instance?.runtimeId).toBe(Id);
+      // Compiled ahead, by a container that is gone and ran nothing of the service.
+      const cache = (await inspect("ahead")).Mounts.find(
+        ({ Destination }) => Destination === "/var/cache/node",
+      );
+      expect(cache).toMatchObject({ RW: false });
       await until("the next one is there", async () => (await instances()).length === 2);
       await until("it has its name and its limit", async () => {
         const { Name, HostConfig } = await inspect("ahead");

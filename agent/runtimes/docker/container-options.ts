@@ -6,6 +6,8 @@ import { startCpus } from "../start-cpus.ts";
 
 /** Where the mesh's run folder is within a container. */
 export const containerRun = "/run/rouse";
+/** Where containers find what V8 compiled of their bundle. */
+export const cacheTarget = "/var/cache/node";
 /** Where a service listens when its image names no port. */
 export const defaultPort = 50_051;
 
@@ -35,6 +37,8 @@ export interface ImageFacts {
   readonly id: string;
   /** Its own user; "" for root. */
   readonly user: string;
+  /** Folder with what V8 compiled of its bundle, if there is one. */
+  readonly compileCache?: string | undefined;
 }
 
 /** Port of a spec's server within its container. */
@@ -62,11 +66,15 @@ export function containerOptions(
     app: spec.image === "" ? "/app" : undefined,
     otlpEndpoint: settings.otlpEndpoint && withinContainer(settings.otlpEndpoint, run),
   });
+  const cache = image.compileCache;
   const root = image.user === "" || /^(root|0)(:|$)/.test(image.user);
   return {
     Image: image.id,
     ...(spec.imageCommand.length > 0 ? { Cmd: [...spec.imageCommand] } : {}),
-    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    Env: [
+      ...(cache === undefined ? [] : [`NODE_COMPILE_CACHE=${cacheTarget}`]),
+      ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    ],
     ...(root || spec.image === "" ? { User: settings.user } : {}),
     Labels: {
       [labels.owner]: owner,
@@ -88,6 +96,9 @@ export function containerOptions(
       Init: true,
       Mounts: [
         { Type: "bind", Source: run, Target: containerRun, ReadOnly: true },
+        ...(cache === undefined
+          ? []
+          : [{ Type: "bind" as const, Source: cache, Target: cacheTarget, ReadOnly: true }]),
         ...spec.mounts.map(({ source, target }) => ({
           Type: "bind" as const,
           Source: source,

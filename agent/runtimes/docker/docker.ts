@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
@@ -7,7 +8,8 @@ import type { Folders } from "../../folders.ts";
 import { Images } from "../../image/images.ts";
 import { OutputFiles } from "../../logs/output-files.ts";
 import type { Launch, Runtime, Unit } from "../runtime.ts";
-import { type ContainerSettings, labels, optionsHash, portOf } from "./container-options.ts";
+import { compileAhead } from "./compile.ts";
+import { type ContainerSettings, type ImageFacts, labels, optionsHash, portOf } from "./container-options.ts";
 import { DockerUnit } from "./docker-unit.ts";
 import { type Engine, statusOf } from "./engine.ts";
 import { ImageStore } from "./image-store.ts";
@@ -46,6 +48,8 @@ export class DockerRuntime implements Runtime {
   readonly #sandboxes: Sandboxes;
   readonly #slots: SlotMaker;
   readonly #ready = new Map<string, Ready>();
+  /** By folder, what is compiled now. */
+  readonly #compiling = new Map<string, Promise<void>>();
   /** Ids of containers that instances use. */
   readonly #used = new Set<string>();
   readonly #detached = new AbortController();
@@ -88,7 +92,8 @@ export class DockerRuntime implements Runtime {
   }
 
   async prepare(spec: InstanceSpec): Promise<boolean> {
-    const image = await this.#images.ensure(spec, this.#options.bundles);
+    await this.#compile(spec);
+    const image = await this.#image(spec);
     const hash = optionsHash(spec, image, this.#options.settings);
     const key = keyOf(spec);
     const before = this.#ready.get(key);
@@ -198,15 +203,49 @@ export class DockerRuntime implements Runtime {
     return made;
   }
 
+  async #image(spec: InstanceSpec): Promise<ImageFacts> {
+    const facts = await this.#images.ensure(spec, this.#options.bundles);
+    const cache = this.#compileCache(spec);
+    return cache !== undefined && existsSync(cache) ? { ...facts, compileCache: cache } : facts;
+  }
+
+  #compileCache({ bundle }: InstanceSpec): string | undefined {
+    const { bundles, settings } = this.#options;
+    return bundle === ""
+      ? undefined
+      : `${bundles.compileCache(bundle)}/image-${settings.user.replace(":", "-")}`;
+  }
+
+  /** Compiles a bundle ahead, once. A service that cannot be compiled ahead just starts a little slower. */
+  #compile(spec: InstanceSpec): Promise<void> {
+    const folder = this.#compileCache(spec);
+    if (folder === undefined || existsSync(folder)) return Promise.resolve();
+    const { engine, settings, log } = this.#options;
+    const { user, owner } = settings;
+    const compile = async () => {
+      const { id: image } = await this.#image(spec);
+      try {
+        await compileAhead(engine, this.#removals, { image, user, owner, folder });
+      } catch (err) {
+        log.info(
+          { err, service: spec.service, version: spec.version },
+          "the bundle could not be compiled ahead",
+        );
+      }
+    };
+    const compiling = this.#compiling.get(folder) ?? compile().finally(() => this.#compiling.delete(folder));
+    this.#compiling.set(folder, compiling);
+    return compiling;
+  }
+
   async #makeSlot(spec: InstanceSpec): Promise<Slot> {
-    const { bundles } = this.#options;
     try {
-      return await this.#slots.make(spec, await this.#images.ensure(spec, bundles));
+      return await this.#slots.make(spec, await this.#image(spec));
     } catch (error) {
       if (statusOf(error) !== 404) throw error;
       // The image was removed behind our back: once more from the beginning.
       this.#images.distrust(spec);
-      return this.#slots.make(spec, await this.#images.ensure(spec, bundles));
+      return this.#slots.make(spec, await this.#image(spec));
     }
   }
 
@@ -222,7 +261,7 @@ export class DockerRuntime implements Runtime {
   async #takeReady(spec: InstanceSpec): Promise<Slot | undefined> {
     const ready = this.#ready.get(keyOf(spec));
     if (ready?.slot === undefined) return undefined;
-    const image = await this.#images.ensure(spec, this.#options.bundles);
+    const image = await this.#image(spec);
     if (ready.hash !== optionsHash(spec, image, this.#options.settings)) return undefined;
     const slot = ready.slot;
     ready.slot = undefined;
