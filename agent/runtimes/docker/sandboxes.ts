@@ -1,11 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { RouseError } from "../../../sdk/errors.ts";
 import { containerUser } from "../../image/images.ts";
 import { labels } from "./container-options.ts";
 import type { Engine } from "./engine.ts";
 import type { Removals } from "./removals.ts";
+
+/** How long a new sandbox may take to be reached, ms. */
+const reachMs = 5_000;
 
 /** A running container that holds a network namespace with an address, and does nothing. */
 export interface Sandbox {
@@ -62,21 +66,13 @@ export class Sandboxes {
   }
 
   /**
-   * Tries whether containers can be reached from here: an address where nobody listens refuses.
+   * Makes the first one, which shows whether containers can be reached from here.
    *
-   * @throws RouseError FAILED_PRECONDITION CONTAINERS_UNREACHABLE.
+   * @throws RouseError FAILED_PRECONDITION CONTAINERS_UNREACHABLE; what the engine throws.
    */
   async checkReachable(): Promise<void> {
     this.refill();
-    const sandbox = await this.#spare;
-    if (sandbox === undefined) throw new Error("the sandboxes are closed");
-    const answer = await refusalOf(sandbox.ip);
-    if (answer === "ECONNREFUSED") return;
-    throw new RouseError(
-      "FAILED_PRECONDITION",
-      `Containers of the engine on ${this.#engine.where} cannot be reached at their addresses (${sandbox.ip || "none"}: ${answer}), as when it runs in a virtual machine. Use --runtime process.`,
-      { reason: "CONTAINERS_UNREACHABLE" },
-    );
+    await this.#spare;
   }
 
   async close(): Promise<void> {
@@ -105,11 +101,31 @@ export class Sandboxes {
       await container.start();
       const { NetworkSettings } = await container.inspect();
       const ip = Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? "";
+      await this.#reach(ip);
       return { id: container.id, ip };
     } catch (error) {
       await this.#removals.remove(container.id);
       throw error;
     }
+  }
+
+  /**
+   * Waits until an address answers: where nobody listens, by refusing. While the host still asks around for a former
+   * container of that address, packets to the new one fail for a moment: better here than in the first call.
+   */
+  async #reach(ip: string): Promise<void> {
+    const until = performance.now() + reachMs;
+    let answer = "no address";
+    while (ip !== "" && performance.now() < until) {
+      answer = await refusalOf(ip);
+      if (answer === "ECONNREFUSED") return;
+      await sleep(50);
+    }
+    throw new RouseError(
+      "FAILED_PRECONDITION",
+      `Containers of the engine on ${this.#engine.where} cannot be reached at their addresses (${ip || "none"}: ${answer}), as when it runs in a virtual machine. Use --runtime process.`,
+      { reason: "CONTAINERS_UNREACHABLE" },
+    );
   }
 
   async #runs(sandbox: Sandbox): Promise<boolean> {
@@ -124,7 +140,6 @@ export class Sandboxes {
 /** The error code with which a connection to a closed port fails. */
 function refusalOf(ip: string): Promise<string> {
   return new Promise((resolve) => {
-    if (ip === "") return resolve("no address");
     const socket = connect({ host: ip, port: 1, timeout: 2_000 });
     socket.on("connect", () => resolve("somebody answers"));
     socket.on("timeout", () => resolve("no answer"));
