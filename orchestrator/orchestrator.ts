@@ -188,15 +188,19 @@ export class Orchestrator {
   #schedule(key: string, atMs: number): void {
     if (atMs === Number.POSITIVE_INFINITY) this.#lookAgain.delete(key);
     else this.#lookAgain.set(key, atMs);
+    this.#arm();
+  }
+
+  #arm(): void {
     clearTimeout(this.#timer);
     let soonest = Number.POSITIVE_INFINITY;
     for (const at of this.#lookAgain.values()) soonest = Math.min(soonest, at);
     if (soonest === Number.POSITIVE_INFINITY) return;
     const delay = Math.min(Math.max(soonest - Date.now(), 10), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.#wakeDue(), delay).unref();
+    this.#timer = setTimeout(() => this.#lookAtDue(), delay).unref();
   }
 
-  #wakeDue(): void {
+  #lookAtDue(): void {
     const nowMs = Date.now();
     for (const [key, at] of [...this.#lookAgain]) {
       if (at > nowMs) continue;
@@ -204,6 +208,8 @@ export class Orchestrator {
       const cut = key.lastIndexOf("@");
       this.evaluate(key.slice(0, cut), key.slice(cut + 1));
     }
+    // A timer may fire a millisecond before the clock says so, and find nothing due.
+    this.#arm();
   }
 
   /** @throws RouseError FAILED_PRECONDITION when another orchestrator leads. */
