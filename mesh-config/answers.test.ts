@@ -58,12 +58,13 @@ async function refused(client: EchoClient, name: string, spec?: string) {
 }
 
 const inventory = "Versions: 1.0.0, 1.4.2, 2.0.0-beta.1. Tags: dev, old.";
-const unknownVersion = `${service} has no version that fits the header rouse-version. ${inventory} Ask for a version, a line such as 1 or 1.4, a range such as ^1.2.0 or ~1.4, or a tag.`;
+const unknownVersion = (spec: string) =>
+  `${service} has no version that fits "${spec}". ${inventory} Ask for a version, a line such as 1 or 1.4, a range such as ^1.2.0 or ~1.4, or a tag.`;
 
 test.each(["3", "^1.5.0", "1.0.1", "beta", "latest", "*", ">=1"])("%s names no version", async (spec) => {
   expect(await refused(rig.client, service, spec)).toEqual({
     code: status.NOT_FOUND,
-    details: unknownVersion,
+    details: unknownVersion(spec),
     reason: "VERSION_UNKNOWN",
   });
 });
@@ -131,7 +132,7 @@ test("a browser's call to nothing gets its status and message", async () => {
   expect(response.headers.get("content-type")).toBe("application/grpc-web+proto");
   expect(await response.text()).toBe("");
   expect(response.headers.get("grpc-status")).toBe(String(status.NOT_FOUND));
-  expect(decodeURIComponent(response.headers.get("grpc-message") ?? "")).toBe(unknownVersion);
+  expect(decodeURIComponent(response.headers.get("grpc-message") ?? "")).toBe(unknownVersion("3"));
   expect(response.headers.get("access-control-expose-headers")).toContain("grpc-status-details-bin");
 });
 

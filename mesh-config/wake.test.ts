@@ -228,7 +228,7 @@ test("a stopped version says why, and wakes nothing", async () => {
   if (!("error" in answer)) throw new Error("the call was answered");
   expect(answer.error).toMatchObject({
     code: status.UNAVAILABLE,
-    details: `${service} 1.0.0 is stopped by an administrator: the data is being moved. ("rouse start ${service}@1.0.0" lets it run again.)`,
+    details: `${service} 1.0.0 is stopped by an administrator: the data is being moved. ("rouse start ${service} 1.0.0" lets it run again)`,
   });
   expect(callError(answer.error)).toMatchObject({ reason: "VERSION_STOPPED" });
   expect(rig.orchestrator.wanted).toEqual([]);

@@ -84,7 +84,7 @@ describe("a call that cannot be served says why", () => {
   test("an unknown version: with those there are", async () => {
     const { status, message } = await refusal("9.9.9");
     expect(status).toBe("NOT_FOUND");
-    expect(message).toContain("1.4.0");
+    expect(message).toContain('has no version that fits "9.9.9". Versions: 1.0.0, ');
   });
 
   test("an internal service, on the edge", async () => {

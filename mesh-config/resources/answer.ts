@@ -11,14 +11,32 @@ const LONGEST = 2_000;
  */
 export function answer(full: RouseError): JsonObject {
   const error = shortened(full);
+  const { status, reason, metadata } = error;
+  // Binary, so Envoy can fill nothing in.
+  const plain = new RouseError(status, error.message.replaceAll(ASKED, "the header rouse-version"), {
+    reason,
+    metadata,
+  });
   return {
     direct_response: { status: 200 },
     response_headers_to_add: [
       header("content-type", "application/grpc"),
       header("grpc-status", String(error.code)),
-      header("grpc-message", percentEncode(error.message)),
-      header("grpc-status-details-bin", details(error)),
+      message(error.message),
+      header("grpc-status-details-bin", details(plain)),
     ],
+  };
+}
+
+/** In a message, what the caller asked for in the header rouse-version, at most 64 characters. */
+export const ASKED = "{rouse-version}";
+
+/** The grpc-message, with Envoy's variable where the text says {@link ASKED}. */
+function message(text: string): JsonObject {
+  const parts = text.split(ASKED).map((part) => percentEncode(part).replaceAll("%", "%%"));
+  return {
+    header: { key: "grpc-message", value: parts.join("%REQ(ROUSE-VERSION):64%") },
+    append_action: "OVERWRITE_IF_EXISTS_OR_ADD",
   };
 }
 

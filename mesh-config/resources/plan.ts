@@ -12,6 +12,13 @@ export interface Extras {
   readonly kept: boolean;
   /** No word came in time for calls that are held. */
   readonly silence?: RouseError;
+  /** Generations whose instances were taken over, and which calls still use. */
+  readonly former?: readonly FormerGeneration[];
+}
+
+export interface FormerGeneration {
+  readonly generation: number;
+  readonly endpoints: readonly Endpoint[];
 }
 
 export const noExtras: Extras = { ready: [], kept: false };
@@ -35,6 +42,9 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   }
   for (const [generation, endpoints] of byGeneration) {
     if (generation !== current) plans.push({ generation, kind: "warm", endpoints });
+  }
+  for (const { generation, endpoints } of extras.former ?? []) {
+    if (!byGeneration.has(generation)) plans.push({ generation, kind: "warm", endpoints });
   }
   const endpoints = byGeneration.get(current) ?? [];
   const error = endpoints.length > 0 ? undefined : explanation(service, state, extras);

@@ -1,9 +1,10 @@
 import type { ServiceState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { ASKED } from "./answer.ts";
 
 /*
- * What callers are told when the routes themselves answer. The texts are fixed when the routes are made, so they say
- * what there is and not what was asked for.
+ * What callers are told when the routes themselves answer. The texts are fixed when the routes are made; of what was asked for
+ * they can only say the version.
  */
 
 const SHOWN = 20;
@@ -25,7 +26,7 @@ export function unknownService(names: readonly string[], edge: boolean): RouseEr
 export function unknownVersion(service: string, state: ServiceState): RouseError {
   return new RouseError(
     "NOT_FOUND",
-    `${service} has no version that fits the header rouse-version. ${inventory(state)} Ask for a version, a line such as 1 or 1.4, a range such as ^1.2.0 or ~1.4, or a tag.`,
+    `${service} has no version that fits "${ASKED}". ${inventory(state)} Ask for a version, a line such as 1 or 1.4, a range such as ^1.2.0 or ~1.4, or a tag.`,
     { reason: "VERSION_UNKNOWN", metadata: { service } },
   );
 }
@@ -51,7 +52,7 @@ export function emptyTag(service: string, tag: string, state: ServiceState): Rou
 export function stopped(service: string, version: string, reason: string): RouseError {
   return new RouseError(
     "UNAVAILABLE",
-    `${service} ${version} is stopped by an administrator: ${reason} ("rouse start ${service}@${version}" lets it run again.)`,
+    `${service} ${version} is stopped by an administrator: ${reason} ("rouse start ${service} ${version}" lets it run again)`,
     { reason: "VERSION_STOPPED", metadata: { service, version } },
   );
 }

@@ -5,6 +5,7 @@ import type { Endpoint } from "../resources/endpoints.ts";
 import { clusterName, parseClusterName, type Target } from "../resources/names.ts";
 import type { Extras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
+import { FormerGenerations } from "./former.ts";
 import type { Kind } from "./resource.ts";
 import { type Snapshot, SnapshotBuilder } from "./snapshot.ts";
 import type { DeltaStream, StreamHost } from "./stream.ts";
@@ -40,6 +41,7 @@ export class Control implements StreamHost {
   readonly #extras = new Map<string, Extras>();
   /** Former generations for which calls were held, and the one that answers in their place. */
   readonly #aliases = new Map<string, string>();
+  readonly #former = new FormerGenerations();
   #state: MeshState;
   #snapshot: Snapshot | undefined;
 
@@ -67,8 +69,10 @@ export class Control implements StreamHost {
 
   /** Takes a new state and sends what changed. */
   setState(state: MeshState): void {
+    this.#former.compare(this.#state, state);
     this.#state = state;
     for (const [name, known] of this.#known) this.#reconcile(name, known);
+    for (const former of this.#former.versions()) this.#refresh(former);
     this.#change();
   }
 
@@ -150,7 +154,18 @@ export class Control implements StreamHost {
 
   /** No call is open on a former generation any more. */
   drained(target: Target): void {
-    if (this.#aliases.delete(clusterName(target))) this.#change();
+    const stoodIn = this.#aliases.delete(clusterName(target));
+    const kept = this.#former.drained(target);
+    if (kept) this.#refresh(target);
+    if (stoodIn || kept) this.#change();
+  }
+
+  /** Has the version's clusters made anew, with the former generations that it has now. */
+  #refresh({ service, version }: Target): void {
+    const generation = this.version({ service, version, generation: 0 })?.activation.generation;
+    if (generation === undefined) return;
+    const name = clusterName({ service, version, generation });
+    this.#update(name, this.#of(name));
   }
 
   pushed(cluster: string): void {
@@ -213,7 +228,14 @@ export class Control implements StreamHost {
   }
 
   #update(name: string, { ready, kept, silence }: Known): void {
-    this.#extras.set(name, { ready, kept, ...(silence && { silence }) });
+    const target = parseClusterName(name);
+    const former = target === undefined ? [] : this.#former.of(target.service, target.version);
+    this.#extras.set(name, {
+      ready,
+      kept,
+      ...(silence && { silence }),
+      ...(former.length > 0 && { former }),
+    });
   }
 
   #change(): void {
