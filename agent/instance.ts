@@ -176,7 +176,7 @@ export class ManagedInstance {
     const signal = this.#stopping.signal;
     const over = new AbortController();
     const until = AbortSignal.any([signal, over.signal]);
-    const ready = awaitReady(unit, this.record.spec, notify, until, this.#healthChanged);
+    const ready = awaitReady(unit, this.record, notify, until, this.#healthChanged);
     const ended = unit.ended.then(async (ending) => {
       throw signal.aborted ? signal.reason : await this.#explain(unit, ending);
     });

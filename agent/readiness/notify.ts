@@ -19,6 +19,12 @@ export interface Announced {
   readonly serving: boolean;
 }
 
+/** Who is awaited under a name. */
+interface Awaited {
+  readonly id: string;
+  readonly announced: (announced: Announced) => void;
+}
+
 /** Longest line an instance may send, bytes; more is no announcement. */
 const maxLine = 4096;
 
@@ -30,7 +36,7 @@ export class NotifySocket {
   readonly path: string;
   readonly #server: Server;
   readonly #log: Logger;
-  readonly #awaited = new Map<string, (announced: Announced) => void>();
+  readonly #awaited = new Map<string, Awaited>();
   readonly #sockets = new Set<Socket>();
 
   private constructor(path: string, log: Logger) {
@@ -63,9 +69,14 @@ export class NotifySocket {
     return notify;
   }
 
-  /** Calls back with what `name` announces, once. @returns what forgets it. */
-  await(name: string, announced: (announced: Announced) => void): () => void {
-    this.#awaited.set(name, announced);
+  /**
+   * Calls back with what `name` announces, once, after it was answered by its instance id: a container that was made
+   * ahead does not know that yet.
+   *
+   * @returns what forgets it.
+   */
+  await(name: string, id: string, announced: (announced: Announced) => void): () => void {
+    this.#awaited.set(name, { id, announced });
     return () => this.#awaited.delete(name);
   }
 
@@ -82,15 +93,14 @@ export class NotifySocket {
     socket.on("close", () => this.#sockets.delete(socket));
     socket.on("data", (chunk: string) => {
       text += chunk;
-      const end = text.indexOf("\n");
-      if (end < 0 && text.length > maxLine) socket.destroy();
-      if (end < 0) return;
-      this.#announce(text.slice(0, end));
-      text = text.slice(end + 1);
+      const lines = text.split("\n");
+      text = lines.pop() ?? "";
+      if (text.length > maxLine) socket.destroy();
+      for (const line of lines) this.#announce(socket, line);
     });
   }
 
-  #announce(line: string): void {
+  #announce(socket: Socket, line: string): void {
     let value: unknown;
     try {
       value = JSON.parse(line);
@@ -102,9 +112,12 @@ export class NotifySocket {
       this.#log.warn({ line: line.slice(0, 200) }, "an instance announced itself in words that mean nothing");
       return;
     }
-    const announced = this.#awaited.get(parsed.data.instance);
+    const awaited = this.#awaited.get(parsed.data.instance);
+    if (awaited === undefined) return;
     this.#awaited.delete(parsed.data.instance);
-    announced?.({ address: parsed.data.address, serving: parsed.data.health === "SERVING" });
+    // It lies in the instance's socket before anybody learns where to call: so the first call finds it read.
+    socket.write(`${JSON.stringify({ instance: awaited.id })}\n`);
+    awaited.announced({ address: parsed.data.address, serving: parsed.data.health === "SERVING" });
   }
 }
 

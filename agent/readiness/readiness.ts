@@ -1,5 +1,6 @@
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 import { describeForeignProtocol, describeTimeout, lastOutput } from "../endings.ts";
+import type { InstanceRecord } from "../record.ts";
 import type { Unit } from "../runtimes/runtime.ts";
 import { type Health, HealthWatch } from "./health.ts";
 import type { Announced, NotifySocket } from "./notify.ts";
@@ -22,16 +23,17 @@ export interface Ready {
  */
 export async function awaitReady(
   unit: Unit,
-  spec: InstanceSpec,
+  instance: Pick<InstanceRecord, "id" | "spec">,
   notify: NotifySocket,
   signal: AbortSignal,
   changed: (health: Health, detail: string) => void,
 ): Promise<Ready> {
+  const { spec } = instance;
   const timeout = AbortSignal.timeout(spec.startTimeoutMs);
   const both = AbortSignal.any([signal, timeout]);
   let seen: Health | undefined;
   try {
-    const { address, serving } = await whereabouts(unit, spec, notify, both);
+    const { address, serving } = await whereabouts(unit, instance, notify, both);
     // Following its health then goes on beside its first calls.
     if (serving) return { address, health: new HealthWatch(address, spec.service, changed) };
     return await untilServing(address, spec.service, both, (health, detail) => {
@@ -49,13 +51,13 @@ export async function awaitReady(
 /** Where a unit listens: the address it announces, or its port once that opens. */
 async function whereabouts(
   unit: Unit,
-  spec: InstanceSpec,
+  { id, spec }: Pick<InstanceRecord, "id" | "spec">,
   notify: NotifySocket,
   signal: AbortSignal,
 ): Promise<Announced> {
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
-  const announced = announcement(unit, notify, stop);
+  const announced = announcement(unit, id, notify, stop);
   const found =
     spec.image !== "" && unit.expected !== undefined ? openPort(unit.expected, spec, stop) : undefined;
   try {
@@ -67,9 +69,9 @@ async function whereabouts(
   }
 }
 
-function announcement(unit: Unit, notify: NotifySocket, signal: AbortSignal): Promise<Announced> {
+function announcement(unit: Unit, id: string, notify: NotifySocket, signal: AbortSignal): Promise<Announced> {
   return new Promise((resolve, reject) => {
-    const forget = notify.await(unit.notifyName, ({ address, serving }) =>
+    const forget = notify.await(unit.notifyName, id, ({ address, serving }) =>
       resolve({ address: reachable(address, unit.ip), serving }),
     );
     const stop = () => {

@@ -3,7 +3,7 @@ import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 /** What an instance is told by its environment. */
 export interface EnvironmentFacts {
   readonly host: string;
-  /** Value of ROUSE_INSTANCE: the name it announces itself by. */
+  /** Value of ROUSE_INSTANCE, the name it announces itself by; the SDK then takes the id that is answered. */
   readonly instance: string;
   /** "host:port" to listen on. */
   readonly listen: string;

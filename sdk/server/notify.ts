@@ -1,9 +1,15 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { RouseError } from "../errors.ts";
+
+/** Longest answer that is waited for, bytes; more is none. */
+const maxLine = 4096;
 
 /**
  * Tells the agent that this instance serves: one JSON line on the unix socket that ROUSE_NOTIFY names. The connection
  * stays open, so that the agent sees at once when the process dies; it does not keep the process alive.
+ *
+ * The agent answers by the instance's id, which becomes ROUSE_INSTANCE: a container made ahead is started under a name
+ * of its own. The answer is there before the first call; it is not waited for, since nothing depends on it.
  *
  * @throws RouseError NOTIFY_FAILED (UNAVAILABLE) when the agent does not listen there.
  */
@@ -22,14 +28,40 @@ export function notifyReady(socketPath: string, instance: string, address: strin
     };
     socket.once("error", fail);
     socket.once("connect", () => {
+      takeId(socket);
       socket.write(`${JSON.stringify({ instance, address, health: "SERVING" })}\n`, (error) => {
         if (error) return;
         socket.off("error", fail);
         // The agent may restart; it finds this instance again by itself.
         socket.on("error", () => {});
-        socket.resume().unref();
+        socket.unref();
         resolve();
       });
     });
   });
+}
+
+/** Reads one line, and then nothing more. */
+function takeId(socket: Socket): void {
+  let text = "";
+  const read = (chunk: string) => {
+    text += chunk;
+    const end = text.indexOf("\n");
+    if (end < 0 && text.length <= maxLine) return;
+    socket.off("data", read).resume();
+    const id = idOf(text.slice(0, Math.max(0, end)));
+    if (id !== undefined) process.env.ROUSE_INSTANCE = id;
+  };
+  socket.setEncoding("utf8").on("data", read);
+}
+
+function idOf(line: string): string | undefined {
+  try {
+    const answer: unknown = JSON.parse(line);
+    const id = typeof answer === "object" && answer !== null && "instance" in answer && answer.instance;
+    return typeof id === "string" && id !== "" ? id : undefined;
+  } catch {
+    // An agent of another version says something else: the name that it gave at the start stays.
+    return undefined;
+  }
 }

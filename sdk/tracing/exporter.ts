@@ -38,10 +38,11 @@ export class Exporter {
   }
 
   #resource({ service, version }: TraceResource): Resource {
-    const key = `${service}@${version}`;
+    const { ROUSE_INSTANCE: instance, ROUSE_HOST: host } = process.env;
+    // The agent may name the instance after its first spans (sdk/server/notify.ts).
+    const key = `${service}@${version}/${instance}`;
     let resource = this.#resources.get(key);
     if (resource === undefined) {
-      const { ROUSE_INSTANCE: instance, ROUSE_HOST: host } = process.env;
       resource = resourceFromAttributes({
         "service.name": service,
         ...(version && { "service.version": version }),

@@ -7,7 +7,7 @@ import type { Sandbox, Sandboxes } from "./sandboxes.ts";
 
 /** A container that is created but may not be started yet, with the sandbox whose network it joins. */
 export interface Slot {
-  /** What the container calls itself (ROUSE_INSTANCE): it is made before the instance's id is known. */
+  /** What the container announces itself by: it is made before the instance's id is known. */
   readonly name: string;
   readonly container: string;
   readonly sandbox: Sandbox;
