@@ -338,11 +338,11 @@ service PlainService { rpc Plain(EchoRequest) returns (EchoResponse); }`;
     'The contract has 2 services (echo.v1.EchoService, echo.v1.PingService), and package.json does not say which one the package runs. Add "service" under "rouse".',
   ]);
   expect(await says('{"rouse": {"service": "echo.v1.Echo"}}')).toEqual([
-    "SERVICE_UNKNOWN",
+    "SERVICE_NOT_IN_CONTRACT",
     'package.json says that the package runs "echo.v1.Echo", but it is not in the contract. Name one of its services: echo.v1.EchoService, echo.v1.PingService.',
   ]);
   expect(await says('{"rouse": {"service": "echo.v1.PlainService"}}')).toEqual([
-    "SERVICE_UNKNOWN",
+    "SERVICE_NOT_IN_CONTRACT",
     'package.json says that the package runs "echo.v1.PlainService", but it has no option (rouse.mesh.v1.service). Add it to the contract.',
   ]);
   expect(await says("{")).toEqual([

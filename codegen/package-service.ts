@@ -9,7 +9,7 @@ const packageSchema = z.object({ rouse: z.object({ service: z.string().optional(
 /**
  * Checks that package.json, where it says which service the package runs, says one of the contract's.
  *
- * @throws RouseError INVALID_ARGUMENT: PACKAGE_INVALID, SERVICE_UNKNOWN, SERVICE_AMBIGUOUS (two and none is named).
+ * @throws RouseError INVALID_ARGUMENT: PACKAGE_INVALID, SERVICE_NOT_IN_CONTRACT, SERVICE_AMBIGUOUS (two and none is named).
  */
 export async function checkPackageService(packageDir: string, services: Services): Promise<void> {
   const path = join(packageDir, "package.json");
@@ -36,7 +36,7 @@ export async function checkPackageService(packageDir: string, services: Services
   throw new RouseError(
     "INVALID_ARGUMENT",
     `${path} says that the package runs ${JSON.stringify(rouse.service)}, but ${remedy}`,
-    { reason: "SERVICE_UNKNOWN" },
+    { reason: "SERVICE_NOT_IN_CONTRACT" },
   );
 }
 

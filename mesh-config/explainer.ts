@@ -1,5 +1,5 @@
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { RouseError } from "../sdk/errors.ts";
+import { listenError } from "../sdk/grpc.ts";
 import { EXPLAIN_DETAILS, EXPLAIN_MESSAGE, EXPLAIN_STATUS } from "./resources/clusters.ts";
 
 /** A server that ends every gRPC call with the status and message that request headers name. */
@@ -25,14 +25,7 @@ export async function startExplainer(host: string, port = 0): Promise<Explainer>
   server.on("sessionError", () => undefined);
   server.on("stream", explain);
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) =>
-      reject(
-        new RouseError("FAILED_PRECONDITION", `The explainer cannot listen on ${host} (${cause.message}).`, {
-          reason: "ADDRESS_UNUSABLE",
-          cause,
-        }),
-      ),
-    );
+    server.once("error", (cause) => reject(listenError(`${host}:${port}`, cause)));
     server.listen(port, host, resolve);
   });
   const bound = server.address();

@@ -78,14 +78,16 @@ async function stopVersion(
     stopped: { reason, atMs: Date.now() },
   }));
   orchestrator.overlay.setActivation(service, version, activation, Date.now());
+  const stopped = new Set(state.instances.map(({ id }) => id));
   for (const start of orchestrator.starts.all()) {
+    if (versionKey(start.target) !== versionKey({ service, version })) continue;
+    stopped.add(start.instanceId);
     // A start under way serves nobody any more: its callers were told the reason.
-    if (versionKey(start.target) !== versionKey({ service, version }) || start.servingSinceMs !== undefined)
-      continue;
+    if (start.servingSinceMs !== undefined) continue;
     void stopInstance(orchestrator, start.instanceId, start.host, state, `stopped: ${reason}`, token);
   }
   orchestrator.evaluate(service, version);
-  return { stoppedInstances: state.instances.length };
+  return { stoppedInstances: stopped.size };
 }
 
 async function getStatus(orchestrator: Orchestrator): Promise<GetStatusResponse> {

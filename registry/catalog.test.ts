@@ -365,7 +365,17 @@ describe("removing", () => {
     const running = await failure(remove(service, "1.0.0"));
     expect(running).toMatchObject({ status: "FAILED_PRECONDITION", reason: "VERSION_RUNNING" });
     expect(running.message).toBe(
-      "removed.v1.S 1.0.0 has 1 running instance. Stop it first: rouse stop removed.v1.S 1.0.0",
+      'removed.v1.S 1.0.0 has 1 instance running. Stop it first: rouse stop removed.v1.S 1.0.0 --reason "it is removed"',
+    );
+    await updateActivation(rig.kv, service, "1.0.0", (now) => ({
+      ...now,
+      stopped: { reason: "it is removed", atMs: Date.now() },
+    }));
+    const stopping = await failure(remove(service, "1.0.0"));
+    expect(stopping).toMatchObject({ status: "FAILED_PRECONDITION", reason: "VERSION_STOPPING" });
+    expect(stopping.metadata).toEqual({ service, version: "1.0.0", instances: "1" });
+    expect(stopping.message).toBe(
+      'removed.v1.S 1.0.0 is stopped, but 1 instance of it has not ended yet. Remove it when "rouse status" shows none any more.',
     );
     await deregisterInstance(rig.kv, "gone-1");
     await remove(service, "1.0.0");

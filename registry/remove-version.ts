@@ -3,7 +3,7 @@ import type { ConsulClient } from "./consul.ts";
 import { healthAnswerSchema, instanceOf } from "./instance-record.ts";
 import { activationKey, BLOBS_PREFIX, catalogKey, tagsKey } from "./keys.ts";
 import { readKey, transact } from "./kv.ts";
-import { activationSchema } from "./records.ts";
+import { activationSchema, FIRST_ACTIVATION } from "./records.ts";
 import { contended } from "./register-version.ts";
 import { nameStep, parseValue, readService, tagsStep, unchanged } from "./service-record.ts";
 import { unknownVersion } from "./spec.ts";
@@ -17,8 +17,8 @@ const MOST_TRIES = 16;
  * must not use the generations of its former life again.
  *
  * @param known - Names of all services, for the message about an unknown one.
- * @throws RouseError NOT_FOUND; FAILED_PRECONDITION VERSION_TAGGED while a tag names it, VERSION_RUNNING while it has instances;
- *   ABORTED CATALOG_CONTENDED.
+ * @throws RouseError NOT_FOUND; FAILED_PRECONDITION VERSION_TAGGED while a tag names it, VERSION_RUNNING while it has instances,
+ *   VERSION_STOPPING while those of a stopped version end; ABORTED CATALOG_CONTENDED.
  */
 export async function removeVersion(consul: ConsulClient, service: string, version: string): Promise<void> {
   const key = catalogKey(service, version);
@@ -28,9 +28,10 @@ export async function removeVersion(consul: ConsulClient, service: string, versi
     if (entry === undefined) throw unknownVersion({ service, ...record }, version);
     const rest = record.versions.filter((other) => other !== version);
     checkTags(service, version, record.tags);
-    await checkInstances(consul, service, version);
     const activation = await readKey(consul, activationKey(service, version));
-    const generation = activation === undefined ? 1 : parseValue(activationSchema, activation).generation;
+    const { generation, stopped } =
+      activation === undefined ? FIRST_ACTIVATION : parseValue(activationSchema, activation);
+    await checkInstances(consul, service, version, stopped !== undefined);
     const removed = await transact(consul, [
       { verb: "delete-cas", key, index: entry.ModifyIndex },
       { verb: "delete-tree", key: `${BLOBS_PREFIX}${service}/${version}/` },
@@ -67,15 +68,29 @@ function checkTags(
   );
 }
 
-async function checkInstances(consul: ConsulClient, service: string, version: string): Promise<void> {
+async function checkInstances(
+  consul: ConsulClient,
+  service: string,
+  version: string,
+  stopped: boolean,
+): Promise<void> {
   const response = await consul.request("GET", `/v1/health/service/${encodeURIComponent(service)}`);
   const running = healthAnswerSchema
     .parse(JSON.parse(response.text))
     .filter((entry) => instanceOf(entry)?.version === version);
   if (running.length === 0) return;
+  const instances = running.length === 1 ? "1 instance" : `${running.length} instances`;
+  const metadata = { service, version, instances: String(running.length) };
+  if (stopped) {
+    throw new RouseError(
+      "FAILED_PRECONDITION",
+      `${service} ${version} is stopped, but ${instances} of it ${running.length === 1 ? "has" : "have"} not ended yet. Remove it when "rouse status" shows none any more.`,
+      { reason: "VERSION_STOPPING", metadata },
+    );
+  }
   throw new RouseError(
     "FAILED_PRECONDITION",
-    `${service} ${version} has ${running.length} running ${running.length === 1 ? "instance" : "instances"}. Stop it first: rouse stop ${service} ${version}`,
-    { reason: "VERSION_RUNNING", metadata: { service, version } },
+    `${service} ${version} has ${instances} running. Stop it first: rouse stop ${service} ${version} --reason "it is removed"`,
+    { reason: "VERSION_RUNNING", metadata },
   );
 }

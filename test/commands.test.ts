@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,10 +34,14 @@ const fails = async (...args: string[]) => {
   return stderr.trim();
 };
 
+/** Runs a command that is watched while it runs. */
+const start = (...args: string[]) =>
+  spawn(process.execPath, [`${root}/cli/bin/rouse.mjs`, ...args, "--data", mesh.data]);
+
 /** Runs a command with lines on its stdin. */
 function withInput(input: string, ...args: string[]): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [`${root}/cli/bin/rouse.mjs`, ...args, "--data", mesh.data]);
+    const child = start(...args);
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (chunk) => (stdout += chunk));
@@ -185,8 +190,8 @@ test("rouse status shows every part", async () => {
 
 test("rouse stop takes a version out of use, and rouse start back", async () => {
   await ok("call", `${service}/Echo`);
-  expect(await ok("stop", service, "1.0.0", "--reason", "being repaired")).toMatch(
-    /is stopped; 1 instance stops/,
+  expect(await ok("stop", service, "1.0.0", "--reason", "being repaired")).toBe(
+    `${service} 1.0.0 is stopped: 1 instance ends when its calls are done. To start it again: rouse start ${service} 1.0.0\n`,
   );
   await until("calls are refused", async () => {
     const { code, stderr } = await rouse(["call", `${service}/Echo`, "--data", mesh.data]);
@@ -200,6 +205,44 @@ test("rouse stop takes a version out of use, and rouse start back", async () => 
   expect(await fails("stop", service, "1.0.0")).toContain("--reason");
   expect(await fails("start", service, "9.0.0")).toContain("VERSION_UNKNOWN");
   expect(await fails("start", "no.v1.Such", "1.0.0")).toContain("SERVICE_UNKNOWN");
+});
+
+test("rouse unregister waits until a stopped version has ended", async () => {
+  const other = await makeProbe({ version: "1.5.0" });
+  try {
+    await other.register(mesh.data);
+    await ok("start", service, "1.5.0");
+    const unregister = ["unregister", service, "1.5.0"];
+    await until("it is known to run", async () =>
+      (await fails(...unregister)).startsWith(
+        `${service} 1.5.0 has 1 instance running. Stop it first: rouse stop ${service} 1.5.0 --reason "`,
+      ),
+    );
+    // A call that goes on keeps the instance until it is over.
+    const call = ["call", `${service}/Tick`, '{"count": 300, "intervalMs": 100}', "--version", "1.5.0"];
+    const caller = start(...call);
+    await once(caller.stdout, "data");
+    const stopped = await ok("stop", service, "1.5.0", "--reason", "it is removed");
+    expect(stopped).toContain("1 instance ends when its calls are done");
+    expect(await fails(...unregister, "--wait", "1")).toBe(
+      `${service} 1.5.0 is stopped; waiting at most 1 s for its instances to end (1) …\n` +
+        `${service} 1.5.0 is stopped, but 1 instance of it has not ended yet. Remove it when "rouse status" shows none any more. (FAILED_PRECONDITION, VERSION_STOPPING)`,
+    );
+    const waiting = start(...unregister);
+    let stdout = "";
+    waiting.stdout.on("data", (chunk) => (stdout += chunk));
+    const [progress] = await once(waiting.stderr, "data");
+    expect(String(progress)).toBe(
+      `${service} 1.5.0 is stopped; waiting at most 60 s for its instances to end (1) …\n`,
+    );
+    caller.kill();
+    expect(await once(waiting, "close")).toEqual([0, null]);
+    expect(stdout).toContain(`unregistered ${service} 1.5.0`);
+    expect(await fails(...unregister)).toContain("VERSION_UNKNOWN");
+    expect(await fails(...unregister, "--wait", "soon")).toContain('"soon" is no count');
+  } finally {
+    await other.remove();
+  }
 });
 
 describe("without a mesh", () => {

@@ -26,7 +26,7 @@ export class Bundles {
   /**
    * The tar file of a bundle; fetched when this host has none.
    *
-   * @throws RouseError FAILED_PRECONDITION BUNDLE_NOT_FOUND, UNAVAILABLE REGISTRY_UNREACHABLE, DATA_LOSS
+   * @throws RouseError FAILED_PRECONDITION BUNDLE_UNKNOWN, UNAVAILABLE REGISTRY_UNREACHABLE, DATA_LOSS
    *   BUNDLE_CORRUPT, INVALID_ARGUMENT BUNDLE_DIGEST_INVALID.
    */
   tar(digest: string): Promise<string> {
@@ -107,7 +107,7 @@ export class Bundles {
       return new RouseError(
         "FAILED_PRECONDITION",
         `The registry at ${this.#registry} has no bundle ${digest}. Run "rouse register" again.`,
-        { reason: "BUNDLE_NOT_FOUND", cause: error },
+        { reason: "BUNDLE_UNKNOWN", cause: error },
       );
     if (known.code !== status.UNAVAILABLE) return known;
     return new RouseError(

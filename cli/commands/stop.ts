@@ -15,7 +15,14 @@ export function addStop(program: Command): void {
       const { stoppedInstances } = await withClient(OrchestratorClient, readMesh().control, (client) =>
         unary(client, "stopVersion", { service, version, reason }, { deadlineMs: 60_000 }),
       );
-      const instances = stoppedInstances === 1 ? "1 instance stops" : `${stoppedInstances} instances stop`;
-      console.log(`${service} ${version} is stopped; ${instances}. Undo: rouse start ${service} ${version}`);
+      const instances =
+        stoppedInstances === 0
+          ? "no instance was running"
+          : stoppedInstances === 1
+            ? "1 instance ends when its calls are done"
+            : `${stoppedInstances} instances end when their calls are done`;
+      console.log(
+        `${service} ${version} is stopped: ${instances}. To start it again: rouse start ${service} ${version}`,
+      );
     });
 }
