@@ -55,10 +55,13 @@ async function moveOn(orchestrator: Orchestrator, target: Target, reason: string
     now.generation === target.generation ? nextGeneration(now) : now,
   );
   log.info({ version: targetKey(target), next: activation.generation, reason }, "next generation");
-  const lastActive = demand.lastActive(target) ?? 0;
+  const lastActive = demand.lastActive(target) ?? orchestrator.leadingSinceMs;
   const next = { ...target, generation: activation.generation };
   if (reason !== "idle" && demand.wantedSince(target) !== undefined) demand.wantOwn(next, Date.now());
-  else if (reason === "its last instance ended" && Date.now() - lastActive < IN_USE_MS) {
+  else if (
+    reason === "its last instance ended" &&
+    Math.min(Date.now(), demand.loadsUntil()) - lastActive < IN_USE_MS
+  ) {
     demand.wantOwn(next, Date.now());
   }
   demand.settle(target);

@@ -75,6 +75,11 @@ export class Orchestrator {
     return this.#token;
   }
 
+  /** When it began to lead, ms since 1970: what it has not seen counts as active until then. */
+  get leadingSinceMs(): number {
+    return this.#leadingSinceMs;
+  }
+
   /** Begins to act. Starts that a former leader left under way are to be in `starts` by then. */
   lead(token: number): void {
     this.#token = token;
