@@ -8,6 +8,7 @@ import { ConsulClient } from "../registry/consul.ts";
 import { watchLeader } from "../registry/leader.ts";
 import { watchMesh } from "../registry/watch.ts";
 import { listen } from "../sdk/grpc.ts";
+import { flushSpans } from "../sdk/tracing/index.ts";
 
 export interface ControlPlaneOptions {
   /** Stable over restarts and different from all others. */
@@ -64,6 +65,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
     const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
     await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
     clearTimeout(cut);
+    await flushSpans(DRAIN_MS);
     consul.close();
   }
 }

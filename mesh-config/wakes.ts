@@ -115,8 +115,10 @@ export function spans(wake: Wake, endMs: number): FinishedSpan[] {
     const at = wake[stage];
     if (at === 0) continue;
     const span = { traceId, spanId: newSpanId(), parentSpanId: spanId, name: `wake ${name}` };
-    children.push({ ...span, startMs: from, endMs: Math.max(from, at), attributes });
-    from = Math.max(from, at);
+    // Other processes' clocks may be off by a little: a stage begins where the last one ended, and none outlasts the wake.
+    const to = Math.min(Math.max(from, at), endMs);
+    children.push({ ...span, startMs: from, endMs: to, attributes });
+    from = to;
   }
   const root = { traceId, spanId, name: `wake ${service}@${version}`, startMs: wake.heldMs, endMs };
   return [{ ...root, attributes, ...(error !== "" && { error }) }, ...children];

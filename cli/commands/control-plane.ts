@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { dataFolder } from "../connect.ts";
 import { collect } from "../flags.ts";
-import { parseAddress, parseShare } from "../up/options.ts";
+import { parseAddress, parseShare, traceSamplingHelp } from "../up/options.ts";
 
 interface ControlPlaneFlags {
   id: string;
@@ -41,7 +41,7 @@ export function addControlPlane(program: Command): void {
       collect,
       [],
     )
-    .option("--trace-sampling <share>", "share of calls that begin a trace, 0 to 1", parseShare, 1)
+    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, 1)
     .option("--otlp <host:port>", "OTLP collector (gRPC) that traces go to", parseAddress)
     .action(async (flags: ControlPlaneFlags) => {
       // Read once, when the tracing modules are loaded.

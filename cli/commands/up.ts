@@ -1,6 +1,14 @@
 import { type Command, Option } from "commander";
 import { dataFolder } from "../connect.ts";
-import { parseAddress, parseHost, parsePort, parseShare, runtimes, type UpOptions } from "../up/options.ts";
+import {
+  parseAddress,
+  parseHost,
+  parsePort,
+  parseShare,
+  runtimes,
+  traceSamplingHelp,
+  type UpOptions,
+} from "../up/options.ts";
 import { type PortName, type Ports, portFlag, portNames } from "../up/ports.ts";
 
 type UpFlags = Omit<UpOptions, "ports" | "data"> & { data?: string } & Record<`${PortName}Port`, number>;
@@ -18,8 +26,12 @@ export function addUp(program: Command): void {
       parseHost,
       "127.0.0.1",
     )
-    .option("--trace-sampling <share>", "share of calls that begin a trace, 0 to 1", parseShare, 1)
-    .option("--otlp <host:port>", "OTLP collector (gRPC) that traces go to", parseAddress)
+    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, 1)
+    .option(
+      "--otlp <host:port>",
+      "OTLP collector (gRPC) for the traces of Envoy, instances and wakes",
+      parseAddress,
+    )
     .option("--examples", "build and register the packages in examples/")
     .option("--no-examples", "leave the examples alone (default)");
   for (const name of Object.keys(portNames) as PortName[]) {

@@ -4,6 +4,10 @@ import type { Ports } from "./ports.ts";
 
 export const runtimes = ["auto", "docker", "process", "in-process"] as const;
 
+/** What --trace-sampling is, for those commands that have it. */
+export const traceSamplingHelp =
+  "share of calls without a traceparent that are traced, 0 to 1; a traceparent decides for itself";
+
 /** What `rouse up` was asked for. */
 export interface UpOptions {
   /** Data folder, absolute. */
@@ -13,7 +17,7 @@ export interface UpOptions {
   readonly ports: Ports;
   /** IPv4 address that the edge listens on; everything else is on 127.0.0.1. */
   readonly listenHost: string;
-  /** Share of calls without a trace that begin one, 0 to 1. */
+  /** Share of calls without a trace that begin one, 0 to 1; without a collector none does. */
   readonly traceSampling: number;
   /** "host:port" of an OTLP collector over gRPC. */
   readonly otlp?: string;

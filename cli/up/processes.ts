@@ -13,6 +13,8 @@ export function meshServers(
 ): Record<"registry" | "control" | "agent", ChildSpec> {
   const common = ["--consul", mesh.consul, "--data", mesh.data];
   const otlp = options.otlp === undefined ? [] : ["--otlp", options.otlp];
+  // Envoy passes spans on: a container has no other way to what listens on the host.
+  const instanceOtlp = options.otlp === undefined ? [] : ["--otlp", `unix:${mesh.meshSocket}`];
   return {
     registry: server("registry", mesh.registry, common, 3_000),
     control: server(
@@ -36,7 +38,7 @@ export function meshServers(
       ...server(
         "agent",
         mesh.agent,
-        [...common, "--registry", mesh.registry, "--runtime", options.runtime, ...otlp],
+        [...common, "--registry", mesh.registry, "--runtime", options.runtime, ...instanceOtlp],
         20_000,
       ),
       // SIGTERM would leave the instances for the next agent; this stops them first.

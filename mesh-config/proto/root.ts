@@ -30,7 +30,7 @@ const files = [
   "envoy/type/matcher/v3/http_inputs.proto",
 ];
 
-/** Messages of Envoy 1.40 that are newer than the package's files. */
+/** Messages of Envoy 1.40 (and one field, below) that are newer than the package's files. */
 const newer = `
   syntax = "proto3";
   package envoy.extensions.tracers.opentelemetry.samplers.v3;
@@ -52,6 +52,8 @@ function load(): protobuf.Root {
   // Field names as in the files and in Envoy's own configuration.
   root.loadSync(files, { keepCase: true });
   protobuf.parse(newer, root, { keepCase: true });
+  const manager = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+  root.lookupType(`${manager}.Tracing`).add(new protobuf.Field("operation", 11, "string"));
   return root;
 }
 

@@ -78,6 +78,8 @@ function tracing(prefix: string, ratio: number): JsonObject {
   });
   return {
     random_sampling: { value: 100 },
+    // The span's name: the method, where Envoy would call each of them "ingress".
+    operation: "%REQ(:PATH)%",
     provider: {
       name: "envoy.tracers.opentelemetry",
       typed_config: any("envoy.config.trace.v3.OpenTelemetryConfig", {

@@ -1,5 +1,6 @@
 import type { MeshState } from "../../registry/state.ts";
 import type { JsonObject } from "../proto/json.ts";
+import { collectorRoutes } from "./collector-route.ts";
 import { corsPolicy } from "./cors.ts";
 import { unknownService } from "./reasons.ts";
 import { action, answerWith, headerInput } from "./routes.ts";
@@ -27,7 +28,10 @@ export function servicesOf(state: MeshState, table: string): string[] {
 /** A route table: one virtual host whose match tree finds the service by the path's first part. */
 export function routeTable({ name, services }: RouteTable, settings: MeshSettings): JsonObject {
   const none = unknown(name, [...services.keys()]);
-  const entries = [...services].map(([service, matcher]) => [pathPrefix(service), { matcher }] as const);
+  const entries: (readonly [string, JsonObject])[] = [
+    ...[...services].map(([service, matcher]) => [pathPrefix(service), { matcher }] as const),
+    ...collectorRoutes(name, settings),
+  ];
   // The map may not be empty: the one entry of a mesh without services is found by no gRPC path.
   const map = entries.length === 0 ? { "/-/": none } : Object.fromEntries(entries);
   const byService = { matcher_tree: { input: pathInput, prefix_match_map: { map } }, on_no_match: none };

@@ -1,6 +1,7 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { MeshState, ServiceState } from "../../registry/state.ts";
 import { encodeJson, type JsonObject } from "../proto/json.ts";
+import { collectorRoutes } from "../resources/collector-route.ts";
 import { routesFor } from "../resources/mesh.ts";
 import {
   pathInput,
@@ -13,6 +14,8 @@ import {
 } from "../resources/route-tables.ts";
 import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Resource, resourceOfBytes } from "./resource.ts";
+
+const onMatchType = "xds.type.matcher.v3.Matcher.OnMatch";
 
 /** A service's node in a table. */
 interface Node {
@@ -76,14 +79,12 @@ export class RouteTables {
 function encodeNode(service: string, matcher: JsonObject, last: Node | undefined): Node {
   const json = JSON.stringify(matcher);
   if (last?.json === json) return last;
-  const onMatch = encodeJson("xds.type.matcher.v3.Matcher.OnMatch", { matcher });
-  const bytes = new BinaryWriter()
-    .uint32(tag(1))
-    .string(pathPrefix(service))
-    .uint32(tag(2))
-    .bytes(onMatch)
-    .finish();
-  return { json, bytes };
+  const onMatch = encodeJson(onMatchType, { matcher });
+  return { json, bytes: encodeEntry(pathPrefix(service), onMatch) };
+}
+
+function encodeEntry(prefix: string, onMatch: Uint8Array): Uint8Array {
+  return new BinaryWriter().uint32(tag(1)).string(prefix).uint32(tag(2)).bytes(onMatch).finish();
 }
 
 /** The same message as routeTable's, from the inside out. */
@@ -92,6 +93,8 @@ function encodeTable(name: string, nodes: ReadonlyMap<string, Node>, settings: M
   const tree = new BinaryWriter().raw(encodeJson(`${matcher}.MatcherTree`, { input: pathInput }));
   tree.uint32(tag(3)).fork(); // prefix_match_map
   for (const { bytes } of nodes.values()) tree.uint32(tag(1)).bytes(bytes);
+  for (const [prefix, json] of collectorRoutes(name, settings))
+    tree.uint32(tag(1)).bytes(encodeEntry(prefix, encodeJson(onMatchType, json)));
   tree.join();
   const none = encodeJson(matcher, { on_no_match: unknown(name, [...nodes.keys()]) });
   let root = new BinaryWriter().uint32(tag(2)).bytes(tree.finish()).raw(none).finish();

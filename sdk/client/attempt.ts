@@ -6,6 +6,7 @@ import {
   isSampled,
   parseTraceparent,
   type TraceContext,
+  type TraceResource,
   traceStorage,
 } from "../tracing/index.ts";
 import type { SharedChannel } from "./channel.ts";
@@ -47,7 +48,7 @@ export function prepare(
   let span: CallSpan | undefined;
   if (isSampled(trace)) {
     const { name } = context.definition;
-    span = new CallSpan("client", name, method.name, trace, { service: ownName() });
+    span = new CallSpan("client", name, method.name, trace, ownResource());
     trace = span.context;
   }
   if (trace !== undefined) {
@@ -66,8 +67,10 @@ export function defaultDeadlineMs(definition: ServiceDefinition, method: AnyMeth
 }
 
 /** The service that this process is, for its spans. */
-function ownName(): string {
-  return process.env.ROUSE_SERVICE || process.env.OTEL_SERVICE_NAME || "rouse-client";
+function ownResource(): TraceResource {
+  const { ROUSE_SERVICE, ROUSE_VERSION, OTEL_SERVICE_NAME } = process.env;
+  const service = ROUSE_SERVICE || OTEL_SERVICE_NAME || "rouse-client";
+  return ROUSE_VERSION ? { service, version: ROUSE_VERSION } : { service };
 }
 
 /** Where a client dials unless it is told: the mesh's listener for services, then the edge of a local mesh. */

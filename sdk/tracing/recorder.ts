@@ -14,7 +14,8 @@ const waiting: { resource: TraceResource; span: FinishedSpan }[] = [];
 let exporter: Exporter | undefined;
 let loading: Promise<Exporter> | undefined;
 let scheduled = false;
-const endpoint = process.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+const endpoint =
+  process.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || process.env.OTEL_EXPORTER_OTLP_ENDPOINT || undefined;
 
 /** Whether spans go anywhere: OTEL_EXPORTER_OTLP_ENDPOINT is set. */
 export function tracingEnabled(): boolean {
