@@ -19,6 +19,8 @@ const unreachableMs = 1_500;
 
 /** How long after it serves an instance keeps what it was lent for its start, ms. */
 const settleMs = 1_000;
+/** How long after the answer to its start an instance is announced in Consul and on disk, ms. */
+const tellMs = 25;
 
 export interface InstanceContext {
   readonly log: Logger;
@@ -193,8 +195,13 @@ export class ManagedInstance {
     this.#health = health;
     this.#healthy = true;
     this.record.state = InstanceState.SERVING;
-    this.#tell("serving");
-    this.#changed();
+    // Callers wait for the answer to this start, and for the first calls; the news for everybody else takes cores as well.
+    const tell = () => {
+      if (this.record.state !== InstanceState.SERVING) return;
+      this.#tell("serving");
+      this.#changed();
+    };
+    setTimeout(tell, tellMs);
     void unit.ended.then((ending) => this.#unitEnded(unit, ending));
   }
 

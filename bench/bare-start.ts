@@ -146,7 +146,11 @@ export async function bareContainer(
         ),
         HostConfig: {
           ...shown.HostConfig,
-          Binds: [`${socket.folder}:/run/rouse`],
+          Binds: [],
+          Mounts: [
+            ...(shown.HostConfig.Mounts ?? []).filter(({ Target }) => Target !== "/run/rouse"),
+            { Type: "bind", Source: socket.folder, Target: "/run/rouse" },
+          ],
           NetworkMode: sandbox === undefined ? "bridge" : `container:${sandbox.id}`,
         },
       });

@@ -12,6 +12,8 @@ import { targetKey } from "./target.ts";
 const STOP_GRACE_MS = 10_000;
 /** After a failed stop the instance is looked at again, ms. */
 const STOP_RETRY_MS = 2_000;
+/** How long after an instance serves it is written down that its generation did, ms. */
+const NOTE_MS = 50;
 /** A version that was called within this time is replaced at once when its last instance ends, ms. */
 const IN_USE_MS = 60_000;
 
@@ -145,13 +147,16 @@ export function served(
   orchestrator.announce(ready);
   orchestrator.demand.touch(target, Date.now());
   orchestrator.settle(target, { ready });
-  change(orchestrator, target, (now) => {
-    if (now.generation !== target.generation || now.served === true) return now;
-    const { failure: _over, failures: _none, ...kept } = now;
-    return { ...kept, served: true };
-  }).catch((error: unknown) =>
-    orchestrator.log.error({ err: error, version: targetKey(target) }, "not written"),
-  );
+  // Nobody waits for this write, and the first calls need the cores.
+  setTimeout(() => {
+    change(orchestrator, target, (now) => {
+      if (now.generation !== target.generation || now.served === true) return now;
+      const { failure: _over, failures: _none, ...kept } = now;
+      return { ...kept, served: true };
+    }).catch((error: unknown) =>
+      orchestrator.log.error({ err: error, version: targetKey(target) }, "not written that it served"),
+    );
+  }, NOTE_MS);
 }
 
 /** Stops one instance; `stopping` holds its id until Consul shows it no more. @returns whether it is gone. */
