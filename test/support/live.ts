@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { AgentClient, InstanceState } from "#proto/rouse/agent/v1/agent.ts";
 import { RegistryClient, type Version } from "#proto/rouse/registry/v1/registry.ts";
 import { withClient } from "../../cli/connect.ts";
 import { unary } from "../../sdk/grpc.ts";
@@ -26,7 +27,15 @@ export async function until(what: string, check: () => Promise<boolean>, limitMs
   }
 }
 
-/** Resolves when no instance of the service is left. */
+/** Resolves when no instance of the service is left, neither in Consul nor at the agent, which knows of one first. */
 export function untilCold(mesh: TestMesh, service: string): Promise<void> {
-  return until(`${service} goes cold`, async () => (await runningInstances(mesh, service)).length === 0);
+  return until(`${service} goes cold`, async () => {
+    const { instances } = await withClient(AgentClient, mesh.agent, (agent) =>
+      unary(agent, "listInstances", {}),
+    );
+    const alive = instances.some((instance) => instance.service === service && !ENDED.has(instance.state));
+    return !alive && (await runningInstances(mesh, service)).length === 0;
+  });
 }
+
+const ENDED = new Set<string>([InstanceState.STOPPED, InstanceState.FAILED]);
