@@ -49,6 +49,9 @@ export function portOf(spec: InstanceSpec): number {
 /**
  * The container of an instance, but for its name and its network. Locked down: read-only root, no capabilities, no new
  * privileges, no root user, bounded processes, memory without swap, and output.
+ *
+ * What that costs of a start of 85 ms (measured by leaving out one at a time): the engine's seccomp profile about 10 ms;
+ * init, tmpfs, limits, and the log's bounds less than can be told from noise.
  */
 export function containerOptions(
   spec: InstanceSpec,
