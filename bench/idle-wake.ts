@@ -15,8 +15,8 @@ const CALLERS = 4;
 export default async function idleWake(): Promise<BenchResult> {
   const restless = Array.from({ length: VERSIONS }, (_, n) => `1.${n}.0`);
   await using subject = await startSubject("process", [
-    { version: "2.0.0" },
-    ...restless.map((version) => ({ version, idleTimeout: "1s" })),
+    { version: "2.0.0", cpu: 0.5 },
+    ...restless.map((version) => ({ version, idleTimeout: "1s", cpu: 0.25 })),
   ]);
   const { mesh } = subject;
   const background: number[] = [];

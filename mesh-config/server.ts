@@ -17,8 +17,12 @@ import { Drains } from "./xds/drains.ts";
 import { Loads } from "./xds/loads.ts";
 import { envoyStreams } from "./xds/service.ts";
 
-/** A burst of changes is sent as one, at most so much later than its first, ms. What the orchestrator says goes at once. */
-const BURST_MS = 20;
+/**
+ * A change is taken at once, and what comes while that was worked out and for so many times as long is taken together: a burst
+ * never fills a core. What the orchestrator says goes at once.
+ */
+const BURST_SHARE = 3;
+const LEAST_BURST_MS = 2;
 const CHECK_MS = 1_000;
 
 /**
@@ -117,8 +121,9 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     if (newest === undefined) return;
     const state = newest;
     newest = undefined;
+    const beganMs = performance.now();
     control?.setState(state);
-    burst = setTimeout(apply, BURST_MS);
+    burst = setTimeout(apply, Math.max(LEAST_BURST_MS, BURST_SHARE * (performance.now() - beganMs)));
   };
 
   const streams = envoyStreams({
