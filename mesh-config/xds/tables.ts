@@ -15,7 +15,8 @@ import {
 import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Resource, resourceOfBytes } from "./resource.ts";
 
-const onMatchType = "xds.type.matcher.v3.Matcher.OnMatch";
+const matcherType = "xds.type.matcher.v3.Matcher";
+const onMatchType = `${matcherType}.OnMatch`;
 
 /** A service's node in a table. */
 interface Node {
@@ -36,6 +37,7 @@ interface Table {
 export class RouteTables {
   readonly #settings: MeshSettings;
   readonly #tables = new Map<string, Table>();
+  readonly #fixedParts = new Map<string, Fixed>();
   readonly #memos = new Map(
     [EDGE_ROUTES, MESH_ROUTES].map((name) => [name, new WeakMap<ServiceState, Node>()]),
   );
@@ -45,13 +47,21 @@ export class RouteTables {
   }
 
   build(state: MeshState, number: number): Map<string, Resource> {
+    // Most services look the same in both tables.
+    const encoded = new Map<string, Uint8Array>();
     const made = [...this.#memos].map(
-      ([name, memo]) => [name, this.#table(name, memo, state, number)] as const,
+      ([name, memo]) => [name, this.#table(name, memo, state, number, encoded)] as const,
     );
     return new Map(made);
   }
 
-  #table(name: string, memo: WeakMap<ServiceState, Node>, state: MeshState, number: number): Resource {
+  #table(
+    name: string,
+    memo: WeakMap<ServiceState, Node>,
+    state: MeshState,
+    number: number,
+    encoded: Map<string, Uint8Array>,
+  ): Resource {
     const last = this.#tables.get(name);
     const nodes = new Map<string, Node>();
     for (const service of servicesOf(state, name)) {
@@ -59,7 +69,7 @@ export class RouteTables {
       if (found === undefined) continue;
       let node = memo.get(found);
       if (node === undefined) {
-        node = encodeNode(service, routesFor(name, service, found), last?.nodes.get(service));
+        node = encodeNode(service, routesFor(name, service, found), last?.nodes.get(service), encoded);
         memo.set(found, node);
       }
       nodes.set(service, node);
@@ -68,18 +78,54 @@ export class RouteTables {
     const made =
       nodes.size === 0
         ? encodeResource("route", name, routeTable({ name, services: new Map() }, this.#settings), number)
-        : resourceOfBytes("route", name, encodeTable(name, nodes, this.#settings), number);
+        : resourceOfBytes("route", name, encodeTable(name, nodes, this.#fixed(name)), number);
     const resource = last?.resource.version === made.version ? last.resource : made;
     this.#tables.set(name, { nodes, resource });
     return resource;
   }
+
+  #fixed(name: string): Fixed {
+    const fixed = this.#fixedParts.get(name) ?? encodeFixed(name, this.#settings);
+    this.#fixedParts.set(name, fixed);
+    return fixed;
+  }
+}
+
+/** What a table has beside its services, encoded. */
+interface Fixed {
+  /** The input of the tree over paths. */
+  readonly input: Uint8Array;
+  /** Entries of that tree which are no services. */
+  readonly entries: readonly Uint8Array[];
+  /** What comes before the tree, if anything does. */
+  readonly first: Uint8Array | undefined;
+  readonly host: Uint8Array;
+  readonly frame: Uint8Array;
+}
+
+function encodeFixed(name: string, settings: MeshSettings): Fixed {
+  return {
+    input: encodeJson(`${matcherType}.MatcherTree`, { input: pathInput }),
+    entries: collectorRoutes(name, settings).map(([prefix, json]) =>
+      encodeEntry(prefix, encodeJson(onMatchType, json)),
+    ),
+    first: name === EDGE_ROUTES ? encodeJson(matcherType, { matcher_tree: preflights }) : undefined,
+    host: encodeJson("envoy.config.route.v3.VirtualHost", virtualHost(name, settings)),
+    frame: encodeJson("envoy.config.route.v3.RouteConfiguration", { name, validate_clusters: false }),
+  };
 }
 
 /** Instances come and go without a change to the routes: then it is the last node. */
-function encodeNode(service: string, matcher: JsonObject, last: Node | undefined): Node {
+function encodeNode(
+  service: string,
+  matcher: JsonObject,
+  last: Node | undefined,
+  encoded: Map<string, Uint8Array>,
+): Node {
   const json = JSON.stringify(matcher);
   if (last?.json === json) return last;
-  const onMatch = encodeJson(onMatchType, { matcher });
+  const onMatch = encoded.get(json) ?? encodeJson(onMatchType, { matcher });
+  encoded.set(json, onMatch);
   return { json, bytes: encodeEntry(pathPrefix(service), onMatch) };
 }
 
@@ -88,29 +134,31 @@ function encodeEntry(prefix: string, onMatch: Uint8Array): Uint8Array {
 }
 
 /** The same message as routeTable's, from the inside out. */
-function encodeTable(name: string, nodes: ReadonlyMap<string, Node>, settings: MeshSettings): Uint8Array {
-  const matcher = "xds.type.matcher.v3.Matcher";
-  const tree = new BinaryWriter().raw(encodeJson(`${matcher}.MatcherTree`, { input: pathInput }));
+function encodeTable(name: string, nodes: ReadonlyMap<string, Node>, fixed: Fixed): Uint8Array {
+  const tree = new BinaryWriter().raw(fixed.input);
   tree.uint32(tag(3)).fork(); // prefix_match_map
   for (const { bytes } of nodes.values()) tree.uint32(tag(1)).bytes(bytes);
-  for (const [prefix, json] of collectorRoutes(name, settings))
-    tree.uint32(tag(1)).bytes(encodeEntry(prefix, encodeJson(onMatchType, json)));
+  for (const entry of fixed.entries) tree.uint32(tag(1)).bytes(entry);
   tree.join();
-  const none = encodeJson(matcher, { on_no_match: unknown(name, [...nodes.keys()]) });
+  const none = encodeJson(matcherType, { on_no_match: unknown(name, [...nodes.keys()]) });
   let root = new BinaryWriter().uint32(tag(2)).bytes(tree.finish()).raw(none).finish();
-  if (name === EDGE_ROUTES) {
-    const first = encodeJson(matcher, { matcher_tree: preflights });
+  if (fixed.first !== undefined) {
     // on_no_match, and therein the matcher.
-    root = new BinaryWriter().raw(first).uint32(tag(3)).fork().uint32(tag(1)).bytes(root).join().finish();
+    root = new BinaryWriter()
+      .raw(fixed.first)
+      .uint32(tag(3))
+      .fork()
+      .uint32(tag(1))
+      .bytes(root)
+      .join()
+      .finish();
   }
-  const host = encodeJson("envoy.config.route.v3.VirtualHost", virtualHost(name, settings));
-  const frame = encodeJson("envoy.config.route.v3.RouteConfiguration", { name, validate_clusters: false });
   // virtual_hosts, and therein the matcher.
   return new BinaryWriter()
-    .raw(frame)
+    .raw(fixed.frame)
     .uint32(tag(2))
     .fork()
-    .raw(host)
+    .raw(fixed.host)
     .uint32(tag(21))
     .bytes(root)
     .join()
