@@ -26,17 +26,33 @@ export default async function consulChange(): Promise<BenchResult> {
     const version = number % 2 === 0 ? "2.0.0" : "1.0.0";
     const body = JSON.stringify({ beta: [{ version, weight: 1 }] });
     const beganMs = performance.now();
-    await fetch(key, { method: "PUT", body });
-    while ((await client.echo({ text: "x" })).version !== version) await sleep(1);
+    const written = fetch(key, { method: "PUT", body });
+    await firstAnswerBy(version, client);
     times.push(performance.now() - beganMs);
+    await written;
     // The next change is one by itself, not part of a burst.
     await sleep(100);
   }
   const value = quantile(times, 0.5);
   return {
     name: "Change in Consul",
-    about: `Milliseconds from a tag's write to a call answered by its new version; ${CHANGES} changes, one caller.`,
+    about: `Milliseconds from a tag's write to a call answered by its new version; ${CHANGES} changes, a call each ms.`,
     rows: [{ "p50 ms": round(value), "p99 ms": round(quantile(times, 0.99)) }],
     figure: { name: "p50, ms", value, goal: "≤ 10", met: value <= 10 },
   };
+}
+
+type Client = ReturnType<typeof createProbeServiceClient>;
+
+/** Calls each millisecond, and resolves with the first answer that the version gives. */
+function firstAnswerBy(version: string, client: Client): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const calling = setInterval(() => {
+      client.echo({ text: "x" }).then((answer) => {
+        if (answer.version !== version) return;
+        clearInterval(calling);
+        resolve();
+      }, reject);
+    }, 1);
+  });
 }

@@ -44,7 +44,12 @@ export function registryService({ consul, mesh, bundles }: RegistryDeps): Regist
         if (artifact.kind === "image" || (await bundles.has(artifact.digest))) return;
         throw unknownBundle("FAILED_PRECONDITION", artifact.digest);
       });
-      await mesh.until((state) => state.services.get(service)?.versions.has(version) === true);
+      await mesh.until((state) => {
+        const shown = state.services.get(service);
+        const tagged = (tag: string) =>
+          shown?.tags.get(tag)?.some((entry) => entry.version === version) === true;
+        return shown?.versions.has(version) === true && request.tags.every(tagged);
+      });
       return { service, version, created };
     }),
     removeVersion: answer(async ({ service, version }) => {
