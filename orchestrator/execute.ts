@@ -57,7 +57,8 @@ async function moveOn(orchestrator: Orchestrator, target: Target, reason: string
     now.generation === target.generation ? nextGeneration(now) : now,
   );
   log.info({ version: targetKey(target), next: activation.generation, reason }, "next generation");
-  const lastActive = demand.lastActive(target) ?? orchestrator.leadingSinceMs;
+  // A version whose instances this leader never saw is not in use as far as anybody knows.
+  const lastActive = demand.lastActive(target) ?? Number.NEGATIVE_INFINITY;
   const next = { ...target, generation: activation.generation };
   if (reason !== "idle" && demand.wantedSince(target) !== undefined) demand.wantOwn(next, Date.now());
   else if (

@@ -75,11 +75,6 @@ export class Orchestrator {
     return this.#token;
   }
 
-  /** When it began to lead, ms since 1970: what it has not seen counts as active until then. */
-  get leadingSinceMs(): number {
-    return this.#leadingSinceMs;
-  }
-
   /** Begins to act. Starts that a former leader left under way are to be in `starts` by then. */
   lead(token: number): void {
     this.#token = token;
@@ -160,6 +155,8 @@ export class Orchestrator {
     }
     const nowMs = Date.now();
     const view = versionView(service, version, shown, this.#sources(), nowMs);
+    // What was called before this orchestrator led is unknown: a version that it finds warm was.
+    if (view.state.instances.length > 0) this.demand.touch({ service, version }, this.#leadingSinceMs);
     const plan = planVersion(view, {
       nowMs,
       stopDrainMs: this.#stopDrainMs,

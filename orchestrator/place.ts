@@ -15,7 +15,12 @@ export interface PlaceableHost {
 
 export type Placement =
   | { readonly host: string; readonly reason?: never }
-  | { readonly host?: never; readonly reason: string };
+  | {
+      readonly host?: never;
+      readonly reason: string;
+      /** There is no host at all, as when the agents restart: it is worth waiting. */
+      readonly empty?: true;
+    };
 
 /**
  * Chooses a host with room, the fullest that still fits, ties by name.
@@ -25,7 +30,10 @@ export type Placement =
  */
 export function place(needs: Resources, hosts: readonly PlaceableHost[]): Placement {
   if (hosts.length === 0) {
-    return { reason: 'no host has announced itself; start an agent with "rouse agent" or "rouse up"' };
+    return {
+      reason: 'no host has announced itself; start an agent with "rouse agent" or "rouse up"',
+      empty: true,
+    };
   }
   let best: { name: string; score: number } | undefined;
   const misfits: string[] = [];

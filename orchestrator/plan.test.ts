@@ -45,7 +45,7 @@ function view(given: Given = {}): VersionView {
     },
     starting: [],
     stopping: new Set(),
-    wanted: false,
+    wantedSinceMs: undefined,
     lastActiveMs: 0,
     loadsUntilMs: 1_000_000,
     drained: () => false,
@@ -67,16 +67,16 @@ describe("a cold version", () => {
   });
 
   test("is started when wanted", () => {
-    expect(actions({ wanted: true })).toEqual([{ kind: "start", target, host: "h" }]);
+    expect(actions({ wantedSinceMs: 1_000_000 })).toEqual([{ kind: "start", target, host: "h" }]);
   });
 
   test("is not started twice", () => {
-    expect(actions({ wanted: true, starting: [{ instanceId: "i", generation: 1 }] })).toEqual([]);
+    expect(actions({ wantedSinceMs: 1_000_000, starting: [{ instanceId: "i", generation: 1 }] })).toEqual([]);
   });
 
   test("a start of an older generation does not count", () => {
     const given = {
-      wanted: true,
+      wantedSinceMs: 1_000_000,
       activation: { generation: 2 },
       starting: [{ instanceId: "i", generation: 1 }],
     };
@@ -85,9 +85,16 @@ describe("a cold version", () => {
 
   test("fails with the reason when no host fits", () => {
     const place = () => ({ reason: "no host fits: h has 0 of 1 cores free" });
-    expect(actions({ wanted: true }, { place })).toEqual([
+    expect(actions({ wantedSinceMs: 1_000_000 }, { place })).toEqual([
       { kind: "fail", target, message: "no host fits: h has 0 of 1 cores free" },
     ]);
+  });
+
+  test("waits for a host when there is none, as long as its start may take", () => {
+    const place = () => ({ reason: "no host has announced itself", empty: true }) as const;
+    const waiting = planVersion(view({ wantedSinceMs: 970_001 }), { ...context, place });
+    expect(waiting).toEqual({ actions: [], lookAgainMs: 1_001_000 });
+    expect(actions({ wantedSinceMs: 970_000 }, { place })).toMatchObject([{ kind: "fail" }]);
   });
 
   test("is started up to its minimum", () => {
@@ -142,14 +149,14 @@ describe("a retired generation", () => {
   });
 
   test("is taken over when the version is wanted again", () => {
-    const given = { ...retired, wanted: true, drained: () => true };
+    const given = { ...retired, wantedSinceMs: 1_000_000, drained: () => true };
     expect(actions(given)).toMatchObject([
       { kind: "adopt", target: { generation: 2 }, instance: { id: "i" } },
     ]);
   });
 
   test("is not taken over once its stop is under way", () => {
-    expect(actions({ ...retired, wanted: true, stopping: new Set(["i"]) })).toMatchObject([
+    expect(actions({ ...retired, wantedSinceMs: 1_000_000, stopping: new Set(["i"]) })).toMatchObject([
       { kind: "start" },
     ]);
   });
@@ -159,7 +166,7 @@ describe("a failed version", () => {
   const failure = { status: "UNAVAILABLE", message: "m", retryAtMs: 1_000_000 };
 
   test("is not started before its back-off ends", () => {
-    const given = { wanted: true, activation: { generation: 1, failure } };
+    const given = { wantedSinceMs: 1_000_000, activation: { generation: 1, failure } };
     const plan = planVersion(view(given), { ...context, nowMs: 999_999 });
     expect(plan).toEqual({ actions: [], lookAgainMs: 1_000_000 });
   });
@@ -180,7 +187,7 @@ describe("a stopped version", () => {
 
   test("is not started, wanted or not", () => {
     const activation = { generation: 2, stopped };
-    expect(actions({ activation, wanted: true, manifest: { minInstances: 1 } })).toEqual([]);
+    expect(actions({ activation, wantedSinceMs: 1_000_000, manifest: { minInstances: 1 } })).toEqual([]);
   });
 
   test("ends its instances when they have drained, or when the drain takes too long", () => {

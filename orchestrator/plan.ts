@@ -11,8 +11,11 @@ export interface VersionView {
   readonly starting: readonly { readonly instanceId: string; readonly generation: number }[];
   /** Instances whose stop is under way. */
   readonly stopping: ReadonlySet<string>;
-  /** Some Envoy holds calls for the current generation, or a person asked for a start. */
-  readonly wanted: boolean;
+  /**
+   * Since when (ms since 1970) some Envoy holds calls for the current generation, or a person or a replacement wants a
+   * start; undefined when nobody does.
+   */
+  readonly wantedSinceMs: number | undefined;
   /** Last time (ms since 1970) any generation had a call; at least when the current one began to serve. */
   readonly lastActiveMs: number;
   /** Until when every mesh-config has reported loads, ms since 1970: silence up to then means that nobody called. */
@@ -51,6 +54,9 @@ export interface Plan {
 /** How often to look for the load report that an idle version waits for, ms. */
 const LOADS_PAUSE_MS = 250;
 
+/** How often to look for a host when there is none, ms; a change of hosts is looked at anyway. */
+const NO_HOST_PAUSE_MS = 1_000;
+
 /** What to do with one version. Pure: the same view gives the same plan. */
 export function planVersion(view: VersionView, context: PlanContext): Plan {
   const { activation, manifest, instances } = view.state;
@@ -74,7 +80,8 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
     return once({ kind: "next-generation", target, reason: "the back-off is over" });
   }
 
-  const wantedInstances = Math.max(manifest.minInstances, view.wanted ? 1 : 0);
+  const wanted = view.wantedSinceMs !== undefined;
+  const wantedInstances = Math.max(manifest.minInstances, wanted ? 1 : 0);
   if (current.length + starting.length === 0 && activation.served === true) {
     // Envoys have the cluster and will not ask for it again: only a new name can be held and woken.
     return once({ kind: "next-generation", target, reason: "its last instance ended" });
@@ -84,9 +91,12 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
     if (reusable !== undefined) return once({ kind: "adopt", target, instance: reusable });
     const placement = context.place(manifest.resources);
     if (placement.host === undefined) {
+      const waitedMs = context.nowMs - (view.wantedSinceMs ?? context.nowMs);
+      if (placement.empty === true && waitedMs < manifest.startTimeoutMs) {
+        return { actions: [], lookAgainMs: context.nowMs + NO_HOST_PAUSE_MS };
+      }
       // Callers that wait are told; what only the minimum wants is tried again with the next change of hosts.
-      if (view.wanted && current.length === 0)
-        return once({ kind: "fail", target, message: placement.reason });
+      if (wanted && current.length === 0) return once({ kind: "fail", target, message: placement.reason });
       return { actions: [], lookAgainMs: context.nowMs + 5_000 };
     }
     return once({ kind: "start", target, host: placement.host });

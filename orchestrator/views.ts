@@ -38,7 +38,7 @@ export function versionView(
       generation: start.target.generation,
     })),
     stopping,
-    wanted: demand.wantedSince(target) !== undefined,
+    wantedSinceMs: demand.wantedSince(target),
     lastActiveMs: demand.lastActive(target) ?? sources.leadingSinceMs,
     loadsUntilMs: demand.loadsUntil(),
     drained: (generation) => demand.isDrained({ service, version, generation }),
