@@ -75,8 +75,8 @@ describe.skipIf(executablePath === undefined)("a page in Chromium, over gRPC-web
     // 69 genes and 6 operators, and a window for each 195 bases.
     expect(await ended("StreamFeatures @2").textContent()).toMatch(/^StreamFeatures @2\s*75 in \d+ ms$/);
     expect(await ended("StreamWindows @2").textContent()).toMatch(/^StreamWindows @2\s*249 in \d+ ms$/);
-    expect(await runningInstances(mesh, genome)).toHaveLength(1);
-    expect(await runningInstances(mesh, composition)).toHaveLength(1);
+    await expect.poll(() => runningInstances(mesh, genome)).toHaveLength(1);
+    await expect.poll(() => runningInstances(mesh, composition)).toHaveLength(1);
     expect(await page.locator("#status").getAttribute("data-state")).toBe("ok");
   });
 
@@ -91,7 +91,7 @@ describe.skipIf(executablePath === undefined)("a page in Chromium, over gRPC-web
     await page.click('[data-version="1"]');
     await ended("StreamFeatures @1").waitFor();
     await ended("StreamWindows @1").waitFor();
-    expect(await runningInstances(mesh, genome)).toHaveLength(2);
+    await expect.poll(() => runningInstances(mesh, genome)).toHaveLength(2);
     await goTo("cI");
     await eventually(details).toContain("namecItypegene");
     expect(await details()).not.toMatch(/strand|role/);

@@ -70,7 +70,7 @@ for (const { runtime, available } of runtimes) {
       const first = await start({ runtime, data });
       await probe.register(data);
       expect(await echo(first, "first")).toContain('"text":"first"');
-      expect(await runningInstances(first, service)).toHaveLength(1);
+      await expect.poll(() => runningInstances(first, service)).toHaveLength(1);
 
       expect(await first.end("SIGINT")).toBe(0);
       expect(processesOf(data)).toEqual([]);

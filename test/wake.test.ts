@@ -99,7 +99,7 @@ for (const { runtime, available } of runtimes) {
       // Two numbers, five idle timeouts apart.
       for await (const { number } of probe.tick({ count: 2, intervalMs: 5_000 })) {
         numbers.push(number);
-        expect(await runningInstances(mesh, service)).toHaveLength(1);
+        await expect.poll(() => runningInstances(mesh, service)).toHaveLength(1);
       }
       expect(numbers).toEqual([1, 2]);
       await untilCold(mesh, service);
