@@ -21,6 +21,7 @@ export class Demand {
   /** By version: a call that is still open on a retired generation keeps the version from going idle. */
   readonly #lastActive = new Map<string, number>();
   readonly #drainingSince = new Map<string, number>();
+  readonly #servedAt = new Map<string, number>();
 
   connect(source: string): void {
     this.#sources.set(source, { wanted: new Map(), drained: new Set(), reportedUntilMs: 0 });
@@ -72,6 +73,17 @@ export class Demand {
     this.#lastActive.set(key, Math.max(nowMs, this.#lastActive.get(key) ?? 0));
   }
 
+  /** Notes that an instance of the target began to serve. */
+  served(target: Target, nowMs: number): void {
+    this.#servedAt.set(targetKey(target), nowMs);
+    this.touch(target, nowMs);
+  }
+
+  /** When the target's latest instance began to serve, ms since 1970; undefined when this leader did not see it. */
+  servedAt(target: Target): number | undefined {
+    return this.#servedAt.get(targetKey(target));
+  }
+
   /** Last time that any generation of the version was in use, ms since 1970. */
   lastActive(version: Version): number | undefined {
     return this.#lastActive.get(versionKey(version));
@@ -113,6 +125,7 @@ export class Demand {
     const key = targetKey(target);
     this.settle(target);
     this.#drainingSince.delete(key);
+    this.#servedAt.delete(key);
     for (const source of this.#sources.values()) source.drained.delete(key);
   }
 }

@@ -2,7 +2,7 @@ import type { Activation, VersionState } from "../registry/state.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import type { Orchestrator } from "./orchestrator.ts";
-import type { Action } from "./plan.ts";
+import type { Action, MoveReason } from "./plan.ts";
 import { backOffMs, nextGeneration } from "./plan.ts";
 import { startInstance } from "./start.ts";
 import type { Target } from "./target.ts";
@@ -16,6 +16,10 @@ const STOP_RETRY_MS = 2_000;
 const NOTE_MS = 50;
 /** A version that was called within this time is replaced at once when its last instance ends, ms. */
 const IN_USE_MS = 60_000;
+/** An instance that ends within this time has failed, ms. */
+const STABLE_MS = 10_000;
+/** So many quick ends in a row are made good at once; Nomad's default for services is 2 restarts, too. */
+const QUICK_ENDS = 2;
 
 /**
  * Carries one action out. Starts and stops go on after it resolves; `starts` and `stopping` say so meanwhile.
@@ -51,23 +55,34 @@ export async function execute(
   }
 }
 
-async function moveOn(orchestrator: Orchestrator, target: Target, reason: string): Promise<void> {
+async function moveOn(orchestrator: Orchestrator, target: Target, reason: MoveReason): Promise<void> {
   const { demand, log } = orchestrator;
-  const activation = await change(orchestrator, target, (now) =>
-    now.generation === target.generation ? nextGeneration(now) : now,
-  );
+  const livedMs = Date.now() - (demand.servedAt(target) ?? 0);
+  const ended = reason === "its last instance ended";
+  const quickly = ended && livedMs < STABLE_MS;
+  const activation = await change(orchestrator, target, (now) => {
+    if (now.generation !== target.generation) return now;
+    const { failures = 0, ...next } = nextGeneration(now);
+    if (quickly) return { ...next, failures: failures + 1 };
+    return reason === "the back-off is over" ? { ...next, failures } : next;
+  });
   log.info({ version: targetKey(target), next: activation.generation, reason }, "next generation");
+  const next = { ...target, generation: activation.generation };
   // A version whose instances this leader never saw is not in use as far as anybody knows.
   const lastActive = demand.lastActive(target) ?? Number.NEGATIVE_INFINITY;
-  const next = { ...target, generation: activation.generation };
-  if (reason !== "idle" && demand.wantedSince(target) !== undefined) demand.wantOwn(next, Date.now());
-  else if (
-    reason === "its last instance ended" &&
-    Math.min(Date.now(), demand.loadsUntil()) - lastActive < IN_USE_MS
-  ) {
-    demand.wantOwn(next, Date.now());
+  const inUse = Math.min(Date.now(), demand.loadsUntil()) - lastActive < IN_USE_MS;
+  const wanted = demand.wantedSince(target) !== undefined;
+  if (ended) demand.forget(target);
+  else demand.settle(target);
+  if (quickly && (activation.failures ?? 0) > QUICK_ENDS) {
+    const seconds = Math.round(livedMs / 1_000);
+    return fail(
+      orchestrator,
+      next,
+      `it ended ${seconds} s after it began to serve, again and again (see "rouse logs")`,
+    );
   }
-  demand.settle(target);
+  if ((ended && inUse) || (wanted && reason !== "idle")) demand.wantOwn(next, Date.now());
 }
 
 /** Gives a generation up for now: callers get the message until the back-off ends. */
@@ -146,13 +161,13 @@ export function served(
     },
   };
   orchestrator.announce(ready);
-  orchestrator.demand.touch(target, Date.now());
+  orchestrator.demand.served(target, Date.now());
   orchestrator.settle(target, { ready });
   // Nobody waits for this write, and the first calls need the cores.
   setTimeout(() => {
     change(orchestrator, target, (now) => {
       if (now.generation !== target.generation || now.served === true) return now;
-      const { failure: _over, failures: _none, ...kept } = now;
+      const { failure: _over, ...kept } = now;
       return { ...kept, served: true };
     }).catch((error: unknown) =>
       orchestrator.log.error({ err: error, version: targetKey(target) }, "not written that it served"),

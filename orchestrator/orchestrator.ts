@@ -34,6 +34,9 @@ export interface OrchestratorOptions {
   readonly stopDrainMs?: number;
 }
 
+/** After an action that failed (Consul is away, most likely) its version is planned again, ms. */
+const RETRY_MS = 500;
+
 /** How a wish for a version ended. */
 export type Outcome = { readonly ready: ActivateResponse } | { readonly error: RouseError };
 
@@ -55,7 +58,6 @@ export class Orchestrator {
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
   readonly #busy = new Set<string>();
-  readonly #again = new Set<string>();
   readonly #lookAgain = new Map<string, number>();
   readonly #listeners = new Set<(response: ActivateResponse) => void>();
   readonly #waiters = new Map<string, Set<(outcome: Outcome) => void>>();
@@ -91,6 +93,11 @@ export class Orchestrator {
     this.stopping.clear();
     this.#lookAgain.clear();
     clearTimeout(this.#timer);
+    const lost = new RouseError("FAILED_PRECONDITION", `Orchestrator ${this.id} leads no more; ask again.`, {
+      reason: "NOT_LEADING",
+    });
+    for (const waiters of this.#waiters.values()) for (const waiter of waiters) waiter({ error: lost });
+    this.#waiters.clear();
     this.log.warn("no longer leading");
   }
 
@@ -149,10 +156,7 @@ export class Orchestrator {
     const shown = this.mesh.current().services.get(service)?.versions.get(version);
     if (token === undefined || shown === undefined) return;
     const key = versionKey({ service, version });
-    if (this.#busy.has(key)) {
-      this.#again.add(key);
-      return;
-    }
+    if (this.#busy.has(key)) return;
     const nowMs = Date.now();
     const view = versionView(service, version, shown, this.#sources(), nowMs);
     // What was called before this orchestrator led is unknown: a version that it finds warm was.
@@ -165,15 +169,14 @@ export class Orchestrator {
     this.#schedule(key, plan.lookAgainMs);
     for (const action of plan.actions) {
       this.#busy.add(key);
-      void execute(this, action, view.state, token)
-        .catch((error: unknown) =>
-          this.log.error({ err: error, action: action.kind, version: key }, "action failed"),
-        )
-        .finally(() => {
-          this.#busy.delete(key);
-          this.#again.delete(key);
-          this.evaluate(service, version);
-        });
+      const again = () => {
+        this.#busy.delete(key);
+        this.evaluate(service, version);
+      };
+      execute(this, action, view.state, token).then(again, (error: unknown) => {
+        this.log.error({ err: error, action: action.kind, version: key }, "action failed; it is tried again");
+        setTimeout(again, RETRY_MS).unref();
+      });
     }
   }
 

@@ -43,7 +43,10 @@ export type Action =
       readonly reason: string;
     }
   | { readonly kind: "fail"; readonly target: Target; readonly message: string }
-  | { readonly kind: "next-generation"; readonly target: Target; readonly reason: string };
+  | { readonly kind: "next-generation"; readonly target: Target; readonly reason: MoveReason };
+
+/** Why a version leaves its generation. */
+export type MoveReason = "idle" | "its last instance ended" | "the back-off is over";
 
 export interface Plan {
   readonly actions: readonly Action[];

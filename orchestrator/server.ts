@@ -52,6 +52,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   };
   addOrchestratorService(server, orchestrator);
   let election: ReturnType<typeof campaign> | undefined;
+  let elected: number | undefined;
   return {
     async campaign(address) {
       await hosts.ready;
@@ -60,8 +61,14 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
         id,
         address,
         log,
-        onElected: ({ token }) => void takeOver(orchestrator, token).then(() => preparer.kick()),
-        onLost: () => orchestrator.follow(),
+        onElected: ({ token }) => {
+          elected = token;
+          void takeOver(orchestrator, token, () => elected === token).then(() => preparer.kick());
+        },
+        onLost: () => {
+          elected = undefined;
+          orchestrator.follow();
+        },
       });
     },
     meshChanged: changed,

@@ -7,8 +7,14 @@ const ASK_MS = 2_000;
 
 /**
  * Begins to lead: joins the starts that a former leader left under way, so that none is made twice.
+ *
+ * @param leads Whether the lock is still held; hosts may take a while to answer.
  */
-export async function takeOver(orchestrator: Orchestrator, token: number): Promise<void> {
+export async function takeOver(
+  orchestrator: Orchestrator,
+  token: number,
+  leads: () => boolean,
+): Promise<void> {
   const { mesh, agents, log } = orchestrator;
   await Promise.all(
     mesh.hosts().map(async (host) => {
@@ -25,5 +31,5 @@ export async function takeOver(orchestrator: Orchestrator, token: number): Promi
       }
     }),
   );
-  orchestrator.lead(token);
+  if (leads()) orchestrator.lead(token);
 }

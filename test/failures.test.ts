@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RouseError } from "../sdk/errors.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
-import { runningInstances, until } from "./support/live.ts";
+import { liveVersions, runningInstances, until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe, type ProbeOptions } from "./support/probe.ts";
 import { rouse, rouseOk } from "./support/rouse.ts";
@@ -66,6 +66,17 @@ describe("a call that cannot be served says why", () => {
     const { status, message } = await refusal("1.3.0");
     expect(status).toBe("UNAVAILABLE");
     expect(message).toMatch(/no host fits: \S+ has [\d.]+ of [\d.]+ cores free, 500 needed/);
+  });
+
+  test("an instance that ends soon after it began to serve, each time", async () => {
+    await register({ version: "1.5.0" }, "--env", "PROBE_FAIL=later");
+    using client = createProbeServiceClient({ target: mesh.edge, version: "1.5.0", retries: 0 });
+    await client.echo({ text: "x" }, { deadlineMs: 30_000 });
+    const reason = async () =>
+      (await liveVersions(mesh, service)).find(({ version }) => version === "1.5.0")?.reason ?? "";
+    await until("it is given up", async () => (await reason()).includes("it ended"));
+    expect(await reason()).toMatch(/it ended \d+ s after it began to serve, again and again/);
+    expect((await refusal("1.5.0")).message).toContain("again and again");
   });
 
   test("a version that an administrator stopped, until it is started again", async () => {
