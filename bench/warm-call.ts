@@ -1,6 +1,6 @@
+import { startStaticEnvoy } from "../sdk/fixtures/static-envoy.ts";
 import { createProbeServiceClient } from "../test/fixtures/probe/gen/probe/v1/probe.client.ts";
-import { liveVersions } from "../test/support/live.ts";
-import { startBareEnvoy } from "./bare-envoy.ts";
+import { liveVersions, until } from "../test/support/live.ts";
 import { load } from "./ghz.ts";
 import { SERVICE, startSubject } from "./subject.ts";
 import { type BenchResult, median, round } from "./table.ts";
@@ -15,9 +15,14 @@ export default async function warmCall(): Promise<BenchResult> {
   const { mesh, protoset } = subject;
   using client = createProbeServiceClient({ target: mesh.edge, version: "1.0.0" });
   await client.echo({ text: "wake" }, { deadlineMs: 60_000 });
-  const [version] = await liveVersions(mesh, SERVICE);
-  const instance = version?.instances[0]?.address ?? "";
-  await using bare = await startBareEnvoy(instance);
+  let instance = "";
+  // Consul hears of the instance after its first call is answered.
+  await until("Consul shows the instance", async () => {
+    const [version] = await liveVersions(mesh, SERVICE);
+    instance = version?.instances[0]?.address ?? "";
+    return instance !== "";
+  });
+  await using bare = await startStaticEnvoy(instance);
   const targets = { direct: instance, "bare Envoy": bare.address, Rouse: mesh.edge };
   const found = Object.fromEntries(
     Object.keys(targets).map((name) => [
