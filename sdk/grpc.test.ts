@@ -1,4 +1,7 @@
-import { type Client, credentials, type Metadata, makeGenericClientConstructor, Server } from "@grpc/grpc-js";
+import { once } from "node:events";
+import { constants, createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { type Client, credentials, Metadata, makeGenericClientConstructor, Server } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
 import { answer } from "./answer.ts";
 import { RouseError } from "./errors.ts";
@@ -94,4 +97,30 @@ test("an address in use, and one that is none", async () => {
     status: "INVALID_ARGUMENT",
     reason: "ADDRESS_UNUSABLE",
   });
+});
+
+test("a proxy's reset at the deadline is told as what it is, an earlier one is not", async () => {
+  const server = createServer();
+  server.on("stream", (stream) => {
+    stream.on("error", () => {});
+    stream.respond({ ":status": 200, "content-type": "application/grpc" });
+    setTimeout(() => stream.close(constants.NGHTTP2_INTERNAL_ERROR), 20);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const client = new (makeGenericClientConstructor({ ask }, "B"))(
+    `127.0.0.1:${port}`,
+    credentials.createInsecure(),
+  ) as unknown as AskClient;
+  onTestFinished(() => {
+    client.close();
+    server.close();
+  });
+  const error: unknown = await new Promise((resolve) => {
+    client.ask(Buffer.from("x"), new Metadata(), {}, resolve);
+  });
+  expect(callError(error)).toMatchObject({ status: "INTERNAL" });
+  expect(callError(error, Date.now() + 1_000)).toMatchObject({ status: "INTERNAL" });
+  expect(callError(error, Date.now())).toMatchObject({ status: "DEADLINE_EXCEEDED" });
 });

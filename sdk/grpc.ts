@@ -11,6 +11,9 @@ import { decodeErrorDetails } from "./error-details.ts";
 import { RouseError } from "./errors.ts";
 import { statusName } from "./status.ts";
 
+/** By so much may Envoy's timer be ahead of ours: both count whole milliseconds. */
+const TIMER_SLACK_MS = 2;
+
 /** Request and response of a unary method of a grpc-js client that ts-proto generated. */
 type UnaryShape<Method> = Method extends (
   request: infer Request,
@@ -98,10 +101,17 @@ export function listenError(address: string, cause: Error): RouseError {
   );
 }
 
-/** Makes a RouseError of a grpc-js error, with the reason and metadata that grpc-status-details-bin holds. */
-export function callError(error: unknown): RouseError {
+/**
+ * Makes a RouseError of a grpc-js error, with the reason and metadata that grpc-status-details-bin holds.
+ *
+ * @param deadline Of the call, ms since 1970. Envoy keeps it too, and can only reset a stream whose headers are sent;
+ *   when its reset overtakes the client's own timer, grpc-js says INTERNAL.
+ */
+export function callError(error: unknown, deadline = Number.POSITIVE_INFINITY): RouseError {
   if (error instanceof RouseError || !isServiceError(error)) return RouseError.from(error);
   const status = statusName(error.code) ?? "UNKNOWN";
+  if (error.details.startsWith("Received RST_STREAM") && Date.now() >= deadline - TIMER_SLACK_MS)
+    return new RouseError("DEADLINE_EXCEEDED", "Deadline exceeded", { cause: error });
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
   const details = bytes instanceof Uint8Array ? decodeErrorDetails(bytes) : undefined;
   return new RouseError(status, error.details, { ...details, cause: error });

@@ -40,18 +40,18 @@ export async function callMethod(
   if (options.version !== undefined) metadata.set("rouse-version", options.version);
   const byEdge = options.edge ?? (options.mesh ? false : method.manifest.exposure === "external");
   await withClient(Client, byEdge ? mesh.edge : mesh.mesh, async (client) => {
-    const deadline = options.deadline === undefined ? {} : { deadline: Date.now() + options.deadline };
+    const deadline = options.deadline === undefined ? undefined : Date.now() + options.deadline;
     // On the wire all four shapes are alike, so the most general one serves them all.
     const call: Call = client.makeBidiStreamRequest(
       method.path,
       (bytes) => Buffer.from(bytes),
       (bytes) => bytes,
       metadata,
-      deadline,
+      deadline === undefined ? {} : { deadline },
     );
     const begun = performance.now();
     if (options.verbose) showHead(call, byEdge ? mesh.edge : mesh.mesh, begun);
-    const received = receive(call, method);
+    const received = receive(call, method, deadline);
     // A request that cannot be encoded is the cause; that the call was cancelled for it is not worth telling.
     await Promise.all([send(call, method, json), received]);
   });
@@ -78,14 +78,18 @@ async function send(call: Call, method: CatalogMethod, json: readonly string[]):
   }
 }
 
-async function receive(call: Call, { descriptor, types }: CatalogMethod): Promise<void> {
+async function receive(
+  call: Call,
+  { descriptor, types }: CatalogMethod,
+  deadline: number | undefined,
+): Promise<void> {
   try {
     for await (const bytes of call as AsyncIterable<Uint8Array>) {
       const message = fromBinary(descriptor.output, bytes);
       console.log(JSON.stringify(toJson(descriptor.output, message, { registry: types })));
     }
   } catch (error) {
-    throw callError(error);
+    throw callError(error, deadline);
   }
 }
 

@@ -139,8 +139,12 @@ function encoder(method: AnyMethodDefinition): (message: unknown) => Buffer {
 }
 
 /** Says of a cancelled call who cancelled it. */
-function clientError(thrown: unknown, method: AnyMethodDefinition, { signal }: Attempts): RouseError {
-  if (!signal?.aborted) return callError(thrown);
+function clientError(
+  thrown: unknown,
+  method: AnyMethodDefinition,
+  { signal, deadline }: Attempts,
+): RouseError {
+  if (!signal?.aborted) return callError(thrown, deadline);
   if (signal.reason instanceof RouseError) return signal.reason;
   return new RouseError("CANCELLED", `${method.name} was cancelled by its signal.`, {
     reason: "CALL_CANCELLED",
