@@ -26,6 +26,7 @@ const files = [
   "envoy/extensions/filters/http/router/v3/router.proto",
   "envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto",
   "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+  "envoy/extensions/request_id/uuid/v3/uuid.proto",
   "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
   "envoy/type/matcher/v3/http_inputs.proto",
 ];

@@ -1,6 +1,9 @@
 import { encodeErrorDetails } from "../../sdk/error-details.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import type { JsonObject } from "../proto/json.ts";
+import { any, type JsonObject } from "../proto/json.ts";
+
+/** Name of the filter that is on for Envoy's own answers only. */
+export const HEADER_MUTATION = "envoy.filters.http.header_mutation";
 
 /** Headers are limited (60 KiB in Envoy, 8 KiB in some clients). */
 const LONGEST = 2_000;
@@ -19,6 +22,12 @@ export function answer(full: RouseError): JsonObject {
   });
   return {
     direct_response: { status: 200 },
+    // On the edge it adds what browsers need to see the answer.
+    typed_per_filter_config: {
+      [HEADER_MUTATION]: any("envoy.config.route.v3.FilterConfig", {
+        config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute"),
+      }),
+    },
     response_headers_to_add: [
       header("content-type", "application/grpc"),
       header("grpc-status", String(error.code)),

@@ -1,4 +1,5 @@
 import { any, type JsonObject } from "../proto/json.ts";
+import { HEADER_MUTATION } from "./answer.ts";
 import { headerInput } from "./routes.ts";
 import type { MeshSettings } from "./settings.ts";
 
@@ -25,14 +26,14 @@ export function corsPolicy({ corsOrigins }: MeshSettings): JsonObject {
 
 /**
  * The same for answers that Envoy gives itself: the CORS filter passes over routes with a direct response, and without
- * these headers a browser would hide the reason from the page.
+ * these headers a browser would hide the reason from the page. Other calls do without the filter, which is dear.
  */
 export function corsOfAnswers({ corsOrigins }: MeshSettings): JsonObject {
   const add = (key: string, value: string) => ({
     append: { header: { key, value }, append_action: "ADD_IF_ABSENT" },
   });
   const filter = {
-    name: "envoy.filters.http.header_mutation",
+    name: HEADER_MUTATION,
     typed_config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", {
       mutations: {
         response_mutations: [
@@ -42,7 +43,7 @@ export function corsOfAnswers({ corsOrigins }: MeshSettings): JsonObject {
       },
     }),
   };
-  if (corsOrigins === undefined) return filter;
+  if (corsOrigins === undefined) return { ...filter, disabled: true };
   const allowedOrigin = {
     single_predicate: {
       input: headerInput("origin"),
@@ -51,6 +52,7 @@ export function corsOfAnswers({ corsOrigins }: MeshSettings): JsonObject {
   };
   return {
     name: filter.name,
+    disabled: true,
     typed_config: any("envoy.extensions.common.matching.v3.ExtensionWithMatcher", {
       extension_config: filter,
       xds_matcher: {

@@ -42,7 +42,8 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
         : []),
       // Its clusters' source and timeout stand in each route.
       filter("on_demand", "on_demand.v3.OnDemand"),
-      filter("router", "router.v3.Router", { suppress_envoy_headers: true }),
+      // Counters by status for each generation of each version would pile up, and cost every call.
+      filter("router", "router.v3.Router", { suppress_envoy_headers: true, dynamic_stats: false }),
     ],
     http2_protocol_options: {
       max_concurrent_streams: 1_000,
@@ -52,6 +53,14 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
     // A stream may be silent for as long as it likes: deadlines are the contract's and the caller's.
     stream_idle_timeout: "0s",
     use_remote_address: edge,
+    server_header_transformation: "PASS_THROUGH",
+    // Calls are followed by their traceparent.
+    generate_request_id: false,
+    request_id_extension: {
+      typed_config: any("envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig", {
+        use_request_id_for_trace_sampling: false,
+      }),
+    },
     ...(settings.tracing && { tracing: tracing(prefix, settings.tracing.samplingRatio) }),
   });
 }

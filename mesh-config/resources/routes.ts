@@ -65,18 +65,27 @@ function rangeMatcher(
   const matchers: JsonObject[] = [];
   for (const { version, patterns } of specPatterns([...versions.keys()])) {
     const found = versions.get(version);
-    if (found !== undefined) matchers.push(onHeader(patterns.join("|"), versionRoute(service, found)));
+    if (found !== undefined) {
+      const on_match = action(versionRoute(service, found));
+      matchers.push({ predicate: headerMatches(patterns.join("|")), on_match });
+    }
   }
-  // Any value that came this far; a call without the header matches nothing here.
-  matchers.push(onHeader(".*", answer(unknownVersion(service, state))));
-  return { matcher_list: { matchers }, on_no_match: action(withoutHeader) };
+  const unknown = action(answer(unknownVersion(service, state)));
+  const ranges =
+    matchers.length === 0 ? unknown : { matcher: { matcher_list: { matchers }, on_no_match: unknown } };
+  // Most calls come without the header: they pass one expression, not one for each range.
+  return {
+    matcher_list: { matchers: [{ predicate: headerMatches(".+"), on_match: ranges }] },
+    on_no_match: action(withoutHeader),
+  };
 }
 
-function onHeader(regex: string, fields: JsonObject): JsonObject {
-  const value_match = { safe_regex: { google_re2: {}, regex } };
+function headerMatches(regex: string): JsonObject {
   return {
-    predicate: { single_predicate: { input: headerInput(VERSION_HEADER), value_match } },
-    on_match: action(fields),
+    single_predicate: {
+      input: headerInput(VERSION_HEADER),
+      value_match: { safe_regex: { google_re2: {}, regex } },
+    },
   };
 }
 
