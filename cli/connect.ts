@@ -1,8 +1,15 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { type Client, type ClientOptions, credentials } from "@grpc/grpc-js";
+import {
+  type Client,
+  type ClientOptions,
+  credentials,
+  InterceptingCall,
+  type Interceptor,
+} from "@grpc/grpc-js";
 import { z } from "zod";
+import { ADMIN_KEY_FILE } from "../registry/access.ts";
 import { RouseError } from "../sdk/errors.ts";
 
 const address = z.string().regex(/^.+:\d+$/, "must be host:port");
@@ -15,6 +22,8 @@ const meshSchema = z.object({
   meshSocket: z.string(),
   consul: address,
   registry: address,
+  /** HTTP side of the registry. */
+  registryHttp: address,
   control: address,
   agent: address,
   envoyAdmin: address,
@@ -84,6 +93,7 @@ export async function withClient<T extends Client, R>(
 ): Promise<R> {
   const client = new clientClass(target, credentials.createInsecure(), {
     "grpc.enable_http_proxy": 0,
+    interceptors: [withKey],
     // A manifest has up to 8 MiB.
     "grpc.max_receive_message_length": 16 * 2 ** 20,
   });
@@ -93,6 +103,29 @@ export async function withClient<T extends Client, R>(
     throw refused(error) ? noMesh(target, error) : error;
   } finally {
     client.close();
+  }
+}
+
+/**
+ * Adds the key that calls which change something need: ROUSE_KEY, or else the administrator's when this user may read it
+ * in the mesh's data folder.
+ */
+const withKey: Interceptor = (options, nextCall) =>
+  new InterceptingCall(nextCall(options), {
+    start(metadata, listener, next) {
+      const key = callersKey();
+      if (key !== undefined && metadata.get("authorization").length === 0)
+        metadata.set("authorization", `Bearer ${key}`);
+      next(metadata, listener);
+    },
+  });
+
+function callersKey(): string | undefined {
+  if (process.env.ROUSE_KEY) return process.env.ROUSE_KEY;
+  try {
+    return readFileSync(join(dataFolder(), "registry", ADMIN_KEY_FILE), "utf8").trim();
+  } catch {
+    return undefined;
   }
 }
 

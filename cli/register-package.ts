@@ -59,6 +59,8 @@ export async function registerPackage(options: RegisterPackageOptions): Promise<
     tags: [...(options.tags ?? [])],
     env: { ...options.env },
     mounts: [...(options.mounts ?? [])],
+    source: undefined,
+    about: undefined,
   };
   const registered = await withClient(RegistryClient, options.registry, (client) =>
     publishVersion(client, request, built?.file, () => say("uploads the bundle")),

@@ -3,19 +3,24 @@ import { Server } from "@grpc/grpc-js";
 import { type Logger, pino } from "pino";
 import { RegistryService } from "#proto/rouse/registry/v1/registry.ts";
 import { listen } from "../sdk/grpc.ts";
+import { adminAccess, adminKey } from "./access.ts";
 import { BundleStore } from "./bundles.ts";
 import { ConsulClient } from "./consul.ts";
+import type { RegistryContext } from "./context.ts";
 import { sweepBlobs } from "./descriptor-blobs.ts";
 import { MeshFollower } from "./follower.ts";
+import { type HttpRoute, startHttp } from "./http.ts";
 import { MAX_MANIFEST_BYTES } from "./registration.ts";
 import { registryService } from "./service.ts";
 
 export interface RegistryOptions {
   /** "host:port"; port 0: any. */
   readonly listen: string;
+  /** "host:port" of the HTTP side (site, MCP, OpenAPI, metrics); default: a free port of 127.0.0.1. */
+  readonly http?: string;
   /** Address of Consul, such as "127.0.0.1:8500". */
   readonly consul: string;
-  /** Folder of its own; bundles are in `bundles` below it. */
+  /** Folder of its own: bundles, databases, the administrator's key. */
   readonly dataDir: string;
   readonly log?: Logger;
 }
@@ -23,6 +28,8 @@ export interface RegistryOptions {
 export interface RunningRegistry {
   /** "host:port" that clients dial. */
   readonly address: string;
+  /** "host:port" of the HTTP side. */
+  readonly httpAddress: string;
   /** Lets calls in progress end for 5 s, then cuts them off. */
   close(): Promise<void>;
 }
@@ -42,17 +49,26 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   const mesh = new MeshFollower(consul, log);
   // Room above the limit, so that a manifest that breaks it gets our sentence rather than gRPC's.
   const server = new Server({ "grpc.max_receive_message_length": 2 * MAX_MANIFEST_BYTES });
-  server.addService(RegistryService, registryService({ consul, mesh, bundles }));
+  const access = adminAccess(await adminKey(options.dataDir));
+  const context: RegistryContext = { consul, mesh, bundles, access, dataDir: options.dataDir, log };
+  server.addService(RegistryService, registryService(context));
+  const routes: HttpRoute[] = [];
   const closeAll = () => {
     mesh.close();
     consul.close();
   };
   try {
-    const address = await listen(server, options.listen);
+    const http = await startHttp(options.http ?? "127.0.0.1:0", routes, log);
+    const address = await listen(server, options.listen).catch(async (thrown: unknown) => {
+      await http.close();
+      throw thrown;
+    });
     sweepWhenReady(consul, mesh, log);
     return {
       address,
+      httpAddress: http.address,
       async close() {
+        await http.close();
         const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
         await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
         clearTimeout(cut);

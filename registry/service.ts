@@ -10,8 +10,7 @@ import type {
 import { answer, statusObject } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { type BundleStore, unknownBundle } from "./bundles.ts";
-import type { ConsulClient } from "./consul.ts";
-import type { MeshFollower } from "./follower.ts";
+import type { RegistryContext } from "./context.ts";
 import { getManifest } from "./get-manifest.ts";
 import { describeService } from "./live-state.ts";
 import { registerVersion } from "./register-version.ts";
@@ -21,14 +20,8 @@ import { setTag } from "./set-tag.ts";
 import { unknownService } from "./spec.ts";
 import type { Deployment, ServiceState } from "./state.ts";
 
-export interface RegistryDeps {
-  readonly consul: ConsulClient;
-  readonly mesh: MeshFollower;
-  readonly bundles: BundleStore;
-}
-
 /** The service rouse.registry.v1.Registry. What it writes, ListServices shows from then on. */
-export function registryService({ consul, mesh, bundles }: RegistryDeps): RegistryServer {
+export function registryService({ consul, mesh, bundles }: RegistryContext): RegistryServer {
   const known = async (service: string): Promise<ServiceState> => {
     const state = await mesh.state();
     const found = state.services.get(service);

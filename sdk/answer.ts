@@ -12,10 +12,10 @@ export function statusObject(thrown: unknown): { code: number; details: string; 
 
 /** Makes a unary handler of an async function, for servers of the mesh's own APIs; what it throws becomes a status. */
 export function answer<Request, Response>(
-  handler: (request: Request) => Promise<Response>,
+  handler: (request: Request, metadata: Metadata) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {
   return (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
-    handler(call.request).then(
+    handler(call.request, call.metadata).then(
       (response) => callback(null, response),
       (thrown: unknown) => callback(statusObject(thrown)),
     );

@@ -9,16 +9,22 @@ export function addRegistry(program: Command): void {
     .command("registry")
     .description("serve the catalog of services (rouse.registry.v1.Registry)")
     .option("--listen <host:port>", "where it listens", "127.0.0.1:8071")
+    .option(
+      "--http <host:port>",
+      "where its HTTP side listens: site, MCP, OpenAPI, metrics",
+      "127.0.0.1:8070",
+    )
     .option("--consul <host:port>", "Consul, which holds the catalog", "127.0.0.1:8500")
     .option("--data <folder>", "the mesh's data folder; bundles are in registry/ below it (also ROUSE_DATA)")
-    .action(async (flags: { listen: string; consul: string; data?: string }) => {
-      const { listen, consul } = flags;
+    .action(async (flags: { listen: string; http: string; consul: string; data?: string }) => {
+      const { listen, http, consul } = flags;
       const registry = await startRegistry({
         listen,
+        http,
         consul,
         dataDir: join(dataFolder(flags.data), "registry"),
       });
-      console.log(`registry listens on ${registry.address}`);
+      console.log(`registry listens on ${registry.address}, HTTP on ${registry.httpAddress}`);
       const stop = () => void registry.close();
       process.once("SIGTERM", stop).once("SIGINT", stop);
     });

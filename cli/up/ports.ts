@@ -9,6 +9,7 @@ export const portNames = {
   mesh: { port: 8081, title: "the internal listener" },
   consul: { port: 8500, title: "Consul" },
   registry: { port: 8071, title: "the registry" },
+  registryHttp: { port: 8070, title: "the registry's HTTP side" },
   control: { port: 8072, title: "the control plane" },
   agent: { port: 8073, title: "the agent" },
   envoyAdmin: { port: 9901, title: "Envoy's admin page" },

@@ -48,6 +48,7 @@ export async function up(
     meshSocket: join(data, "run", "mesh.sock"),
     consul: local(ports.consul),
     registry: local(ports.registry),
+    registryHttp: local(ports.registryHttp),
     control: local(ports.control),
     agent: local(ports.agent),
     envoyAdmin: local(ports.envoyAdmin),

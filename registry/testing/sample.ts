@@ -53,6 +53,8 @@ export function sampleRequest(
     tags: [],
     env: {},
     mounts: [],
+    source: undefined,
+    about: undefined,
     ...changes,
   };
 }
