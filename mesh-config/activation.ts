@@ -8,7 +8,7 @@ import {
   type Ready,
   type StageTimes,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
-import { clusterName, type Target } from "./resources/names.ts";
+import { clusterName, type Target } from "../registry/target.ts";
 
 /** Where the leading orchestrator listens; undefined while none leads. */
 export type FollowLeader = (onChange: (address: string | undefined) => void) => () => void;

@@ -1,6 +1,6 @@
 import type { Wake } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
+import { clusterName, type Target } from "../registry/target.ts";
 import { exportSpans, type FinishedSpan, newSpanId, newTraceId, preciseNow } from "../sdk/tracing/index.ts";
-import { clusterName, type Target } from "./resources/names.ts";
 
 const KEPT = 500;
 /** Stage in the record → span for the time that led there from the stage before. */

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
+import { clusterName, type Target } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import type { Activation } from "./activation.ts";
-import { clusterName, type Target } from "./resources/names.ts";
 import type { Wakes } from "./wakes.ts";
 import type { Control } from "./xds/control.ts";
 

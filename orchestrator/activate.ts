@@ -1,9 +1,9 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { ActivateRequest, ActivateResponse } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import type { Target } from "../registry/target.ts";
 import { statusObject } from "../sdk/answer.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { servingInstance } from "./serving.ts";
-import type { Target } from "./target.ts";
 
 type Stream = ServerDuplexStream<ActivateRequest, ActivateResponse>;
 

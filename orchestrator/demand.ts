@@ -1,5 +1,5 @@
-import type { Target } from "./target.ts";
-import { targetKey, versionKey } from "./target.ts";
+import type { Target } from "../registry/target.ts";
+import { clusterName, versionKey } from "../registry/target.ts";
 
 type Version = Pick<Target, "service" | "version">;
 
@@ -33,17 +33,17 @@ export class Demand {
 
   /** Notes that an Envoy of the source holds calls since `sinceMs`. */
   want(source: string, target: Target, sinceMs: number): void {
-    this.#sources.get(source)?.wanted.set(targetKey(target), sinceMs);
+    this.#sources.get(source)?.wanted.set(clusterName(target), sinceMs);
   }
 
   /** Notes a wish that comes from no Envoy: a person's start, or a replacement. */
   wantOwn(target: Target, nowMs: number): void {
-    this.#own.set(targetKey(target), nowMs);
+    this.#own.set(clusterName(target), nowMs);
   }
 
   /** Since when the target is wanted, ms since 1970; undefined when it is not. */
   wantedSince(target: Target): number | undefined {
-    const key = targetKey(target);
+    const key = clusterName(target);
     let since = this.#own.get(key);
     for (const source of this.#sources.values()) {
       const at = source.wanted.get(key);
@@ -54,7 +54,7 @@ export class Demand {
 
   /** Ends all wishes for a target: it serves, or it failed and its callers were told. */
   settle(target: Target): void {
-    const key = targetKey(target);
+    const key = clusterName(target);
     this.#own.delete(key);
     for (const source of this.#sources.values()) source.wanted.delete(key);
   }
@@ -75,13 +75,13 @@ export class Demand {
 
   /** Notes that an instance of the target began to serve. */
   served(target: Target, nowMs: number): void {
-    this.#servedAt.set(targetKey(target), nowMs);
+    this.#servedAt.set(clusterName(target), nowMs);
     this.touch(target, nowMs);
   }
 
   /** When the target's latest instance began to serve, ms since 1970; undefined when this leader did not see it. */
   servedAt(target: Target): number | undefined {
-    return this.#servedAt.get(targetKey(target));
+    return this.#servedAt.get(clusterName(target));
   }
 
   /** Last time that any generation of the version was in use, ms since 1970. */
@@ -100,20 +100,20 @@ export class Demand {
   }
 
   markDrained(source: string, target: Target): void {
-    this.#sources.get(source)?.drained.add(targetKey(target));
+    this.#sources.get(source)?.drained.add(clusterName(target));
   }
 
   /** True when every mesh-config (at least one) says that the target has drained. */
   isDrained(target: Target): boolean {
     if (this.#sources.size === 0) return false;
-    const key = targetKey(target);
+    const key = clusterName(target);
     for (const source of this.#sources.values()) if (!source.drained.has(key)) return false;
     return true;
   }
 
   /** When the target was first seen draining; `nowMs` if it is seen now. */
   drainingSince(target: Target, nowMs: number): number {
-    const key = targetKey(target);
+    const key = clusterName(target);
     const since = this.#drainingSince.get(key);
     if (since !== undefined) return since;
     this.#drainingSince.set(key, nowMs);
@@ -122,7 +122,7 @@ export class Demand {
 
   /** Forgets all about a target whose cluster is gone. */
   forget(target: Target): void {
-    const key = targetKey(target);
+    const key = clusterName(target);
     this.settle(target);
     this.#drainingSince.delete(key);
     this.#servedAt.delete(key);

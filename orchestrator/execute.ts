@@ -1,12 +1,12 @@
 import type { Activation, VersionState } from "../registry/state.ts";
+import type { Target } from "../registry/target.ts";
+import { clusterName } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import type { Action, MoveReason } from "./plan.ts";
 import { backOffMs, nextGeneration } from "./plan.ts";
 import { startInstance } from "./start.ts";
-import type { Target } from "./target.ts";
-import { targetKey } from "./target.ts";
 
 /** Time between SIGTERM and SIGKILL of an instance that has drained, ms. */
 const STOP_GRACE_MS = 10_000;
@@ -66,7 +66,7 @@ async function moveOn(orchestrator: Orchestrator, target: Target, reason: MoveRe
     if (quickly) return { ...next, failures: failures + 1 };
     return reason === "the back-off is over" ? { ...next, failures } : next;
   });
-  log.info({ version: targetKey(target), next: activation.generation, reason }, "next generation");
+  log.info({ version: clusterName(target), next: activation.generation, reason }, "next generation");
   const next = { ...target, generation: activation.generation };
   // A version whose instances this leader never saw is not in use as far as anybody knows.
   const lastActive = demand.lastActive(target) ?? Number.NEGATIVE_INFINITY;
@@ -96,7 +96,7 @@ export async function fail(orchestrator: Orchestrator, target: Target, reason: s
     const retryAtMs = Date.now() + waitMs;
     return { ...now, failures, failure: { status: "UNAVAILABLE", message: reason, retryAtMs } };
   });
-  log.warn({ version: targetKey(target), reason, waitMs }, "start failed");
+  log.warn({ version: clusterName(target), reason, waitMs }, "start failed");
   const message = `${target.service} ${target.version} cannot serve: ${reason}.`;
   orchestrator.settle(target, { error: new RouseError("UNAVAILABLE", message, { reason: "START_FAILED" }) });
 }
@@ -170,7 +170,7 @@ export function served(
       const { failure: _over, ...kept } = now;
       return { ...kept, served: true };
     }).catch((error: unknown) =>
-      orchestrator.log.error({ err: error, version: targetKey(target) }, "not written that it served"),
+      orchestrator.log.error({ err: error, version: clusterName(target) }, "not written that it served"),
     );
   }, NOTE_MS);
 }

@@ -2,6 +2,8 @@ import type { Logger } from "pino";
 import type { ActivateResponse, StageTimes } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { HostState } from "../registry/hosts.ts";
 import type { Activation, MeshState } from "../registry/state.ts";
+import type { Target } from "../registry/target.ts";
+import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { Agents } from "./agents.ts";
 import { Demand } from "./demand.ts";
@@ -10,8 +12,6 @@ import { Overlay } from "./overlay.ts";
 import { place } from "./place.ts";
 import { planVersion } from "./plan.ts";
 import { Starts } from "./starts.ts";
-import type { Target } from "./target.ts";
-import { targetKey, versionKey } from "./target.ts";
 import { placeableHosts, versionView } from "./views.ts";
 
 /** Where the orchestrator looks and writes; registry/ implements it on Consul. */
@@ -123,7 +123,7 @@ export class Orchestrator {
   /** Resolves when the target serves or failed. */
   outcome(target: Target): Promise<Outcome> {
     return new Promise((resolve) => {
-      const key = targetKey(target);
+      const key = clusterName(target);
       const waiters = this.#waiters.get(key) ?? new Set();
       waiters.add(resolve);
       this.#waiters.set(key, waiters);
@@ -133,7 +133,7 @@ export class Orchestrator {
   /** Ends the wish for a target and tells those who wait for its outcome. */
   settle(target: Target, outcome: Outcome): void {
     this.demand.settle(target);
-    const key = targetKey(target);
+    const key = clusterName(target);
     for (const waiter of this.#waiters.get(key) ?? []) waiter(outcome);
     this.#waiters.delete(key);
   }

@@ -1,5 +1,5 @@
 import type { Activation, InstanceState, VersionState } from "../registry/state.ts";
-import { versionKey } from "./target.ts";
+import { versionKey } from "../registry/target.ts";
 
 /** A write that Consul's watch does not show within this time is forgotten and planned anew, ms. */
 const FORGET_AFTER_MS = 5_000;

@@ -1,6 +1,6 @@
 import type { Activation, InstanceState, VersionState } from "../registry/state.ts";
+import type { Target } from "../registry/target.ts";
 import type { Placement, Resources } from "./place.ts";
-import type { Target } from "./target.ts";
 
 /** All that decides what to do with one version at one moment. */
 export interface VersionView {

@@ -1,8 +1,8 @@
+import { versionKey } from "../registry/target.ts";
 import { unary } from "../sdk/grpc.ts";
 import { instanceSpec } from "./agents.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { place } from "./place.ts";
-import { versionKey } from "./target.ts";
 import { placeableHosts } from "./views.ts";
 
 /** Versions that are kept prepared; the latest registered come first. */

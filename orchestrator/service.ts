@@ -9,6 +9,7 @@ import {
   type StopVersionResponse,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { VersionState } from "../registry/state.ts";
+import { versionKey } from "../registry/target.ts";
 import { answer } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { activate } from "./activate.ts";
@@ -16,7 +17,6 @@ import { stopInstance } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { nextGeneration } from "./plan.ts";
 import { servingInstance } from "./serving.ts";
-import { versionKey } from "./target.ts";
 import { placeableHosts } from "./views.ts";
 
 /** Adds the service rouse.orchestrator.v1.Orchestrator to a server. */

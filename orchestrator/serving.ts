@@ -1,6 +1,6 @@
+import type { Target } from "../registry/target.ts";
+import { clusterName } from "../registry/target.ts";
 import type { Orchestrator } from "./orchestrator.ts";
-import type { Target } from "./target.ts";
-import { targetKey } from "./target.ts";
 
 /** An instance that serves a target. */
 export interface Serving {
@@ -13,7 +13,7 @@ export interface Serving {
 export function servingInstance(orchestrator: Orchestrator, target: Target): Serving | undefined {
   const { mesh, overlay, starts, stopping } = orchestrator;
   for (const { instanceId: id, target: started, address, host } of starts.all()) {
-    if (address !== undefined && targetKey(started) === targetKey(target)) return { id, address, host };
+    if (address !== undefined && clusterName(started) === clusterName(target)) return { id, address, host };
   }
   const shown = mesh.current().services.get(target.service)?.versions.get(target.version);
   if (shown === undefined) return undefined;

@@ -1,11 +1,11 @@
 import type { VersionState } from "../registry/state.ts";
+import type { Target } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import { instanceSpec } from "./agents.ts";
 import { fail, hostAddress, served } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { newInstanceId } from "./starts.ts";
-import type { Target } from "./target.ts";
 
 /** The agent itself ends a start at the version's start timeout; its answer gets this much more, ms. */
 const ANSWER_GRACE_MS = 5_000;

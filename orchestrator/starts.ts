@@ -1,5 +1,5 @@
-import type { Target } from "./target.ts";
-import { versionKey } from "./target.ts";
+import type { Target } from "../registry/target.ts";
+import { versionKey } from "../registry/target.ts";
 
 /** An instance that starts, or serves and is not yet shown by Consul. */
 export interface Start {

@@ -133,13 +133,23 @@ test.each<[string[], string]>([
 test("rouse registry listens, says that Consul is away, and ends on SIGTERM", async () => {
   const [nobody = 0] = await freePorts(1);
   const data = await mkdtemp(join(tmpdir(), "rouse-test-cli-data-"));
-  const args = ["registry", "--listen", "127.0.0.1:0", "--consul", `127.0.0.1:${nobody}`, "--data", data];
+  const args = [
+    "registry",
+    "--listen",
+    "127.0.0.1:0",
+    "--http",
+    "127.0.0.1:0",
+    "--consul",
+    `127.0.0.1:${nobody}`,
+    "--data",
+    data,
+  ];
   const child = spawn(process.execPath, [join(root, "cli/bin/rouse.mjs"), ...args], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   try {
     const [said] = (await once(child.stdout, "data")) as [Buffer];
-    const address = /^registry listens on (127\.0\.0\.1:\d+)\n$/.exec(said.toString())?.[1];
+    const address = /^registry listens on (127\.0\.0\.1:\d+), HTTP on/.exec(said.toString())?.[1];
     const client = new RegistryClient(address ?? "", credentials.createInsecure());
     const error = await failure(unary(client, "listServices", { service: "" }, { deadlineMs: 30_000 }));
     client.close();

@@ -1,9 +1,9 @@
 import type { MeshState, ServiceState, VersionState } from "../../registry/state.ts";
+import { clusterName } from "../../registry/target.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { explainingCluster, warmCluster } from "./clusters.ts";
 import { endpoints } from "./endpoints.ts";
 import { listeners } from "./listeners.ts";
-import { clusterName } from "./names.ts";
 import { type Extras, noExtras, planClusters } from "./plan.ts";
 import { routeTable, servicesOf } from "./route-tables.ts";
 import { serviceRoutes } from "./routes.ts";

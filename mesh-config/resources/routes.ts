@@ -1,8 +1,8 @@
 import type { ServiceState, VersionState } from "../../registry/state.ts";
+import { clusterName } from "../../registry/target.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { answer } from "./answer.ts";
-import { clusterName } from "./names.ts";
 import { emptyTag, noDefault, stopped, unknownVersion } from "./reasons.ts";
 import { highestStable, specPatterns } from "./specs.ts";
 

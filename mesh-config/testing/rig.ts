@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
-import type { Target } from "../resources/names.ts";
+import type { Target } from "../../registry/target.ts";
 import { type MeshConfigProcess, startMeshConfig } from "../server.ts";
 import { EchoClient, startEcho } from "./echo.ts";
 import { freePort, startEnvoy, type TestEnvoy } from "./envoy.ts";

@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import type { MeshState, VersionState } from "../../registry/state.ts";
+import { clusterName, parseClusterName, type Target } from "../../registry/target.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import type { Endpoint } from "../resources/endpoints.ts";
-import { clusterName, parseClusterName, type Target } from "../resources/names.ts";
 import type { Extras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { FormerGenerations } from "./former.ts";

@@ -1,4 +1,4 @@
-import { clusterName, parseClusterName, type Target } from "../resources/names.ts";
+import { clusterName, parseClusterName, type Target } from "../../registry/target.ts";
 import type { Control } from "./control.ts";
 import type { Loads } from "./loads.ts";
 import type { DeltaStream } from "./stream.ts";

@@ -1,6 +1,6 @@
 import type { MeshState } from "../../registry/state.ts";
+import { clusterName, parseClusterName, type Target } from "../../registry/target.ts";
 import type { Endpoint } from "../resources/endpoints.ts";
-import { clusterName, parseClusterName, type Target } from "../resources/names.ts";
 import type { FormerGeneration } from "../resources/plan.ts";
 
 /**

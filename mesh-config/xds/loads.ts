@@ -1,6 +1,6 @@
 import type { Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { parseClusterName } from "../../registry/target.ts";
 import type { LoadStatsRequest } from "../proto/wire.ts";
-import { parseClusterName } from "../resources/names.ts";
 
 /** A report says when its interval began only by its length; so much may have passed on the way, ms. */
 const TRANSIT_MS = 50;

@@ -1,8 +1,8 @@
 import type { MeshState, VersionState } from "../../registry/state.ts";
+import { clusterName } from "../../registry/target.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { listeners } from "../resources/listeners.ts";
 import { versionResources } from "../resources/mesh.ts";
-import { clusterName } from "../resources/names.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Kind, type Resource } from "./resource.ts";

@@ -1,13 +1,18 @@
-/** One generation of one version. */
+/** One generation of one version: an Envoy cluster. */
 export interface Target {
   readonly service: string;
   readonly version: string;
   readonly generation: number;
 }
 
-/** Name of a generation's Envoy cluster: `<service>@<version>#<generation>`. */
+/** Name of a version for people and as a map key: "genome.v1.GenomeService@1.0.0". */
+export function versionKey(of: { readonly service: string; readonly version: string }): string {
+  return `${of.service}@${of.version}`;
+}
+
+/** Name of a generation's Envoy cluster: "genome.v1.GenomeService@1.0.0#3". */
 export function clusterName(target: Target): string {
-  return `${target.service}@${target.version}#${target.generation}`;
+  return `${versionKey(target)}#${target.generation}`;
 }
 
 const shape = /^([^@#]+)@([^@#]+)#([1-9]\d*)$/;
