@@ -13,7 +13,7 @@ import { generateProtos } from "./protos.ts";
  * @param args more arguments of vitest, such as a folder; with any, the checks are left out.
  */
 export async function test(args: readonly string[]): Promise<void> {
-  const tally: Tally = { passed: 0, failed: 0, leftOut: [] };
+  const tally: Tally = { passed: 0, failed: 0, leftOut: [], secondTry: [] };
   await generateProtos();
   const envoy = await needTool("envoy");
   const consul = await needTool("consul");
@@ -37,6 +37,9 @@ export async function test(args: readonly string[]): Promise<void> {
   } finally {
     await docker?.stop();
   }
+  const { secondTry } = tally;
+  if (secondTry.length > 0)
+    console.log(`\nPassed on the second try only:\n${secondTry.map((name) => `  ${name}`).join("\n")}`);
   tellLeftOut(tally, { docker: docker !== undefined, chromium: chromium !== undefined });
   console.log(`${tally.passed} passed, ${tally.failed} failed`);
   process.exitCode = tally.failed === 0 && tally.passed > 0 && !wasInterrupted() ? 0 : 1;
