@@ -23,6 +23,8 @@ const plain: MeshSettings = {
   edge: "127.0.0.1:8080",
   mesh: "127.0.0.1:8081",
   meshSocket: "/run/rouse/mesh.sock",
+  registry: "127.0.0.1:8071",
+  registryHttp: "127.0.0.1:8070",
 };
 const genome = "genome.v1.GenomeService";
 
@@ -77,7 +79,12 @@ const scenes: Record<string, Scene> = {
     },
   },
   "sessions-origins-traces": {
-    settings: { ...plain, corsOrigins: ["https://genome.example"], tracing: { samplingRatio: 0.1 } },
+    settings: {
+      edge: plain.edge,
+      mesh: plain.mesh,
+      corsOrigins: ["https://genome.example"],
+      tracing: { samplingRatio: 0.1 },
+    },
     fill: (mesh) => mesh.put(version(manifest(genome, "1.0.0", { sessionKey: "x-session" }))),
   },
 };

@@ -8,6 +8,8 @@ import { listenError } from "../sdk/grpc.ts";
 export interface HttpRoute {
   /** Such as "/mcp"; "/" takes what no other route does. */
   readonly prefix: string;
+  /** Not for the world: requests that come through the edge do not find it. */
+  readonly local?: boolean;
   handle(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> | void;
 }
 
@@ -31,7 +33,11 @@ export async function startHttp(
   const sorted = [...routes].sort((a, b) => b.prefix.length - a.prefix.length);
   const server = createServer((request, response) => {
     const url = URL.parse(request.url ?? "/", "http://registry");
-    const route = url === null ? undefined : sorted.find(({ prefix }) => under(url.pathname, prefix));
+    const fromEdge = request.headers["x-rouse-edge"] !== undefined;
+    const route =
+      url === null
+        ? undefined
+        : sorted.find(({ prefix, local }) => under(url.pathname, prefix) && !(local && fromEdge));
     if (url === null || route === undefined) {
       plain(response, 404, `Nothing is at ${request.url}.`);
       return;

@@ -13,6 +13,8 @@ interface ControlPlaneFlags {
   edge: string;
   mesh: string;
   meshSocket?: string;
+  registry?: string;
+  registryHttp?: string;
   corsOrigin: string[];
   traceSampling: number;
   otlp?: string;
@@ -35,6 +37,12 @@ export function addControlPlane(program: Command): void {
       "127.0.0.1:8081",
     )
     .option("--mesh-socket <path>", "the same on a unix socket (default: run/mesh.sock of the data folder)")
+    .option("--registry <host:port>", "the registry, to be called through Envoy as well", parseAddress)
+    .option(
+      "--registry-http <host:port>",
+      "the registry's HTTP side, for the edge: site, MCP, OpenAPI",
+      parseAddress,
+    )
     .option(
       "--cors-origin <origin>",
       "web origin that may call the edge; repeatable (default: any)",
@@ -55,6 +63,8 @@ export function addControlPlane(program: Command): void {
           edge: flags.edge,
           mesh: flags.mesh,
           meshSocket: flags.meshSocket ?? join(dataFolder(flags.data), "run", "mesh.sock"),
+          ...(flags.registry === undefined ? {} : { registry: flags.registry }),
+          ...(flags.registryHttp === undefined ? {} : { registryHttp: flags.registryHttp }),
           ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),
           ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling } }),
         },

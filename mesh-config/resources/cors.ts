@@ -16,7 +16,8 @@ export function corsPolicy({ corsOrigins }: MeshSettings): JsonObject {
   return {
     "envoy.filters.http.cors": any("envoy.extensions.filters.http.cors.v3.CorsPolicy", {
       allow_origin_string_match: origins,
-      allow_methods: "POST, OPTIONS",
+      // Contracts choose the methods of their JSON.
+      allow_methods: "GET, POST, PUT, PATCH, DELETE, OPTIONS",
       allow_headers: allowed,
       expose_headers: exposed,
       max_age: "7200",

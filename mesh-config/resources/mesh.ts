@@ -5,6 +5,7 @@ import { explainingCluster, warmCluster } from "./clusters.ts";
 import { endpoints } from "./endpoints.ts";
 import { listeners } from "./listeners.ts";
 import { type Extras, noExtras, planClusters } from "./plan.ts";
+import { registryClusters } from "./registry-routes.ts";
 import { routeTable, servicesOf } from "./route-tables.ts";
 import { serviceRoutes } from "./routes.ts";
 import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
@@ -19,7 +20,7 @@ export interface MeshResources {
 
 /** All of Envoy's resources for a state of the mesh. The control plane makes the same, but only what changed. */
 export function meshResources(state: MeshState, settings: MeshSettings, explainer: string): MeshResources {
-  const clusters = new Map<string, JsonObject>();
+  const clusters = registryClusters(settings);
   const lists = new Map<string, JsonObject>();
   for (const [service, { versions }] of state.services) {
     for (const version of versions.values()) {

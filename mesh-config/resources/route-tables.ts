@@ -3,7 +3,8 @@ import type { JsonObject } from "../proto/json.ts";
 import { collectorRoutes } from "./collector-route.ts";
 import { corsPolicy } from "./cors.ts";
 import { unknownService } from "./reasons.ts";
-import { action, answerWith, headerInput } from "./routes.ts";
+import { beforeServices, ownService, registryRoutes } from "./registry-routes.ts";
+import { answerWith, headerInput } from "./routes.ts";
 import { EDGE_ROUTES, type MeshSettings } from "./settings.ts";
 
 /** The match tree's node of each service, for a route table. */
@@ -15,7 +16,7 @@ export interface RouteTable {
 /** Names of the services on a listener, sorted: on the edge those that have an external version. */
 export function servicesOf(state: MeshState, table: string): string[] {
   const names = [...state.services]
-    .filter(([, { versions }]) => versions.size > 0)
+    .filter(([name, { versions }]) => versions.size > 0 && !ownService(name))
     .filter(
       ([, { versions }]) =>
         table !== EDGE_ROUTES ||
@@ -30,14 +31,21 @@ export function routeTable({ name, services }: RouteTable, settings: MeshSetting
   const none = unknown(name, [...services.keys()]);
   const entries: (readonly [string, JsonObject])[] = [
     ...[...services].map(([service, matcher]) => [pathPrefix(service), { matcher }] as const),
-    ...collectorRoutes(name, settings),
+    ...fixedRoutes(name, settings),
   ];
   // The map may not be empty: the one entry of a mesh without services is found by no gRPC path.
   const map = entries.length === 0 ? { "/-/": none } : Object.fromEntries(entries);
   const byService = { matcher_tree: { input: pathInput, prefix_match_map: { map } }, on_no_match: none };
-  const matcher =
-    name === EDGE_ROUTES ? { matcher_tree: preflights, on_no_match: { matcher: byService } } : byService;
+  const matcher = beforeServices(name, settings).reduceRight<JsonObject>(
+    (inner, outer) => ({ ...outer, on_no_match: { matcher: inner } }),
+    byService,
+  );
   return { name, virtual_hosts: [{ ...virtualHost(name, settings), matcher }], validate_clusters: false };
+}
+
+/** Entries of the tree over paths that are no registered services. */
+export function fixedRoutes(table: string, settings: MeshSettings): [string, JsonObject][] {
+  return [...registryRoutes(settings), ...collectorRoutes(table, settings)];
 }
 
 /** What the match tree looks at to find the service. */
@@ -58,12 +66,3 @@ export function virtualHost(table: string, settings: MeshSettings): JsonObject {
   const edge = table === EDGE_ROUTES;
   return { name: table, domains: ["*"], ...(edge && { typed_per_filter_config: corsPolicy(settings) }) };
 }
-
-/**
- * A browser asks before its call, without the call's headers: the CORS filter answers, but only on a route to a cluster.
- * Which cluster does not matter; without an allowed origin nobody is there.
- */
-export const preflights: JsonObject = {
-  input: headerInput(":method"),
-  exact_match_map: { map: { OPTIONS: action({ route: { cluster: "preflight" } }) } },
-};

@@ -8,6 +8,10 @@ export interface MeshSettings {
   readonly meshSocket?: string;
   /** Web origins that may call the edge, such as "https://genome.example"; default: any. */
   readonly corsOrigins?: readonly string[];
+  /** The registry's gRPC services, "host:port"; without it they are not called through Envoy. */
+  readonly registry?: string;
+  /** The registry's HTTP side (site, MCP, OpenAPI), "host:port"; without it the edge has no pages. */
+  readonly registryHttp?: string;
   /** Set when the bootstrap has a collector: the share of untraced calls that begin a trace, 0 to 1. */
   readonly tracing?: { readonly samplingRatio: number };
 }
@@ -16,6 +20,10 @@ export interface MeshSettings {
 export const COLLECTOR_CLUSTER = "otlp_collector";
 /** Name of the static cluster of the control plane in the bootstrap. */
 export const CONTROL_PLANE_CLUSTER = "control_plane";
+
+/** Names of the registry's two clusters. */
+export const REGISTRY_CLUSTER = "rouse_registry";
+export const REGISTRY_HTTP_CLUSTER = "rouse_registry_http";
 
 /** Names of the two route tables: of the edge listener, and of those for calls between services. */
 export const EDGE_ROUTES = "edge";

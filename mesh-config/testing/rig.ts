@@ -15,6 +15,8 @@ export interface RigOptions {
   readonly samplingRatio?: number;
   readonly corsOrigins?: readonly string[];
   readonly collector?: string;
+  readonly registry?: string;
+  readonly registryHttp?: string;
   /** Fills the mesh before anything starts. */
   readonly prepare?: (mesh: TestMesh) => void;
 }
@@ -61,6 +63,8 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
           mesh: `127.0.0.1:${meshPort}`,
           meshSocket: socket,
           ...(options.corsOrigins && { corsOrigins: options.corsOrigins }),
+          ...(options.registry && { registry: options.registry }),
+          ...(options.registryHttp && { registryHttp: options.registryHttp }),
           ...(options.samplingRatio !== undefined && { tracing: { samplingRatio: options.samplingRatio } }),
         },
         followLeader: orchestrator.followLeader,

@@ -4,6 +4,7 @@ import type { JsonObject } from "../proto/json.ts";
 import { listeners } from "../resources/listeners.ts";
 import { versionResources } from "../resources/mesh.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
+import { registryClusters } from "../resources/registry-routes.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Kind, type Resource } from "./resource.ts";
 import { RouteTables } from "./tables.ts";
@@ -31,6 +32,7 @@ export class SnapshotBuilder {
   readonly #explainer: string;
   #versions = new WeakMap<VersionState, VersionResources>();
   readonly #tables: RouteTables;
+  readonly #registry: ReadonlyMap<string, Resource>;
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
 
@@ -39,6 +41,10 @@ export class SnapshotBuilder {
     this.#settings = settings;
     this.#explainer = explainer;
     this.#tables = new RouteTables(settings);
+    const registry = [...registryClusters(settings)];
+    this.#registry = new Map(
+      registry.map(([name, json]) => [name, encodeResource("cluster", name, json, 1)]),
+    );
   }
 
   /**
@@ -51,7 +57,7 @@ export class SnapshotBuilder {
     aliases: ReadonlyMap<string, string> = new Map(),
   ): Snapshot {
     const number = (this.#last?.number ?? 0) + 1;
-    const cluster = new Map<string, Resource>();
+    const cluster = new Map(this.#registry);
     const endpoint = new Map<string, Resource>();
     for (const [service, { versions }] of state.services) {
       for (const version of versions.values()) {

@@ -1,12 +1,12 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { MeshState, ServiceState } from "../../registry/state.ts";
 import { encodeJson, type JsonObject } from "../proto/json.ts";
-import { collectorRoutes } from "../resources/collector-route.ts";
 import { routesFor } from "../resources/mesh.ts";
+import { beforeServices } from "../resources/registry-routes.ts";
 import {
+  fixedRoutes,
   pathInput,
   pathPrefix,
-  preflights,
   routeTable,
   servicesOf,
   unknown,
@@ -97,8 +97,8 @@ interface Fixed {
   readonly input: Uint8Array;
   /** Entries of that tree which are no services. */
   readonly entries: readonly Uint8Array[];
-  /** What comes before the tree, if anything does. */
-  readonly first: Uint8Array | undefined;
+  /** What comes before the tree, outermost first. */
+  readonly before: readonly Uint8Array[];
   readonly host: Uint8Array;
   readonly frame: Uint8Array;
 }
@@ -106,10 +106,10 @@ interface Fixed {
 function encodeFixed(name: string, settings: MeshSettings): Fixed {
   return {
     input: encodeJson(`${matcherType}.MatcherTree`, { input: pathInput }),
-    entries: collectorRoutes(name, settings).map(([prefix, json]) =>
+    entries: fixedRoutes(name, settings).map(([prefix, json]) =>
       encodeEntry(prefix, encodeJson(onMatchType, json)),
     ),
-    first: name === EDGE_ROUTES ? encodeJson(matcherType, { matcher_tree: preflights }) : undefined,
+    before: beforeServices(name, settings).map((json) => encodeJson(matcherType, json)),
     host: encodeJson("envoy.config.route.v3.VirtualHost", virtualHost(name, settings)),
     frame: encodeJson("envoy.config.route.v3.RouteConfiguration", { name, validate_clusters: false }),
   };
@@ -142,16 +142,9 @@ function encodeTable(name: string, nodes: ReadonlyMap<string, Node>, fixed: Fixe
   tree.join();
   const none = encodeJson(matcherType, { on_no_match: unknown(name, [...nodes.keys()]) });
   let root = new BinaryWriter().uint32(tag(2)).bytes(tree.finish()).raw(none).finish();
-  if (fixed.first !== undefined) {
+  for (const outer of fixed.before.toReversed()) {
     // on_no_match, and therein the matcher.
-    root = new BinaryWriter()
-      .raw(fixed.first)
-      .uint32(tag(3))
-      .fork()
-      .uint32(tag(1))
-      .bytes(root)
-      .join()
-      .finish();
+    root = new BinaryWriter().raw(outer).uint32(tag(3)).fork().uint32(tag(1)).bytes(root).join().finish();
   }
   // virtual_hosts, and therein the matcher.
   return new BinaryWriter()

@@ -1,0 +1,119 @@
+import { any, type JsonObject } from "../proto/json.ts";
+import { envoyAddress } from "./address.ts";
+import { action, headerInput } from "./routes.ts";
+import { EDGE_ROUTES, type MeshSettings, REGISTRY_CLUSTER, REGISTRY_HTTP_CLUSTER } from "./settings.ts";
+
+/** Packages of the mesh's own services that are called through Envoy; nobody else may register in them. */
+const PACKAGES = ["rouse.registry.v1", "rouse.catalog.v1", "rouse.usage.v1"] as const;
+
+/** Says the registry's HTTP side that a request came through the edge, from anybody. */
+export const EDGE_HEADER = "x-rouse-edge";
+
+const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+/** Streams of the registry last, and follow what happens. */
+const unlimited = {
+  timeout: "0s",
+  max_stream_duration: { max_stream_duration: "0s", grpc_timeout_header_max: "0s" },
+  retry_policy: { retry_on: "connect-failure,refused-stream", num_retries: 2 },
+};
+
+/** True for a service of the mesh itself. */
+export function ownService(name: string): boolean {
+  return PACKAGES.some((own) => name.startsWith(`${own}.`));
+}
+
+/** Entries of a table's tree over paths: the registry's gRPC services, on every listener. */
+export function registryRoutes({ registry }: MeshSettings): [string, JsonObject][] {
+  if (registry === undefined) return [];
+  const node = action({ route: { cluster: REGISTRY_CLUSTER, ...unlimited } });
+  return PACKAGES.map((own) => [`/${own}.`, node]);
+}
+
+/** The registry's clusters: they are always there, and are no version's. */
+export function registryClusters({ registry, registryHttp }: MeshSettings): Map<string, JsonObject> {
+  const out = new Map<string, JsonObject>();
+  if (registry !== undefined) {
+    const http2 = { http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } } };
+    out.set(REGISTRY_CLUSTER, cluster(REGISTRY_CLUSTER, registry, http2));
+  }
+  if (registryHttp !== undefined) {
+    const http1 = { http_protocol_options: {} };
+    out.set(REGISTRY_HTTP_CLUSTER, cluster(REGISTRY_HTTP_CLUSTER, registryHttp, http1));
+  }
+  return out;
+}
+
+function cluster(name: string, address: string, explicit_http_config: JsonObject): JsonObject {
+  return {
+    name,
+    type: "STATIC",
+    connect_timeout: "1s",
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: envoyAddress(address) } }] }],
+    },
+    typed_extension_protocol_options: { [httpOptions]: any(httpOptions, { explicit_http_config }) },
+  };
+}
+
+/**
+ * What stands before a table's tree over paths, outermost first: on the edge, what is no gRPC call never reaches it, so
+ * that no crawler wakes a service. Calls in JSON are gRPC calls by then: their filter comes before the router.
+ */
+export function beforeServices(table: string, settings: MeshSettings): JsonObject[] {
+  if (table !== EDGE_ROUTES) return [];
+  const grpc = {
+    single_predicate: { input: headerInput("content-type"), value_match: { prefix: "application/grpc" } },
+  };
+  const web = { predicate: { not_matcher: grpc }, on_match: { matcher: webMatcher(settings) } };
+  return [{ matcher_tree: preflights }, { matcher_list: { matchers: [web] } }];
+}
+
+/**
+ * A browser asks before its call, without the call's headers: the CORS filter answers, but only on a route to a cluster.
+ * Which cluster does not matter; without an allowed origin nobody is there.
+ */
+const preflights: JsonObject = {
+  input: headerInput(":method"),
+  exact_match_map: { map: { OPTIONS: action({ route: { cluster: "preflight" } }) } },
+};
+
+/** Requests that are no gRPC calls: pages, MCP, OpenAPI. */
+function webMatcher({ registryHttp }: MeshSettings): JsonObject {
+  const nothing = action(noSuchMethod);
+  if (registryHttp === undefined) return { on_no_match: nothing };
+  const site = action({
+    route: { cluster: REGISTRY_HTTP_CLUSTER, ...unlimited },
+    request_headers_to_add: [
+      { header: { key: EDGE_HEADER, value: "1" }, append_action: "OVERWRITE_IF_EXISTS_OR_ADD" },
+    ],
+  });
+  const pages = { input: headerInput(":method"), exact_match_map: { map: { GET: site, HEAD: site } } };
+  const paths = { input: headerInput(":path"), prefix_match_map: { map: { "/mcp": site } } };
+  return {
+    matcher_tree: pages,
+    on_no_match: { matcher: { matcher_tree: paths, on_no_match: nothing } },
+  };
+}
+
+/** What a request in JSON gets whose path no external service's method has. */
+const noSuchMethod: JsonObject = {
+  direct_response: {
+    status: 404,
+    body: {
+      inline_string: JSON.stringify({
+        code: 5,
+        message:
+          "No method of an external service has this path. In JSON a method is POST /package.Service/Method, or what its " +
+          "contract says by google.api.http; /openapi lists them.",
+        details: [],
+      }),
+    },
+  },
+  response_headers_to_add: [
+    {
+      header: { key: "content-type", value: "application/json" },
+      append_action: "OVERWRITE_IF_EXISTS_OR_ADD",
+    },
+  ],
+};
