@@ -60,6 +60,8 @@ export const manifestSchema = z.strictObject({
   /** Request header, lower case; empty: none. */
   sessionKey: z.string(),
   loadBalancing: z.enum(["round_robin", "least_request"]),
+  /** What a person must approve first; absent: nothing. */
+  approval: z.enum(["release", "listing", "running"]).exactOptional(),
   methods: z.array(method).min(1),
   /** google.protobuf.FileDescriptorSet with imports and comments, base64. */
   descriptorSet: z.string(),

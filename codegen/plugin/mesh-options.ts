@@ -46,6 +46,7 @@ const serviceMesh = z.object({
   max_instances: z.number().default(0),
   session_key: z.string().default(""),
   load_balancing: enumValue("LOAD_BALANCING_"),
+  approval: enumValue("APPROVAL_"),
 });
 
 const methodMesh = z.object({ mode: enumValue("MODE_"), deadline: z.string().default("") });

@@ -71,6 +71,7 @@ export function readServiceSettings(
     maxInstances,
     sessionKey,
     loadBalancing: choice(reader, "load_balancing", 13, mesh.load_balancing, "round_robin", "least_request"),
+    ...approvalOf(reader, mesh.approval),
   };
 }
 
@@ -85,6 +86,14 @@ function checkVersion(desc: DescService, mesh: ServiceMesh, reader: OptionReader
   } else if (mesh.version.length > 64) {
     reader.problem([1], `version has ${mesh.version.length} characters. Shorten it to 64 at most.`);
   }
+}
+
+/** Absent in the manifest when nothing needs approval, as in those that were made before there was the option. */
+function approvalOf(reader: OptionReader, value: string): Pick<Manifest, "approval"> {
+  if (value === "unspecified" || value === "none") return {};
+  if (value === "release" || value === "listing" || value === "running") return { approval: value };
+  reader.problem([30], `approval ${value} is unknown. Choose a value of rouse/mesh/v1/options.proto.`);
+  return {};
 }
 
 /** An enum value; unspecified means the first choice. */

@@ -106,6 +106,7 @@ export function serviceFacts(service: ServiceModel): [string, string][] {
   if (resources.gpu > 0) facts.push(["GPUs", String(resources.gpu)]);
   if (labels.length > 0) facts.push(["Host labels", labels.join(", ")]);
   if (settings.sessionKey !== "") facts.push(["Session header", settings.sessionKey]);
+  if (settings.approval !== undefined) facts.push(["Needs approval for", settings.approval]);
   if (settings.loadBalancing === "least_request") facts.push(["Load balancing", "least request"]);
   return facts;
 }
