@@ -10,9 +10,11 @@ const verbs: Record<string, () => Promise<void>> = {
   start: async () => {
     const { generateProtos } = await import("./protos.ts");
     const { needTool } = await import("./install.ts");
+    const { prepareSite } = await import("./site.ts");
     await generateProtos();
     await needTool("envoy");
     await needTool("consul");
+    await prepareSite();
     const { main } = await import("../cli/rouse.ts");
     await main(["up", "--examples", ...args]);
   },

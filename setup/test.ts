@@ -5,6 +5,7 @@ import { dockerForTests } from "./docker.ts";
 import { needTool } from "./install.ts";
 import { generatePackages } from "./packages.ts";
 import { generateProtos } from "./protos.ts";
+import { prepareSite } from "./site.ts";
 
 /**
  * `npm test`: the tools, the checks of format, types and contracts, and all tests. The last line is
@@ -18,6 +19,7 @@ export async function test(args: readonly string[]): Promise<void> {
   const envoy = await needTool("envoy");
   const consul = await needTool("consul");
   await generatePackages();
+  await prepareSite();
   const chromium = await chromiumForTests();
   const docker = await dockerForTests();
   try {

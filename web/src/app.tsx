@@ -1,0 +1,33 @@
+import { useEffect, useRef } from "preact/hooks";
+import { Shell } from "./components/Shell.tsx";
+import { lazy } from "./lazy.tsx";
+import { CatalogPage } from "./pages/CatalogPage.tsx";
+import { NotFound } from "./pages/NotFound.tsx";
+import { type Location, useLocation } from "./router.tsx";
+
+const ServicePage = lazy(() => import("./pages/ServicePage.tsx").then((module) => module.ServicePage));
+
+/** The whole site: the shell, and the page that the path names. */
+export function App() {
+  const location = useLocation();
+  const main = useRef<HTMLElement>(null);
+  const page = location.parts.slice(0, 2).join("/");
+  const first = useRef(true);
+  useEffect(() => {
+    // Readers of the screen begin at the new page, as after loading a document.
+    if (!first.current && page !== "") main.current?.focus({ preventScroll: true });
+    first.current = false;
+  }, [page]);
+  return (
+    <Shell section={location.parts[0] ?? ""} main={main}>
+      {pageOf(location)}
+    </Shell>
+  );
+}
+
+function pageOf({ parts: [first = "", second = "", third = "", fourth], query }: Location) {
+  if (first === "") return <CatalogPage query={query} />;
+  if (first === "services" && second !== "" && fourth === undefined)
+    return <ServicePage key={second} service={second} tab={third} query={query} />;
+  return <NotFound />;
+}

@@ -1,0 +1,3 @@
+import { createBuildsBrowserClient } from "../../gen/rouse/registry/v1/builds.browser.ts";
+
+export const builds = createBuildsBrowserClient();

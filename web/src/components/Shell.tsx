@@ -1,0 +1,48 @@
+import type { ComponentChildren, RefObject } from "preact";
+import { Link } from "../router.tsx";
+import { ThemeToggle } from "./ThemeToggle.tsx";
+
+const sections = [
+  ["", "Catalog"],
+  ["reviews", "Reviews"],
+  ["hosts", "Hosts"],
+  ["builds", "Builds"],
+  ["providers", "Providers"],
+] as const;
+
+interface Props {
+  /** First part of the path. */
+  readonly section: string;
+  readonly main: RefObject<HTMLElement | null>;
+  readonly children: ComponentChildren;
+}
+
+/** What surrounds each page: a skip link, the navigation, the main part. */
+export function Shell({ section, main, children }: Props) {
+  const here = section === "services" ? "" : section;
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <header class="top">
+        <div class="inner">
+          <Link class="brand" href="/">
+            <img src="/favicon.svg" width="22" height="22" alt="" /> Rouse
+          </Link>
+          <nav aria-label="Site">
+            {sections.map(([path, title]) => (
+              <Link key={path} href={`/${path}`} aria-current={here === path ? "page" : undefined}>
+                {title}
+              </Link>
+            ))}
+          </nav>
+          <ThemeToggle />
+        </div>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+}

@@ -1,0 +1,102 @@
+import { useEffect, useState } from "preact/hooks";
+import { isUnimplemented, RouseError } from "./api.ts";
+
+/** How a stream is doing. */
+export interface StreamState {
+  readonly status: "connecting" | "open" | "lost" | "ended";
+  /** Why it was lost or ended. */
+  readonly error: RouseError | undefined;
+}
+
+export interface FollowOptions<T> {
+  /** Opens the stream; called again after each loss. */
+  readonly open: (signal: AbortSignal) => AsyncIterable<T>;
+  readonly onMessage: (message: T) => void;
+  readonly onState: (state: StreamState) => void;
+  /** Opens it again after a regular end, too. Default true; false for what has an end, such as a build's log. */
+  readonly endless?: boolean;
+}
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+
+/**
+ * Keeps a server stream open: after a loss it is opened again, after 0.5 s at first and then ever later, up to
+ * 15 s. It ends for good when the server does not have it, or refuses it. A hidden page gives its connection back, as
+ * browsers allow only six to one origin over HTTP/1.1.
+ *
+ * @returns ends it.
+ */
+export function follow<T>({ open, onMessage, onState, endless = true }: FollowOptions<T>): () => void {
+  let stopped = false;
+  let controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let pause = FIRST_PAUSE_MS;
+  let done = false;
+
+  const run = async () => {
+    controller = new AbortController();
+    const { signal } = controller;
+    const current = () => !stopped && !signal.aborted;
+    let error: RouseError | undefined;
+    try {
+      for await (const message of open(signal)) {
+        if (!current()) return;
+        pause = FIRST_PAUSE_MS;
+        onState({ status: "open", error: undefined });
+        onMessage(message);
+      }
+    } catch (thrown) {
+      error = RouseError.from(thrown);
+    }
+    if (!current()) return;
+    if ((error === undefined && !endless) || (error !== undefined && isFinal(error))) {
+      done = true;
+      onState({ status: "ended", error });
+      return;
+    }
+    onState({ status: "lost", error });
+    timer = setTimeout(() => void run(), pause * (0.8 + 0.4 * Math.random()));
+    pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+  };
+
+  const onVisibility = () => {
+    clearTimeout(timer);
+    if (done) return;
+    controller.abort();
+    if (document.visibilityState === "visible") void run();
+  };
+  // What has an end is not worth reading twice.
+  if (endless) document.addEventListener("visibilitychange", onVisibility);
+  onState({ status: "connecting", error: undefined });
+  void run();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", onVisibility);
+    controller.abort();
+  };
+}
+
+const final = new Set(["INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED"]);
+
+function isFinal(error: RouseError): boolean {
+  return isUnimplemented(error) || final.has(error.status);
+}
+
+/** As {@link follow}, while the component is shown; `key` stands for all that the stream depends on. */
+export function useStream<T>(key: string, options: Omit<FollowOptions<T>, "onState">): StreamState {
+  const [state, setState] = useState<StreamState>({ status: "connecting", error: undefined });
+  useEffect(
+    () =>
+      follow({
+        ...options,
+        onState: (next) =>
+          setState((before) =>
+            before.status === next.status && before.error === next.error ? before : next,
+          ),
+      }),
+    [key],
+  );
+  return state;
+}

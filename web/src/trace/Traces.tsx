@@ -1,0 +1,3 @@
+export function Traces({ service }: { readonly service: string }) {
+  return <h2>{service}</h2>;
+}
