@@ -6,7 +6,7 @@ import { echoDefinition, say } from "../fixtures/echo.ts";
 import { echoHandlers, texts } from "../fixtures/handlers.ts";
 import { startWebEnvoy } from "../fixtures/web-envoy.ts";
 import { type InProcessServer, startInProcess } from "../testing/index.ts";
-import { createBrowserClient } from "./index.ts";
+import { createBrowserClient, type ResponseMetadata } from "./index.ts";
 
 let server: InProcessServer;
 let envoy: Awaited<ReturnType<typeof startWebEnvoy>>;
@@ -55,6 +55,20 @@ test("version spec and headers", async () => {
   expect((await client.say(say("version"))).text).toBe("1");
   expect((await client.say(say("header"))).text).toBe("ada");
   expect((await client.say(say("header"), { metadata: { "x-user": "bob" } })).text).toBe("bob");
+});
+
+test("headers and trailers are told, of answers and of errors", async () => {
+  const told: string[] = [];
+  const client = createBrowserClient(echoDefinition, { baseUrl: envoy.baseUrl });
+  const options = {
+    metadata: { "x-user": "eve", "x-raw-bin": new Uint8Array([0, 255]) },
+    onHeader: (header: ResponseMetadata) => told.push(`header ${header.get("content-type")?.join()}`),
+    onTrailer: (trailer: ResponseMetadata) => told.push(`trailer ${trailer.has("grpc-status-details-bin")}`),
+  };
+  expect((await client.say(say("header"), options)).text).toBe("eve");
+  expect(told).toEqual(["header application/grpc-web+proto", "trailer false"]);
+  await client.say(say("fail"), options).catch(() => told.push("failed"));
+  expect(told.slice(-2)).toEqual(["trailer true", "failed"]);
 });
 
 test("errors arrive with reason and metadata, before and after the first message", async () => {

@@ -2,7 +2,7 @@ import { createChannel, createClient, FetchTransport, Metadata } from "nice-grpc
 import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
 import { browserError } from "./errors.ts";
-import type { BrowserCallOptions, BrowserClient, BrowserClientOptions } from "./types.ts";
+import type { BrowserCallOptions, BrowserClient, BrowserClientOptions, ResponseMetadata } from "./types.ts";
 
 const defaultStartTimeoutMs = 30_000;
 
@@ -65,8 +65,9 @@ function begin(
   definition: ServiceDefinition,
   method: AnyMethodDefinition,
   { version, metadata: common }: BrowserClientOptions,
-  { signal, metadata: own, deadlineMs = defaultDeadlineMs(definition, method) }: BrowserCallOptions,
+  options: BrowserCallOptions,
 ): Started {
+  const { signal, metadata: own, deadlineMs = defaultDeadlineMs(definition, method) } = options;
   const metadata = new Metadata({ ...common, ...own });
   if (version !== undefined) metadata.set("rouse-version", version);
   const limit = new AbortController();
@@ -81,16 +82,22 @@ function begin(
     if (deadlineMs < 2 ** 31) timer = setTimeout(expire, deadlineMs);
   }
   let details: Uint8Array | undefined;
-  const remember = (trailer: Metadata) => {
+  const onHeader = (header: Metadata) => options.onHeader?.(byName(header));
+  const onTrailer = (trailer: Metadata) => {
     details = trailer.get("grpc-status-details-bin");
+    options.onTrailer?.(byName(trailer));
   };
   const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
-  const nice = { metadata, signal: both, onTrailer: remember };
+  const nice = { metadata, signal: both, onHeader, onTrailer };
   const end = () => {
     clearTimeout(timer);
     limit.abort();
   };
   return { method, nice, end, deadlineMs, late: () => late, details: () => details };
+}
+
+function byName(metadata: Metadata): ResponseMetadata {
+  return new Map([...metadata].map(([name, values]) => [name, [...values]]));
 }
 
 async function once(call: NiceCall, request: unknown, started: Started): Promise<unknown> {

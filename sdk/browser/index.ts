@@ -6,4 +6,10 @@
  */
 export { RouseError } from "../errors.ts";
 export { createBrowserClient } from "./client.ts";
-export type { BrowserCallOptions, BrowserClient, BrowserClientOptions, BrowserMethod } from "./types.ts";
+export type {
+  BrowserCallOptions,
+  BrowserClient,
+  BrowserClientOptions,
+  BrowserMethod,
+  ResponseMetadata,
+} from "./types.ts";

@@ -16,9 +16,16 @@ export interface BrowserCallOptions {
   signal?: AbortSignal;
   /** Longest time of the call, ms; 0: none. Default: the method's plus the longest wake. */
   deadlineMs?: number;
-  /** Headers of this call. */
-  metadata?: Readonly<Record<string, string>>;
+  /** Headers of this call; bytes for names that end with "-bin". */
+  metadata?: Readonly<Record<string, string | Uint8Array>>;
+  /** Is told the response's headers before its first message; not called when the edge refused the call at once. */
+  onHeader?: (header: ResponseMetadata) => void;
+  /** Is told the trailers: after the last message, or with the error. */
+  onTrailer?: (trailer: ResponseMetadata) => void;
 }
+
+/** Headers or trailers by name, in lower case; bytes for names that end with "-bin". */
+export type ResponseMetadata = ReadonlyMap<string, readonly (string | Uint8Array)[]>;
 
 /** One method of a browser client. Methods with a request stream are left out: browsers cannot send one. */
 export type BrowserMethod<Method extends AnyMethodDefinition> = (
