@@ -78,6 +78,18 @@ const scenes: Record<string, Scene> = {
       mesh.put(version(manifest(genome, "3.0.0"), { generation: 5 }, [instance("old", 4, "127.0.0.1:4711")]));
     },
   },
+  // Released: the one that runs. Of those which await approval, only the exact version says so.
+  approvals: {
+    settings: plain,
+    fill: (mesh) => {
+      mesh.put(version(manifest(genome, "1.0.0")));
+      mesh.put({ ...version(manifest(genome, "1.1.0")), approval: "pending" });
+      mesh.put({ ...version(manifest(genome, "1.2.0")), approval: "pending", barred: true });
+      mesh.put({ ...version(manifest(genome, "2.0.0")), approval: "denied", barred: true });
+      mesh.tag(genome, "beta", { "1.0.0": 90, "1.2.0": 10 });
+      mesh.tag(genome, "dev", { "1.2.0": 1 });
+    },
+  },
   "sessions-origins-traces": {
     settings: {
       edge: plain.edge,

@@ -59,6 +59,7 @@ export class Wants {
     const version = control.version(target);
     if (version === undefined) return "the version is registered no more";
     const { generation, failure, stopped } = version.activation;
+    if (version.barred === true) return "it is not approved to run";
     if (generation > target.generation) return `generation ${generation} took its place`;
     if (control.serves(target)) return "serves";
     return stopped?.reason ?? failure?.message;

@@ -70,6 +70,14 @@ describe("a cold version", () => {
     expect(actions({ wantedSinceMs: 1_000_000 })).toEqual([{ kind: "start", target, host: "h" }]);
   });
 
+  test("is not started while it may not run", () => {
+    const { state } = view({ manifest: { minInstances: 2 } });
+    const barred = { ...state, approval: "pending", barred: true } as const;
+    expect(planVersion({ ...view({ wantedSinceMs: 1_000_000 }), state: barred }, context).actions).toEqual(
+      [],
+    );
+  });
+
   test("is not started twice", () => {
     expect(actions({ wantedSinceMs: 1_000_000, starting: [{ instanceId: "i", generation: 1 }] })).toEqual([]);
   });

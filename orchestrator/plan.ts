@@ -83,8 +83,10 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
     return once({ kind: "next-generation", target, reason: "the back-off is over" });
   }
 
-  const wanted = view.wantedSinceMs !== undefined;
-  const wantedInstances = Math.max(manifest.minInstances, wanted ? 1 : 0);
+  // Callers of what may not run are told so by the routes.
+  const barred = view.state.barred === true;
+  const wanted = view.wantedSinceMs !== undefined && !barred;
+  const wantedInstances = barred ? 0 : Math.max(manifest.minInstances, wanted ? 1 : 0);
   if (current.length + starting.length === 0 && activation.served === true) {
     // Envoys have the cluster and will not ask for it again: only a new name can be held and woken.
     return once({ kind: "next-generation", target, reason: "its last instance ended" });

@@ -58,7 +58,7 @@ export class Preparer {
       [...versions].map(([version, state]) => ({ key: versionKey({ service, version }), state })),
     );
     return versions
-      .filter(({ state }) => state.activation.stopped === undefined)
+      .filter(({ state }) => state.activation.stopped === undefined && state.barred !== true)
       .sort((a, b) => b.state.deployment.registeredAtMs - a.state.deployment.registeredAtMs)
       .slice(0, MOST_PREPARED);
   }

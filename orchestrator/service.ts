@@ -8,6 +8,7 @@ import {
   type StopVersionRequest,
   type StopVersionResponse,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { barredError } from "../registry/approval.ts";
 import type { VersionState } from "../registry/state.ts";
 import { versionKey } from "../registry/target.ts";
 import { answer } from "../sdk/answer.ts";
@@ -36,6 +37,7 @@ async function startVersion(
 ): Promise<StartVersionResponse> {
   orchestrator.requireLeading();
   const state = knownVersion(orchestrator, service, version);
+  if (state.barred === true) throw barredError(service, version, state.approval);
   const { activation } = state;
   let { generation } = activation;
   if (activation.stopped !== undefined || activation.failure !== undefined) {

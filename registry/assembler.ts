@@ -1,8 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
+import { approvalShown } from "./approval.ts";
 import { type HealthEntry, instanceOf } from "./instance-record.ts";
 import {
   ACTIVATION_PREFIX,
+  APPROVALS_PREFIX,
   activationKey,
+  approvalKey,
   CATALOG_PREFIX,
   catalogKey,
   parseVersionKey,
@@ -12,7 +15,9 @@ import {
 import type { KvItem } from "./kv.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 import {
+  type ApprovalRecord,
   activationSchema,
+  approvalSchema,
   type CatalogEntry,
   catalogEntrySchema,
   FIRST_ACTIVATION,
@@ -39,6 +44,7 @@ export class MeshAssembler {
   readonly #catalog: PrefixCache<CatalogEntry>;
   readonly #tags: PrefixCache<ReadonlyMap<string, readonly WeightedVersion[]>>;
   readonly #activations: PrefixCache<Activation>;
+  readonly #approvals: PrefixCache<ApprovalRecord>;
   /** By service, then by version. */
   readonly #instances = new Map<string, ReadonlyMap<string, readonly InstanceState[]>>();
   readonly #versions = new Map<string, Set<string>>();
@@ -50,6 +56,7 @@ export class MeshAssembler {
     this.#catalog = new PrefixCache((_, json) => catalogEntrySchema.parse(json), onBad);
     this.#tags = new PrefixCache((_, json) => tagMap(tagsSchema.parse(json)), onBad);
     this.#activations = new PrefixCache((_, json) => activationSchema.parse(json), onBad);
+    this.#approvals = new PrefixCache((_, json) => approvalSchema.parse(json), onBad);
   }
 
   get state(): MeshState {
@@ -74,8 +81,16 @@ export class MeshAssembler {
   }
 
   setActivations(items: readonly KvItem[], fresh: boolean): void {
-    for (const key of this.#activations.replace(items, fresh)) {
-      const name = parseVersionKey(ACTIVATION_PREFIX, key);
+    this.#soil(ACTIVATION_PREFIX, this.#activations.replace(items, fresh));
+  }
+
+  setApprovals(items: readonly KvItem[], fresh: boolean): void {
+    this.#soil(APPROVALS_PREFIX, this.#approvals.replace(items, fresh));
+  }
+
+  #soil(prefix: string, keys: readonly string[]): void {
+    for (const key of keys) {
+      const name = parseVersionKey(prefix, key);
       if (name !== undefined) this.#dirty.add(name.service);
     }
   }
@@ -148,13 +163,16 @@ export class MeshAssembler {
     const { manifest, deployment } = entry;
     const activation = this.#activations.get(activationKey(service, version)) ?? FIRST_ACTIVATION;
     const instances = this.#instances.get(service)?.get(version) ?? NO_INSTANCES;
+    const shown = approvalShown(entry.approval, this.#approvals.get(approvalKey(service, version)));
     const same =
       before !== undefined &&
       before.manifest === manifest &&
       before.deployment === deployment &&
       before.activation === activation &&
-      before.instances === instances;
-    return same ? before : { manifest, deployment, activation, instances };
+      before.instances === instances &&
+      before.approval === shown.approval &&
+      before.barred === shown.barred;
+    return same ? before : { manifest, deployment, activation, instances, ...shown };
   }
 }
 

@@ -18,6 +18,40 @@ export const blobFolder = (service: string, version: string, digest: string) =>
 /** One key per service and lower-case name: two services whose names differ only by case cannot both exist. */
 export const nameKey = (service: string) => `${NAMES_PREFIX}${service.toLowerCase()}`;
 
+export const ABOUT_PREFIX = "rouse/about/";
+/** Description of a version as it is now, with what else the catalog says of it. */
+export const aboutKey = (service: string, version: string) => `${ABOUT_PREFIX}${service}/${version}`;
+/** Former revisions of that description. */
+export const revisionsPrefix = (service: string, version: string) => `rouse/revisions/${service}/${version}/`;
+export const HISTORY_PREFIX = "rouse/history/";
+export const OWNERS_PREFIX = "rouse/owners/";
+/** One key per look of a name (look-alike.ts). */
+export const ownerKey = (look: string) => `${OWNERS_PREFIX}${look}`;
+export const PROVIDERS_PREFIX = "rouse/providers/";
+export const providerKey = (id: string) => `${PROVIDERS_PREFIX}${id}`;
+/** One key per look of a provider's id or name. */
+export const providerLookKey = (look: string) => `rouse/provider-looks/${look}`;
+/** Hashes of providers' keys, by the keys' public part. */
+export const KEYS_PREFIX = "rouse/keys/";
+export const providerKeyKey = (keyId: string) => `${KEYS_PREFIX}${keyId}`;
+
+/** Whether a version that needed approval has it. */
+export const APPROVALS_PREFIX = "rouse/approvals/";
+export const approvalKey = (service: string, version: string) => `${APPROVALS_PREFIX}${service}/${version}`;
+/** Latest moves of a tag, for rollbacks. */
+export const tagMovesPrefix = (service: string) => `rouse/tag-moves/${service}/`;
+export const tagMovesKey = (service: string, tag: string) => `${tagMovesPrefix(service)}${tag}`;
+export const REVIEWS_PREFIX = "rouse/reviews/";
+export const reviewsPrefix = (service: string) => `${REVIEWS_PREFIX}${service}/`;
+export const reviewKey = (service: string, id: string) => `${reviewsPrefix(service)}${id}`;
+/** Id of the review that is open for a move of the tag, or for the version itself ("-"): there is one at most. */
+export const openReviewsPrefix = (service: string, version: string) =>
+  `rouse/open-reviews/${service}/${version}/`;
+export const openReviewKey = (service: string, version: string, tag: string) =>
+  `${openReviewsPrefix(service, version)}${tag || "-"}`;
+/** Ids of the providers that decide reviews. */
+export const REVIEWERS_KEY = "rouse/reviewers";
+
 /** Splits "<prefix><service>/<version>"; undefined when it is not of that form. */
 export function parseVersionKey(
   prefix: string,

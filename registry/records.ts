@@ -29,6 +29,8 @@ export const catalogEntrySchema = z.object({
     size: z.number().int(),
     parts: z.number().int().min(1),
   }),
+  /** What it must be approved for: at its registration the stricter of its own contract and the released version's. */
+  approval: z.enum(["listing", "running"]).exactOptional(),
 });
 export type CatalogEntry = z.infer<typeof catalogEntrySchema>;
 
@@ -50,6 +52,10 @@ export const activationSchema: z.ZodType<Activation> = z.looseObject({
 
 /** Value of rouse/names/<lower-case service>: the name as registered and its versions. */
 export const nameSchema = z.object({ service: z.string(), versions: z.array(z.string()) });
+
+/** Value of rouse/approvals/<service>/<version>; a version that needs approval and has no such key awaits it. */
+export const approvalSchema = z.object({ state: z.enum(["pending", "approved", "denied"]) });
+export type ApprovalRecord = z.infer<typeof approvalSchema>;
 
 /** What a version without a key under rouse/activation/ is in. */
 export const FIRST_ACTIVATION: Activation = Object.freeze({ generation: 1 });

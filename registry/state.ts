@@ -26,6 +26,10 @@ export interface VersionState {
   readonly activation: Activation;
   /** Instances registered in Consul, of all generations. */
   readonly instances: readonly InstanceState[];
+  /** Set while a person must approve the version, or has denied it: it is not listed. */
+  readonly approval?: "pending" | "denied";
+  /** True while it may not run for that reason, either. */
+  readonly barred?: true;
 }
 
 /** What runs, and with what around it. */

@@ -1,3 +1,4 @@
+import { barredError } from "../../registry/approval.ts";
 import type { VersionState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import type { StatusName } from "../../sdk/status.ts";
@@ -56,10 +57,11 @@ export function planClusters(service: string, state: VersionState, extras: Extra
 /** Why the current generation has no endpoint, when there is a reason that callers should hear. */
 function explanation(
   service: string,
-  { manifest, activation }: VersionState,
+  { manifest, activation, approval, barred }: VersionState,
   extras: Extras,
 ): RouseError | undefined {
   const { version } = manifest;
+  if (barred === true) return barredError(service, version, approval);
   if (activation.stopped !== undefined) return stopped(service, version, activation.stopped.reason);
   if (activation.failure !== undefined) {
     const { status, message, retryAtMs } = activation.failure;

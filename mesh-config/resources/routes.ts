@@ -1,4 +1,5 @@
-import type { ServiceState, VersionState } from "../../registry/state.ts";
+import { barredError } from "../../registry/approval.ts";
+import type { ServiceState, VersionState, WeightedVersion } from "../../registry/state.ts";
 import { clusterName } from "../../registry/target.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
@@ -20,10 +21,7 @@ export function serviceRoutes(service: string, state: ServiceState): JsonObject 
   const versions = new Map([...state.versions].sort(([a], [b]) => (a < b ? -1 : 1)));
   const exact: Record<string, JsonObject> = {};
   for (const [tag, weights] of [...state.tags].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const members = weights.flatMap(({ version, weight }) => {
-      const found = versions.get(version);
-      return found === undefined || weight <= 0 ? [] : [{ version: found, weight }];
-    });
+    const members = membersOf(weights, versions);
     exact[tag] = action(
       members.length === 0 ? answer(emptyTag(service, tag, state)) : weightedRoute(service, members),
     );
@@ -45,15 +43,32 @@ function defaultRoute(
 ): JsonObject {
   const release = state.tags.get("release");
   if (release !== undefined) {
-    const members = release.flatMap(({ version, weight }) => {
-      const found = versions.get(version);
-      return found === undefined || weight <= 0 ? [] : [{ version: found, weight }];
-    });
+    const members = membersOf(release, versions);
     if (members.length > 0) return weightedRoute(service, members);
     return answer(emptyTag(service, "release", state));
   }
-  const newest = versions.get(highestStable(versions.keys()) ?? "");
+  const newest = versions.get(
+    highestStable(running(versions).keys()) ?? highestStable(versions.keys()) ?? "",
+  );
   return newest === undefined ? answer(noDefault(service, state)) : versionRoute(service, newest);
+}
+
+/** The versions that a tag names: without those which may not run, where there are others. */
+function membersOf(
+  weights: readonly WeightedVersion[],
+  versions: ReadonlyMap<string, VersionState>,
+): readonly Member[] {
+  const members = weights.flatMap(({ version, weight }) => {
+    const found = versions.get(version);
+    return found === undefined || weight <= 0 ? [] : [{ version: found, weight }];
+  });
+  const mayRun = members.filter(({ version }) => version.barred !== true);
+  return mayRun.length > 0 ? mayRun : members.slice(0, 1);
+}
+
+/** Ranges and defaults pass over what may not run. */
+function running(versions: ReadonlyMap<string, VersionState>): ReadonlyMap<string, VersionState> {
+  return new Map([...versions].filter(([, { barred }]) => barred !== true));
 }
 
 function rangeMatcher(
@@ -63,7 +78,7 @@ function rangeMatcher(
   withoutHeader: JsonObject,
 ): JsonObject {
   const matchers: JsonObject[] = [];
-  for (const { version, patterns } of specPatterns([...versions.keys()])) {
+  for (const { version, patterns } of specPatterns([...running(versions).keys()])) {
     const found = versions.get(version);
     if (found !== undefined) {
       const on_match = action(versionRoute(service, found));
@@ -105,7 +120,8 @@ export function answerWith(error: RouseError): JsonObject {
   return action(answer(error));
 }
 
-function versionRoute(service: string, { manifest, activation }: VersionState): JsonObject {
+function versionRoute(service: string, { manifest, activation, approval, barred }: VersionState): JsonObject {
+  if (barred === true) return answer(barredError(service, manifest.version, approval));
   if (activation.stopped !== undefined) {
     return answer(stopped(service, manifest.version, activation.stopped.reason));
   }
