@@ -12,6 +12,7 @@ import { MeshFollower } from "./follower.ts";
 import { type HttpRoute, startHttp } from "./http.ts";
 import { MAX_MANIFEST_BYTES } from "./registration.ts";
 import { registryService } from "./service.ts";
+import { siteRoute } from "./site/route.ts";
 
 export interface RegistryOptions {
   /** "host:port"; port 0: any. */
@@ -52,7 +53,7 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   const access = adminAccess(await adminKey(options.dataDir));
   const context: RegistryContext = { consul, mesh, bundles, access, dataDir: options.dataDir, log };
   server.addService(RegistryService, registryService(context));
-  const routes: HttpRoute[] = [];
+  const routes: HttpRoute[] = [siteRoute()];
   const closeAll = () => {
     mesh.close();
     consul.close();

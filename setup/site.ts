@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { generate } from "../codegen/generate.ts";
 import { mustRun } from "./command.ts";
 import { step } from "./progress.ts";
@@ -34,8 +35,19 @@ export async function prepareSite(): Promise<void> {
       { cwd: join(root, "web") },
     ),
   );
+  compress();
   console.error(output.split("\n").find((line) => line.startsWith("Initial JavaScript")) ?? "");
   writeFileSync(distStamp, built);
+}
+
+/** Writes each text of the site in brotli and gzip beside it, once for all requests. */
+function compress(): void {
+  const folder = join(root, "web", "dist");
+  for (const name of globSync("**/*.{html,js,css,svg}", { cwd: folder })) {
+    const body = readFileSync(join(folder, name));
+    writeFileSync(join(folder, `${name}.br`), brotliCompressSync(body));
+    writeFileSync(join(folder, `${name}.gz`), gzipSync(body, { level: 9 }));
+  }
 }
 
 async function generateClients(): Promise<void> {
