@@ -9,7 +9,7 @@ import {
   type Interceptor,
 } from "@grpc/grpc-js";
 import { z } from "zod";
-import { ADMIN_KEY_FILE } from "../registry/access.ts";
+import { ADMIN_KEY_FILE } from "../registry/admin-key-file.ts";
 import { RouseError } from "../sdk/errors.ts";
 
 const address = z.string().regex(/^.+:\d+$/, "must be host:port");

@@ -3,6 +3,14 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Metadata } from "@grpc/grpc-js";
 import { RouseError } from "../sdk/errors.ts";
+import { ADMIN_KEY_FILE } from "./admin-key-file.ts";
+import type { ConsulClient } from "./consul.ts";
+import { providerKeyKey } from "./keys.ts";
+import { readKey } from "./kv.ts";
+import { providerKeySchema } from "./providers/records.ts";
+import { parseValue } from "./service-record.ts";
+
+export { mayChange } from "./ownership.ts";
 
 /** Who makes a call that changes something. */
 export interface Caller {
@@ -23,9 +31,6 @@ export interface Access {
 
 /** Name of the administrator where a provider's id would stand. */
 export const ADMINISTRATOR = "administrator";
-
-/** File of the administrator's key, in the registry's data folder. The CLI reads it there. */
-export const ADMIN_KEY_FILE = "admin.key";
 
 const KEY_BYTES = 32;
 
@@ -70,17 +75,42 @@ export function sameHash(left: string, right: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** Access for the administrator's key alone. */
-export function adminAccess(admin: string): Access {
-  const hash = hashKey(admin);
+/** Who holds the administrator's key. */
+const ADMIN_CALLER: Caller = Object.freeze({ id: ADMINISTRATOR, administrator: true, keyId: "admin" });
+
+/** "rouse_<key id>_<secret>", as providers/keys.ts makes them. */
+const PROVIDER_KEY = /^rouse_([0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
+const NO_HASH = "0".repeat(64);
+
+/**
+ * Access for the administrator and for providers. A provider's key is looked up at each call, so that a revocation counts at once:
+ * calls that change something are rare.
+ *
+ * @param admin The administrator's key.
+ */
+export function accessOf(consul: ConsulClient, admin: string): Access {
+  const adminHash = hashKey(admin);
   return {
     async identify(metadata) {
-      if (sameHash(hashKey(keyOf(metadata)), hash)) {
-        return { id: ADMINISTRATOR, administrator: true, keyId: "admin" };
-      }
-      throw new RouseError("UNAUTHENTICATED", "This key is not, or no longer, good. Ask for another one.", {
-        reason: "KEY_INVALID",
-      });
+      const key = keyOf(metadata);
+      const hash = hashKey(key);
+      if (sameHash(hash, adminHash)) return ADMIN_CALLER;
+      const [, keyId] = PROVIDER_KEY.exec(key) ?? [];
+      if (keyId === undefined) throw keyInvalid();
+      const item = await readKey(consul, providerKeyKey(keyId));
+      const record = item === undefined ? undefined : parseValue(providerKeySchema, item);
+      // One answer, after the same work, whether the key is unknown, wrong or revoked: it tells nothing to who guesses.
+      const same = sameHash(hash, record?.hash ?? NO_HASH);
+      if (record === undefined || !same || record.revokedAtMs !== 0) throw keyInvalid();
+      return { id: record.provider, administrator: false, keyId };
     },
   };
+}
+
+function keyInvalid(): RouseError {
+  return new RouseError(
+    "UNAUTHENTICATED",
+    'This key is not, or no longer, good. Give another one by ROUSE_KEY; "rouse provider key create" makes one, and the administrator can make one for you.',
+    { reason: "KEY_INVALID" },
+  );
 }

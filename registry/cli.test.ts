@@ -28,7 +28,9 @@ afterAll(async () => {
 });
 
 async function run(...args: string[]): Promise<{ code: number; out: string }> {
-  const { code, stdout, stderr } = await rouse([...args, "--registry", rig.registry.address]);
+  const { code, stdout, stderr } = await rouse([...args, "--registry", rig.registry.address], {
+    ROUSE_KEY: rig.key,
+  });
   return { code, out: `${stdout}${stderr}`.trimEnd() };
 }
 

@@ -1,6 +1,7 @@
 import semver from "semver";
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
+import { manifestAboutSchema } from "./descriptions/about.ts";
 
 /** Full protobuf name of a service, such as "genome.v1.GenomeService". */
 const fullName = z
@@ -62,6 +63,8 @@ export const manifestSchema = z.strictObject({
   loadBalancing: z.enum(["round_robin", "least_request"]),
   /** What a person must approve first; absent: nothing. */
   approval: z.enum(["release", "listing", "running"]).exactOptional(),
+  /** What people should know beside summary and description; absent: nothing. */
+  about: manifestAboutSchema.exactOptional(),
   methods: z.array(method).min(1),
   /** google.protobuf.FileDescriptorSet with imports and comments, base64. */
   descriptorSet: z.string(),

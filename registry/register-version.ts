@@ -1,10 +1,14 @@
 import semver from "semver";
 import { RouseError } from "../sdk/errors.ts";
+import type { Caller } from "./access.ts";
 import type { ConsulClient } from "./consul.ts";
+import { firstSteps } from "./descriptions/revisions.ts";
 import { blobParts, sweepBlobs, writeBlob } from "./descriptor-blobs.ts";
 import { differences } from "./difference.ts";
+import { historyStep, trimHistory } from "./history/index.ts";
 import { blobFolder, catalogKey } from "./keys.ts";
-import { type KvItem, MAX_VALUE_BYTES, readKey, transact } from "./kv.ts";
+import { type KvItem, MAX_VALUE_BYTES, readKey, type TransactionStep, transact } from "./kv.ts";
+import { claim, mayChange } from "./ownership.ts";
 import { type CatalogEntry, catalogEntrySchema, type Tags } from "./records.ts";
 import type { Registration } from "./registration.ts";
 import { nameStep, parseValue, readService, type ServiceRecord, tagsStep } from "./service-record.ts";
@@ -18,13 +22,16 @@ const MOST_TRIES = 16;
  *
  * No tag is set that was not asked for: calls without a version go to the highest stable version until somebody sets "release".
  *
+ * The first to register a service owns it from then on.
+ *
  * @param checkArtifact - Called for a version that is new; throws when what it runs is not there.
  * @returns false when the very same content was there already; its tags are set all the same.
- * @throws RouseError ALREADY_EXISTS VERSION_EXISTS for other content or SERVICE_NAME_TAKEN for a name that differs by case only,
- *   RESOURCE_EXHAUSTED ENTRY_TOO_LARGE, ABORTED CATALOG_CONTENDED.
+ * @throws RouseError PERMISSION_DENIED NOT_YOUR_SERVICE, ALREADY_EXISTS VERSION_EXISTS for other content or SERVICE_NAME_TAKEN for
+ *   a name that looks like another's, RESOURCE_EXHAUSTED ENTRY_TOO_LARGE, ABORTED CATALOG_CONTENDED.
  */
 export async function registerVersion(
   consul: ConsulClient,
+  caller: Caller,
   registration: Registration,
   checkArtifact: () => Promise<void>,
 ): Promise<boolean> {
@@ -34,13 +41,17 @@ export async function registerVersion(
     const record = await readService(consul, service);
     const existing = await readKey(consul, key);
     if (existing !== undefined) {
-      if (await keepVersion(consul, registration, existing, record)) return false;
+      await mayChange({ consul }, caller, service);
+      if (await keepVersion(consul, caller, registration, existing, record)) return false;
       continue;
     }
     checkName(service, record);
+    const { registeredAtMs } = registration.deployment;
+    const owned = await claim(consul, caller, service, registeredAtMs);
     await checkArtifact();
     const value = JSON.stringify(entryOf(registration));
-    checkSize(service, version, value);
+    const { revision, steps } = await firstSteps(consul, registration, caller.id);
+    checkSize(service, version, [value, ...steps.map((step) => step.value ?? "")]);
     const folder = blobFolder(service, version, registration.digest);
     const intact = await writeBlob(consul, folder, registration.descriptorSet);
     const written = await transact(consul, [
@@ -48,8 +59,26 @@ export async function registerVersion(
       { verb: "cas", key, index: 0, value },
       nameStep(service, [...new Set([...record.versions, version])], record.nameIndex),
       ...tagSteps(registration, record),
+      owned,
+      ...steps,
+      historyStep(
+        {
+          service,
+          version,
+          by: caller.id,
+          what: "registered",
+          revision,
+          ...(registration.tags.length === 0
+            ? {}
+            : { detail: `with the tags ${registration.tags.join(", ")}` }),
+        },
+        registeredAtMs,
+      ),
     ]);
-    if (written) return true;
+    if (written) {
+      await trimHistory(consul, service);
+      return true;
+    }
     await sweepBlobs(consul, folder);
   }
   throw contended(service);
@@ -58,6 +87,7 @@ export async function registerVersion(
 /** The version exists: the same content gets its tags, other content is refused. @returns false after a lost race. */
 async function keepVersion(
   consul: ConsulClient,
+  caller: Caller,
   registration: Registration,
   item: KvItem,
   record: ServiceRecord,
@@ -72,12 +102,19 @@ async function keepVersion(
       { reason: "VERSION_EXISTS", metadata: { service, version } },
     );
   }
-  const steps = tagSteps(registration, record);
-  if (steps.length === 0) return true;
+  const moved = registration.tags.filter((tag) => {
+    const [first, ...others] = record.tags[tag] ?? [];
+    return first?.version !== version || others.length > 0;
+  });
+  if (moved.length === 0) return true;
+  const steps = [
+    ...tagSteps(registration, record),
+    ...moved.map((tag) => historyStep({ service, by: caller.id, what: "tagged", version, tag })),
+  ];
   return transact(consul, [{ verb: "check-index", key: item.Key, index: item.ModifyIndex }, ...steps]);
 }
 
-function tagSteps({ manifest, tags }: Registration, record: ServiceRecord) {
+function tagSteps({ manifest, tags }: Registration, record: ServiceRecord): TransactionStep[] {
   if (tags.length === 0) return [];
   const added: Tags = Object.fromEntries(
     tags.map((tag) => [tag, [{ version: manifest.version, weight: 1 }]]),
@@ -105,8 +142,8 @@ function checkName(service: string, { registered }: ServiceRecord): void {
   );
 }
 
-function checkSize(service: string, version: string, value: string): void {
-  const bytes = Buffer.byteLength(value);
+function checkSize(service: string, version: string, values: readonly string[]): void {
+  const bytes = values.reduce((sum, value) => sum + Buffer.byteLength(value), 0);
   // The transaction carries it as base64, with tags and name beside it.
   const most = Math.floor((MAX_VALUE_BYTES * 3) / 4) - 48 * 1024;
   if (bytes <= most) return;

@@ -1,7 +1,11 @@
 import { createHash } from "node:crypto";
 import { isAbsolute, normalize } from "node:path";
+import type { About, Source } from "#proto/rouse/catalog/v1/catalog.ts";
 import type { RegisterVersionRequest } from "#proto/rouse/registry/v1/registry.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { mergeAbout } from "./descriptions/about.ts";
+import { checkAbout, checkSource, checkTexts } from "./descriptions/check.ts";
+import { aboutOfManifest } from "./descriptions/record.ts";
 import { checkDescriptorSet } from "./descriptor-set.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import type { Deployment, VersionManifest } from "./state.ts";
@@ -15,6 +19,9 @@ export interface Registration {
   /** SHA-256 of the descriptor set, hex. */
   readonly digest: string;
   readonly tags: readonly string[];
+  /** What the request says of the version, and where it says nothing the contract. */
+  readonly about: About;
+  readonly source: Source | undefined;
 }
 
 /** Bytes. */
@@ -24,12 +31,13 @@ export const MAX_MANIFEST_BYTES = 8 * 2 ** 20;
  * Checks a request to register a version.
  *
  * @throws RouseError INVALID_ARGUMENT with a reason for each kind of fault: MANIFEST_TOO_LARGE, MANIFEST_INVALID,
- *   DESCRIPTOR_SET_INVALID, ARTIFACT_INVALID, ENV_INVALID, MOUNT_INVALID, TAG_INVALID.
+ *   DESCRIPTOR_SET_INVALID, ARTIFACT_INVALID, ENV_INVALID, MOUNT_INVALID, TAG_INVALID, ABOUT_INVALID, SOURCE_INVALID.
  */
 export function parseRegistration(request: RegisterVersionRequest, nowMs: number): Registration {
   const { descriptorSet: base64, ...manifest } = manifestOf(request.manifest);
   const descriptorSet = Buffer.from(base64, "base64");
   checkDescriptorSet(descriptorSet, manifest);
+  checkTexts(manifest);
   return {
     manifest,
     deployment: {
@@ -41,6 +49,8 @@ export function parseRegistration(request: RegisterVersionRequest, nowMs: number
     descriptorSet,
     digest: createHash("sha256").update(descriptorSet).digest("hex"),
     tags: [...new Set(request.tags.map(checkTagName))],
+    about: checkAbout(mergeAbout(request.about, aboutOfManifest(manifest))),
+    source: checkSource(request.source),
   };
 }
 

@@ -1,5 +1,6 @@
 import { RouseError } from "../sdk/errors.ts";
 import type { ConsulClient } from "./consul.ts";
+import { withdrawSteps } from "./descriptions/withdraw.ts";
 import { healthAnswerSchema, instanceOf } from "./instance-record.ts";
 import { activationKey, BLOBS_PREFIX, catalogKey, tagsKey } from "./keys.ts";
 import { readKey, transact } from "./kv.ts";
@@ -16,11 +17,18 @@ const MOST_TRIES = 16;
  * Its activation stays behind, one generation on: an Envoy asks only once for a cluster of a name, so a version that comes back
  * must not use the generations of its former life again.
  *
- * @param known - Names of all services, for the message about an unknown one.
+ * Its description and what happened to it are kept.
+ *
+ * @param by - Provider id, or "administrator".
  * @throws RouseError NOT_FOUND; FAILED_PRECONDITION VERSION_TAGGED while a tag names it, VERSION_RUNNING while it has instances,
  *   VERSION_STOPPING while those of a stopped version end; ABORTED CATALOG_CONTENDED.
  */
-export async function removeVersion(consul: ConsulClient, service: string, version: string): Promise<void> {
+export async function removeVersion(
+  consul: ConsulClient,
+  by: string,
+  service: string,
+  version: string,
+): Promise<void> {
   const key = catalogKey(service, version);
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const record = await readService(consul, service);
@@ -45,6 +53,7 @@ export async function removeVersion(consul: ConsulClient, service: string, versi
         index: activation?.ModifyIndex ?? 0,
         value: JSON.stringify({ generation: generation + 1 }),
       },
+      ...(await withdrawSteps(consul, by, service, version, Date.now())),
     ]);
     if (removed) return;
   }

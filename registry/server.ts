@@ -1,15 +1,17 @@
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import { type Logger, pino } from "pino";
+import { ProvidersService } from "#proto/rouse/registry/v1/providers.ts";
 import { RegistryService } from "#proto/rouse/registry/v1/registry.ts";
 import { listen } from "../sdk/grpc.ts";
-import { adminAccess, adminKey } from "./access.ts";
+import { accessOf, adminKey } from "./access.ts";
 import { BundleStore } from "./bundles.ts";
 import { ConsulClient } from "./consul.ts";
 import type { RegistryContext } from "./context.ts";
 import { sweepBlobs } from "./descriptor-blobs.ts";
 import { MeshFollower } from "./follower.ts";
 import { type HttpRoute, startHttp } from "./http.ts";
+import { providersService } from "./providers/index.ts";
 import { MAX_MANIFEST_BYTES } from "./registration.ts";
 import { registryService } from "./service.ts";
 import { siteRoute } from "./site/route.ts";
@@ -23,6 +25,8 @@ export interface RegistryOptions {
   readonly consul: string;
   /** Folder of its own: bundles, databases, the administrator's key. */
   readonly dataDir: string;
+  /** Anybody may make a provider; default: only the administrator. */
+  readonly openRegistration?: boolean;
   readonly log?: Logger;
 }
 
@@ -49,10 +53,11 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   const bundles = await BundleStore.open(join(options.dataDir, "bundles"));
   const mesh = new MeshFollower(consul, log);
   // Room above the limit, so that a manifest that breaks it gets our sentence rather than gRPC's.
-  const server = new Server({ "grpc.max_receive_message_length": 2 * MAX_MANIFEST_BYTES });
-  const access = adminAccess(await adminKey(options.dataDir));
+  const server = new Server({ "grpc.max_receive_message_length": 4 * MAX_MANIFEST_BYTES });
+  const access = accessOf(consul, await adminKey(options.dataDir));
   const context: RegistryContext = { consul, mesh, bundles, access, dataDir: options.dataDir, log };
   server.addService(RegistryService, registryService(context));
+  server.addService(ProvidersService, providersService(context, { open: options.openRegistration === true }));
   const routes: HttpRoute[] = [siteRoute()];
   const closeAll = () => {
     mesh.close();

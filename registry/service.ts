@@ -9,45 +9,64 @@ import type {
 } from "#proto/rouse/registry/v1/registry.ts";
 import { answer, statusObject } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
-import { type BundleStore, unknownBundle } from "./bundles.ts";
+import { type Access, mayChange } from "./access.ts";
+import type { BundleStore } from "./bundles.ts";
 import type { RegistryContext } from "./context.ts";
+import { EMPTY_ABOUT } from "./descriptions/about.ts";
+import { deprecate } from "./descriptions/deprecate.ts";
+import { listRevisions, updateDescription } from "./descriptions/revisions.ts";
 import { getManifest } from "./get-manifest.ts";
+import { historyStep, trimHistory } from "./history/index.ts";
 import { describeService } from "./live-state.ts";
-import { registerVersion } from "./register-version.ts";
-import { parseRegistration } from "./registration.ts";
+import { register } from "./register.ts";
 import { removeVersion } from "./remove-version.ts";
+import { readService } from "./service-record.ts";
 import { setTag } from "./set-tag.ts";
-import { unknownService } from "./spec.ts";
-import type { Deployment, ServiceState } from "./state.ts";
+import { unknownService, unknownVersion } from "./spec.ts";
+import type { Deployment, ServiceState, WeightedVersion } from "./state.ts";
 
 /** The service rouse.registry.v1.Registry. What it writes, ListServices shows from then on. */
-export function registryService({ consul, mesh, bundles }: RegistryContext): RegistryServer {
+export function registryService(context: RegistryContext): RegistryServer {
+  const { consul, mesh, bundles, access } = context;
   const known = async (service: string): Promise<ServiceState> => {
     const state = await mesh.state();
     const found = state.services.get(service);
     if (found === undefined) throw unknownService(service, state.services.keys());
     return found;
   };
+  const noVersion = async (service: string, version: string) => {
+    await known(service);
+    return unknownVersion({ service, ...(await readService(consul, service)) }, version);
+  };
   return {
-    registerVersion: answer(async (request) => {
-      const registration = parseRegistration(request, Date.now());
-      const { artifact } = registration.deployment;
-      const { service, version } = registration.manifest;
-      const created = await registerVersion(consul, registration, async () => {
-        if (artifact.kind === "image" || (await bundles.has(artifact.digest))) return;
-        throw unknownBundle("FAILED_PRECONDITION", artifact.digest);
-      });
-      await mesh.until((state) => {
-        const shown = state.services.get(service);
-        const tagged = (tag: string) =>
-          shown?.tags.get(tag)?.some((entry) => entry.version === version) === true;
-        return shown?.versions.has(version) === true && request.tags.every(tagged);
-      });
-      return { service, version, created };
+    registerVersion: answer(async (request, metadata) =>
+      register(context, await access.identify(metadata), request),
+    ),
+    updateDescription: answer(async ({ service, version, revision, about }, metadata) => {
+      const caller = await access.identify(metadata);
+      await mayChange(context, caller, service);
+      const update = { service, version, revision, about: about ?? EMPTY_ABOUT };
+      const now = await updateDescription(context, caller, update, Date.now());
+      if (now === undefined) throw await noVersion(service, version);
+      return { revision: now };
     }),
-    removeVersion: answer(async ({ service, version }) => {
+    listRevisions: answer(async ({ service, version }) => {
+      const revisions = await listRevisions(context, service, version);
+      if (revisions === undefined) throw await noVersion(service, version);
+      return { revisions };
+    }),
+    deprecateVersion: answer(async ({ service, version, reason }, metadata) => {
+      const caller = await access.identify(metadata);
+      await mayChange(context, caller, service);
+      if (!(await deprecate(context, caller, service, version, reason)))
+        throw await noVersion(service, version);
+      return {};
+    }),
+    removeVersion: answer(async ({ service, version }, metadata) => {
+      const caller = await access.identify(metadata);
       await known(service);
-      await removeVersion(consul, service, version);
+      await mayChange(context, caller, service);
+      await removeVersion(consul, caller.id, service, version);
       await mesh.until((state) => state.services.get(service)?.versions.has(version) !== true);
       return {};
     }),
@@ -63,18 +82,30 @@ export function registryService({ consul, mesh, bundles }: RegistryContext): Reg
       const bytes = Buffer.from(JSON.stringify(manifest));
       return { version: manifest.version, manifest: bytes, artifact: artifactMessage(deployment) };
     }),
-    setTag: answer(async ({ service, tag }) => {
+    setTag: answer(async ({ service, tag }, metadata) => {
+      const caller = await access.identify(metadata);
       await known(service);
+      await mayChange(context, caller, service);
       const name = tag?.name ?? "";
       const versions = tag?.versions ?? [];
-      const previous = await setTag(consul, service, name, versions);
+      const previous = await setTag(consul, service, name, versions, (before) => [
+        historyStep({
+          service,
+          by: caller.id,
+          what: "tagged",
+          tag: name,
+          version: versions.length === 1 ? (versions[0]?.version ?? "") : "",
+          detail: `names ${sharesOf(versions)}, before ${sharesOf(before)}`,
+        }),
+      ]);
+      await trimHistory(consul, service);
       const wanted = JSON.stringify(versions);
       await mesh.until(
         (state) => JSON.stringify(state.services.get(service)?.tags.get(name) ?? []) === wanted,
       );
       return { previous: [...previous] };
     }),
-    putBundle: putBundle(bundles),
+    putBundle: putBundle(bundles, access),
     getBundle: getBundle(bundles),
   };
 }
@@ -85,7 +116,17 @@ function artifactMessage({ artifact }: Deployment): Artifact {
   return { kind: { $case: "image", value: { name, port, command: [...command] } } };
 }
 
-function putBundle(bundles: BundleStore): handleClientStreamingCall<PutBundleRequest, PutBundleResponse> {
+/** What a tag names, in words. */
+function sharesOf(versions: readonly WeightedVersion[]): string {
+  const [only] = versions;
+  if (versions.length === 1 && only !== undefined) return only.version;
+  return versions.map(({ version, weight }) => `${version}=${weight}`).join(" ") || "nothing";
+}
+
+function putBundle(
+  bundles: BundleStore,
+  access: Access,
+): handleClientStreamingCall<PutBundleRequest, PutBundleResponse> {
   return (call, callback) => {
     const chunks = async function* () {
       for await (const { chunk } of call as AsyncIterable<PutBundleRequest>) yield chunk;
@@ -93,7 +134,10 @@ function putBundle(bundles: BundleStore): handleClientStreamingCall<PutBundleReq
     // grpc-js ends the stream of a caller that goes away as if it had said all, and tells only afterwards.
     const givenUp = new AbortController();
     call.on("cancelled", () => givenUp.abort(new RouseError("CANCELLED", "The upload was given up.")));
-    bundles.put(chunks(), { signal: givenUp.signal }).then(
+    const stored = access
+      .identify(call.metadata)
+      .then(() => bundles.put(chunks(), { signal: givenUp.signal }));
+    stored.then(
       (stored) => callback(null, stored),
       (thrown: unknown) => callback(statusObject(thrown)),
     );

@@ -1,7 +1,7 @@
 import { RouseError } from "../sdk/errors.ts";
 import type { ConsulClient } from "./consul.ts";
 import { catalogKey } from "./keys.ts";
-import { readKey, transact } from "./kv.ts";
+import { readKey, type TransactionStep, transact } from "./kv.ts";
 import { contended } from "./register-version.ts";
 import { readService, tagsStep } from "./service-record.ts";
 import { unknownVersion } from "./spec.ts";
@@ -13,6 +13,7 @@ const MOST_TRIES = 16;
 /**
  * Points a tag at versions of a service; at none takes the tag away.
  *
+ * @param also - More steps of the same transaction, from what it named before.
  * @returns what it named before; empty for a new tag.
  * @throws RouseError INVALID_ARGUMENT TAG_INVALID or WEIGHT_INVALID, NOT_FOUND VERSION_UNKNOWN, ABORTED TAG_CHANGED when somebody
  *   else changed this tag in between; changes of other tags do not disturb.
@@ -22,6 +23,7 @@ export async function setTag(
   service: string,
   tag: string,
   versions: readonly WeightedVersion[],
+  also: (previous: readonly WeightedVersion[]) => readonly TransactionStep[] = () => [],
 ): Promise<readonly WeightedVersion[]> {
   checkTagName(tag);
   checkWeights(tag, versions);
@@ -40,7 +42,8 @@ export async function setTag(
     );
     const { [tag]: _, ...others } = record.tags;
     const tags = versions.length === 0 ? others : { ...others, [tag]: [...versions] };
-    if (await transact(consul, [...conditions, tagsStep(service, tags, record.tagsIndex)])) return previous;
+    const steps = [...conditions, tagsStep(service, tags, record.tagsIndex), ...also(previous)];
+    if (await transact(consul, steps)) return previous;
   }
   throw contended(service);
 }

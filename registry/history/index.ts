@@ -1,0 +1,1 @@
+export { type Happening, historyStep, readHistory, record, trimHistory } from "./history.ts";

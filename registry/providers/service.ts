@@ -1,0 +1,55 @@
+import type { ProvidersServer } from "#proto/rouse/registry/v1/providers.ts";
+import { answer } from "../../sdk/answer.ts";
+import { RouseError } from "../../sdk/errors.ts";
+import type { Caller } from "../access.ts";
+import type { RegistryContext } from "../context.ts";
+import { checkProvider } from "./check.ts";
+import { createKey, createProvider, listProviders, revokeKey } from "./store.ts";
+
+/**
+ * The service rouse.registry.v1.Providers.
+ *
+ * @param open - Anybody may make a provider; else only the administrator.
+ */
+export function providersService(
+  { access, consul }: RegistryContext,
+  { open }: { readonly open: boolean },
+): ProvidersServer {
+  return {
+    createProvider: answer(async (request, metadata) => {
+      if (!open && !(await access.identify(metadata)).administrator) throw closed();
+      return createProvider(consul, checkProvider(request), Date.now());
+    }),
+    listProviders: answer(async () => ({ providers: await listProviders(consul) })),
+    createKey: answer(async ({ provider }, metadata) => {
+      checkSelf(await access.identify(metadata), provider);
+      return createKey(consul, provider, Date.now());
+    }),
+    revokeKey: answer(async ({ provider, keyId }, metadata) => {
+      checkSelf(await access.identify(metadata), provider);
+      await revokeKey(consul, provider, keyId, Date.now());
+      return {};
+    }),
+    whoAmI: answer(async (_, metadata) => {
+      const { id, administrator, keyId } = await access.identify(metadata);
+      return { provider: administrator ? "" : id, administrator, keyId };
+    }),
+  };
+}
+
+function closed(): RouseError {
+  return new RouseError(
+    "PERMISSION_DENIED",
+    "In this mesh the administrator makes the providers. Ask for one, or let the mesh be started with --open-registration, by which anybody may make one.",
+    { reason: "REGISTRATION_CLOSED" },
+  );
+}
+
+function checkSelf(caller: Caller, provider: string): void {
+  if (caller.administrator || caller.id === provider) return;
+  throw new RouseError(
+    "PERMISSION_DENIED",
+    `Your key is ${caller.id}'s: it cannot change the keys of ${JSON.stringify(provider.slice(0, 60))}. Use a key of that provider, or the administrator's.`,
+    { reason: "NOT_YOUR_PROVIDER", metadata: { caller: caller.id } },
+  );
+}

@@ -1,0 +1,31 @@
+import type { RegisterVersionRequest, RegisterVersionResponse } from "#proto/rouse/registry/v1/registry.ts";
+import type { Caller } from "./access.ts";
+import { unknownBundle } from "./bundles.ts";
+import type { RegistryContext } from "./context.ts";
+import { registerVersion } from "./register-version.ts";
+import { parseRegistration } from "./registration.ts";
+
+/**
+ * Registers a version for a caller, and waits until the mesh shows it.
+ *
+ * @throws RouseError as the call RegisterVersion ends.
+ */
+export async function register(
+  { consul, mesh, bundles }: Pick<RegistryContext, "consul" | "mesh" | "bundles">,
+  caller: Caller,
+  request: RegisterVersionRequest,
+): Promise<RegisterVersionResponse> {
+  const registration = parseRegistration(request, Date.now());
+  const { artifact } = registration.deployment;
+  const { service, version } = registration.manifest;
+  const created = await registerVersion(consul, caller, registration, async () => {
+    if (artifact.kind === "image" || (await bundles.has(artifact.digest))) return;
+    throw unknownBundle("FAILED_PRECONDITION", artifact.digest);
+  });
+  await mesh.until((state) => {
+    const shown = state.services.get(service);
+    const tagged = (tag: string) => shown?.tags.get(tag)?.some((entry) => entry.version === version) === true;
+    return shown?.versions.has(version) === true && request.tags.every(tagged);
+  });
+  return { service, version, created };
+}
