@@ -12,6 +12,7 @@ export class MeshFollower {
   readonly #consul: ConsulClient;
   readonly #watch: ReturnType<typeof watchMesh>;
   readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<(state: MeshState) => void>();
 
   constructor(consul: ConsulClient, log: Logger) {
     this.#consul = consul;
@@ -45,6 +46,16 @@ export class MeshFollower {
     this.#waiting.delete(check);
   }
 
+  /**
+   * Tells each new state from now on, the first complete one too.
+   *
+   * @returns what ends it.
+   */
+  onChange(listener: (state: MeshState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** Resolves after the first complete read, however long that takes; rejects on close before it. */
   get ready(): Promise<void> {
     return this.#watch.ready;
@@ -56,6 +67,8 @@ export class MeshFollower {
 
   #wake(): void {
     for (const check of this.#waiting) check();
+    const state = this.#watch.current();
+    for (const listener of this.#listeners) listener(state);
   }
 }
 

@@ -6,6 +6,7 @@ import { RegistryService } from "#proto/rouse/registry/v1/registry.ts";
 import { listen } from "../sdk/grpc.ts";
 import { accessOf, adminKey } from "./access.ts";
 import { BundleStore } from "./bundles.ts";
+import { catalogDefinition, catalogService } from "./catalog/service.ts";
 import { ConsulClient } from "./consul.ts";
 import type { RegistryContext } from "./context.ts";
 import { sweepBlobs } from "./descriptor-blobs.ts";
@@ -25,6 +26,8 @@ export interface RegistryOptions {
   readonly consul: string;
   /** Folder of its own: bundles, databases, the administrator's key. */
   readonly dataDir: string;
+  /** "host:port" of the control plane, which knows the wakes. */
+  readonly control?: string;
   /** Anybody may make a provider; default: only the administrator. */
   readonly openRegistration?: boolean;
   readonly log?: Logger;
@@ -58,8 +61,11 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   const context: RegistryContext = { consul, mesh, bundles, access, dataDir: options.dataDir, log };
   server.addService(RegistryService, registryService(context));
   server.addService(ProvidersService, providersService(context, { open: options.openRegistration === true }));
+  const catalog = catalogService(context, options.control === undefined ? {} : { control: options.control });
+  server.addService(catalogDefinition, catalog.server);
   const routes: HttpRoute[] = [siteRoute()];
   const closeAll = () => {
+    catalog.close();
     mesh.close();
     consul.close();
   };
@@ -75,6 +81,8 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
       httpAddress: http.address,
       async close() {
         await http.close();
+        // Its streams have no end of their own.
+        catalog.close();
         const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
         await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
         clearTimeout(cut);

@@ -50,8 +50,16 @@ export function unknownVersion({ service, versions, tags }: Versions, spec: stri
   });
 }
 
-/** NOT_FOUND with the services there are. */
-export function unknownService(service: string, services: Iterable<string>): RouseError {
+/**
+ * NOT_FOUND with the services there are.
+ *
+ * @param near Names that are like it, best first, where somebody knows; told when there are too many to list all.
+ */
+export function unknownService(
+  service: string,
+  services: Iterable<string>,
+  near: readonly string[] = [],
+): RouseError {
   const all = [...services].sort();
   const same = all.find((name) => name.toLowerCase() === service.toLowerCase());
   const some =
@@ -59,9 +67,11 @@ export function unknownService(service: string, services: Iterable<string>): Rou
   const there =
     same !== undefined
       ? `Did you mean ${same}?`
-      : all.length > 0
-        ? `Services: ${some}.`
-        : 'None is registered yet; "rouse register" does it.';
+      : all.length > 20 && near.length > 0
+        ? `The nearest names: ${near.slice(0, 5).join(", ")}.`
+        : all.length > 0
+          ? `Services: ${some}.`
+          : 'None is registered yet; "rouse register" does it.';
   return new RouseError("NOT_FOUND", `No service ${service} is registered. ${there}`, {
     reason: "SERVICE_UNKNOWN",
     metadata: { service },

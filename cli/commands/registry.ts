@@ -3,6 +3,14 @@ import type { Command } from "commander";
 import { startRegistry } from "../../registry/server.ts";
 import { dataFolder } from "../connect.ts";
 
+interface RegistryFlags {
+  listen: string;
+  http: string;
+  consul: string;
+  openRegistration?: boolean;
+  data?: string;
+}
+
 /** `rouse registry`: the catalog's server. `rouse up` starts one. */
 export function addRegistry(program: Command): void {
   program
@@ -15,17 +23,21 @@ export function addRegistry(program: Command): void {
       "127.0.0.1:8070",
     )
     .option("--consul <host:port>", "Consul, which holds the catalog", "127.0.0.1:8500")
+    .option("--control <host:port>", "the control plane, which knows the wakes")
     .option("--data <folder>", "the mesh's data folder; bundles are in registry/ below it (also ROUSE_DATA)")
-    .action(async (flags: { listen: string; http: string; consul: string; data?: string }) => {
-      const { listen, http, consul } = flags;
-      const registry = await startRegistry({
-        listen,
-        http,
-        consul,
-        dataDir: join(dataFolder(flags.data), "registry"),
-      });
-      console.log(`registry listens on ${registry.address}, HTTP on ${registry.httpAddress}`);
-      const stop = () => void registry.close();
-      process.once("SIGTERM", stop).once("SIGINT", stop);
-    });
+    .action(
+      async (flags: { listen: string; http: string; consul: string; control?: string; data?: string }) => {
+        const { listen, http, consul, control } = flags;
+        const registry = await startRegistry({
+          listen,
+          http,
+          consul,
+          ...(control === undefined ? {} : { control }),
+          dataDir: join(dataFolder(flags.data), "registry"),
+        });
+        console.log(`registry listens on ${registry.address}, HTTP on ${registry.httpAddress}`);
+        const stop = () => void registry.close();
+        process.once("SIGTERM", stop).once("SIGINT", stop);
+      },
+    );
 }

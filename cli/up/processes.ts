@@ -16,7 +16,12 @@ export function meshServers(
   // Envoy passes spans on: a container has no other way to what listens on the host.
   const instanceOtlp = options.otlp === undefined ? [] : ["--otlp", `unix:${mesh.meshSocket}`];
   return {
-    registry: server("registry", mesh.registry, [...common, "--http", mesh.registryHttp], 3_000),
+    registry: server(
+      "registry",
+      mesh.registry,
+      [...common, "--http", mesh.registryHttp, "--control", mesh.control],
+      3_000,
+    ),
     control: server(
       "control-plane",
       mesh.control,

@@ -1,28 +1,15 @@
 import type { AnyDesc, DescFile } from "@bufbuild/protobuf";
 import { getComments, getPackageComments, getSyntaxComments } from "@bufbuild/protoplugin";
+import { commentText } from "./comment-text.ts";
 
 /** The comment that belongs to something of a contract, without the space after the slashes; empty: none. */
 export function commentOf(desc: Exclude<AnyDesc, DescFile>): string {
   const { leading, trailing } = getComments(desc);
-  return [leading, trailing]
-    .map((text) => trim(text ?? ""))
-    .filter((text) => text !== "")
-    .join("\n\n");
+  return commentText(leading, trailing);
 }
 
 /** The comment on a file: above its syntax or its package. */
 export function commentOfFile(file: DescFile): string {
   const syntax = getSyntaxComments(file);
-  const detached = syntax.leadingDetached.map(trim);
-  return [...detached, trim(syntax.leading ?? ""), trim(getPackageComments(file).leading ?? "")]
-    .filter((text) => text !== "")
-    .join("\n\n");
-}
-
-function trim(text: string): string {
-  return text
-    .split("\n")
-    .map((line) => (line.startsWith(" ") ? line.slice(1) : line).trimEnd())
-    .join("\n")
-    .trim();
+  return commentText(...syntax.leadingDetached, syntax.leading, getPackageComments(file).leading);
 }

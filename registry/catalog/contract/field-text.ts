@@ -1,0 +1,33 @@
+import { type DescField, ScalarType } from "@bufbuild/protobuf";
+import { FieldDescriptorProto_Label } from "@bufbuild/protobuf/wkt";
+import { typeOf } from "./reachable.ts";
+
+/** Type of a field as a contract says it: "string", "repeated genome.v1.Feature", "map<string, int32>". */
+export function fieldType(field: DescField): string {
+  const name = typeOf(field)?.typeName ?? scalarName(field);
+  if (field.fieldKind === "map") return `map<${ScalarType[field.mapKey].toLowerCase()}, ${name}>`;
+  if (field.fieldKind === "list") return `repeated ${name}`;
+  if (field.proto.proto3Optional) return `optional ${name}`;
+  return field.proto.label === FieldDescriptorProto_Label.REQUIRED ? `required ${name}` : name;
+}
+
+/** A field as a contract says it, such as "repeated string names = 2 [json_name = "n"]". */
+export function fieldText(field: DescField): string {
+  const options: string[] = [];
+  const { proto } = field;
+  if (proto.defaultValue !== "") options.push(`default = ${JSON.stringify(proto.defaultValue)}`);
+  if (proto.jsonName !== "" && proto.jsonName !== camelCase(proto.name))
+    options.push(`json_name = ${JSON.stringify(proto.jsonName)}`);
+  if (field.deprecated) options.push("deprecated = true");
+  const end = options.length > 0 ? ` [${options.join(", ")}]` : "";
+  return `${fieldType(field)} ${field.name} = ${field.number}${end}`;
+}
+
+function scalarName(field: DescField): string {
+  return field.scalar === undefined ? "" : ScalarType[field.scalar].toLowerCase();
+}
+
+/** As protoc derives JSON names. */
+function camelCase(name: string): string {
+  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()).replaceAll("_", "");
+}

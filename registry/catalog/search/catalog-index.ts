@@ -1,0 +1,196 @@
+import type { Logger } from "pino";
+import { aboutOfManifest } from "../../descriptions/record.ts";
+import type { MeshFollower } from "../../follower.ts";
+import type { MeshState, ServiceState, VersionManifest } from "../../state.ts";
+import type { Abouts } from "../abouts.ts";
+import type { ContractStore } from "../contract/store.ts";
+import { listedVersions, shownVersion } from "../view.ts";
+import { bounded, type Piece } from "./document.ts";
+import { SearchIndex } from "./index.ts";
+import { contractPieces, describedPieces, methodPieces } from "./pieces.ts";
+
+/** Contracts that are read from Consul at the same time. */
+const READERS = 4;
+/** Indexing lets calls through after so long at a stretch, ms. */
+const SLICE_MS = 10;
+/** How long a contract that could not be read is let alone, ms. */
+const RETRY_MS = 5_000;
+
+/** What a service's document was made of: while this is the same, the document is. */
+interface Basis {
+  readonly manifest: VersionManifest;
+  readonly about: unknown;
+  readonly versions: string;
+}
+
+export interface CatalogIndexOptions {
+  readonly mesh: MeshFollower;
+  readonly abouts: Abouts;
+  readonly contracts: ContractStore;
+  readonly log: Logger;
+}
+
+/**
+ * The search index of the catalog, kept as Consul changes: one document per service, made of its default (else newest) listed
+ * version, and of the names of its others. What manifests say is found at once; contracts are read in the background, each once.
+ */
+export class CatalogIndex {
+  readonly index = new SearchIndex();
+  readonly #options: CatalogIndexOptions;
+  readonly #bases = new Map<string, Basis>();
+  /** What contracts say, for the version that a service's document is of. */
+  readonly #contracts = new WeakMap<VersionManifest, readonly Piece[]>();
+  /** Services to look at again. */
+  readonly #dirty = new Set<string>();
+  /** Services whose contract is to be read. */
+  readonly #wanted = new Set<string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #unsubscribe: () => void;
+  #seen: MeshState["services"] = new Map();
+  #readers = 0;
+  #pumping = false;
+  #described = false;
+  #closed = false;
+  #settled: (() => void)[] = [];
+
+  constructor(options: CatalogIndexOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.mesh.onChange((state) => this.#follow(state));
+    // So that nothing is indexed twice at the start.
+    options.abouts.ready.then(
+      () => {
+        this.#described = true;
+        this.#pump();
+      },
+      () => undefined,
+    );
+  }
+
+  /** Descriptions of these services have changed. */
+  touch(services: Iterable<string>): void {
+    for (const name of services) this.#dirty.add(name);
+    this.#pump();
+  }
+
+  /** Resolves when all that is known is indexed, contracts too. */
+  async settled(): Promise<void> {
+    await this.#options.abouts.ready;
+    if (this.#isSettled()) return;
+    await new Promise<void>((resolve) => this.#settled.push(resolve));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#unsubscribe();
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#wanted.clear();
+    this.#dirty.clear();
+  }
+
+  #follow({ services }: MeshState): void {
+    const before = this.#seen;
+    this.#seen = services;
+    for (const [name, service] of services) {
+      if (before.get(name) !== service) this.#dirty.add(name);
+    }
+    for (const name of before.keys()) {
+      if (!services.has(name)) this.#dirty.add(name);
+    }
+    this.#pump();
+  }
+
+  /** Looks at dirty services: a few at once, many with pauses for the calls that wait. */
+  #pump(): void {
+    if (!this.#described || this.#pumping) return;
+    const until = performance.now() + SLICE_MS;
+    for (const name of this.#dirty) {
+      this.#dirty.delete(name);
+      this.#update(name, this.#seen.get(name));
+      if (performance.now() < until) continue;
+      this.#pumping = true;
+      setImmediate(() => {
+        this.#pumping = false;
+        if (!this.#closed) this.#pump();
+      });
+      return;
+    }
+    this.#read();
+  }
+
+  #isSettled(): boolean {
+    return this.#readers === 0 && this.#wanted.size === 0 && this.#dirty.size === 0;
+  }
+
+  /** Indexes a service anew if what its document is made of has changed. */
+  #update(name: string, service: ServiceState | undefined): void {
+    const version = service === undefined ? undefined : shownVersion(name, service);
+    const manifest = version === undefined ? undefined : service?.versions.get(version)?.manifest;
+    if (service === undefined || version === undefined || manifest === undefined) {
+      this.#bases.delete(name);
+      this.#wanted.delete(name);
+      this.index.remove(name);
+      return;
+    }
+    const versions = [...listedVersions(service), ...service.tags.keys()].join(" ");
+    const basis: Basis = { manifest, about: this.#options.abouts.get(name, version), versions };
+    const known = this.#bases.get(name);
+    const same =
+      known?.manifest === basis.manifest && known.about === basis.about && known.versions === basis.versions;
+    if (same) return;
+    this.#bases.set(name, basis);
+    if (!this.#contracts.has(manifest)) this.#wanted.add(name);
+    this.#put(name, basis);
+  }
+
+  #put(name: string, { manifest, versions }: Basis): void {
+    const record = this.#options.abouts.get(name, manifest.version);
+    const contract = this.#contracts.get(manifest) ?? methodPieces(manifest);
+    const pieces: Piece[] = [
+      ...describedPieces(name, manifest, record?.about ?? aboutOfManifest(manifest)),
+      { field: "versions", where: "versions and tags", text: versions },
+      ...contract,
+    ];
+    this.index.put({ id: name, pieces: bounded(pieces) });
+  }
+
+  /** Reads wanted contracts, some at a time. */
+  #read(): void {
+    while (!this.#closed && this.#readers < READERS) {
+      const [name] = this.#wanted;
+      if (name === undefined) break;
+      this.#wanted.delete(name);
+      this.#readers++;
+      void this.#readOne(name).finally(() => {
+        this.#readers--;
+        this.#read();
+      });
+    }
+    if (!this.#isSettled()) return;
+    for (const resolve of this.#settled.splice(0)) resolve();
+  }
+
+  async #readOne(name: string): Promise<void> {
+    const manifest = this.#bases.get(name)?.manifest;
+    if (manifest === undefined) return;
+    try {
+      const contract = await this.#options.contracts.read(manifest);
+      this.#contracts.set(manifest, contractPieces(contract));
+    } catch (err) {
+      if (this.#closed) return;
+      this.#options.log.warn(
+        { err, service: name },
+        "A contract could not be read for search; it is tried again",
+      );
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        if (this.#bases.get(name)?.manifest !== manifest) return;
+        this.#wanted.add(name);
+        this.#read();
+      }, RETRY_MS).unref();
+      this.#timers.add(timer);
+      return;
+    }
+    const basis = this.#bases.get(name);
+    if (basis?.manifest === manifest) this.#put(name, basis);
+  }
+}

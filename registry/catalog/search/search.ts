@@ -1,0 +1,102 @@
+import type { Hit, SearchRequest, SearchResponse } from "#proto/rouse/catalog/v1/catalog.ts";
+import { RouseError } from "../../../sdk/errors.ts";
+import type { MeshState } from "../../state.ts";
+import type { Abouts } from "../abouts.ts";
+import { STATE_WORDS, stateWord } from "../state-word.ts";
+import { serviceSummary, shownVersion } from "../view.ts";
+import type { Found, SearchIndex } from "./index.ts";
+import { matchesOf } from "./matches.ts";
+
+/** Longest query, characters. */
+export const MOST_QUERY = 200;
+const DEFAULT_LIMIT = 20;
+const MOST_LIMIT = 200;
+
+/**
+ * Answers a search.
+ *
+ * @throws RouseError INVALID_ARGUMENT QUERY_TOO_LONG, SEARCH_INVALID.
+ */
+export function search(
+  index: SearchIndex,
+  { services }: MeshState,
+  abouts: Abouts,
+  request: SearchRequest,
+): SearchResponse {
+  checkRequest(request);
+  const keep = filterOf(services, abouts, request);
+  const query = request.query.trim();
+  const found: readonly Found[] =
+    query === ""
+      ? index
+          .names()
+          .filter(keep)
+          .map((id) => ({ id, score: 0, words: [] }))
+      : index.search(query, keep);
+  const limit = Math.min(request.limit || DEFAULT_LIMIT, MOST_LIMIT);
+  const page = found.slice(request.offset, request.offset + limit);
+  const hits = page.flatMap(({ id, score, words }): Hit[] => {
+    const service = services.get(id);
+    const document = index.get(id);
+    if (service === undefined || document === undefined) return [];
+    const summary = serviceSummary(id, service, (version) => abouts.get(id, version));
+    return [{ service: summary, score, matches: matchesOf(document, words) }];
+  });
+  return { hits, total: found.length };
+}
+
+function checkRequest({ query, owner, tag, state }: SearchRequest): void {
+  // Before anything looks at the text: a million characters cost nothing.
+  if (query.length > MOST_QUERY) {
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `The query has ${query.length} characters; ${MOST_QUERY} at most are searched. Give the words that matter.`,
+      { reason: "QUERY_TOO_LONG" },
+    );
+  }
+  for (const [name, value] of Object.entries({ owner, tag })) {
+    if (value.length <= MOST_QUERY) continue;
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `The filter ${name} has ${value.length} characters; no ${name} has more than ${MOST_QUERY}.`,
+      { reason: "SEARCH_INVALID" },
+    );
+  }
+  if (state !== "" && !(STATE_WORDS as readonly string[]).includes(state)) {
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `There is no state "${state.slice(0, 40)}". Choose one of ${STATE_WORDS.join(", ")}.`,
+      { reason: "SEARCH_INVALID" },
+    );
+  }
+}
+
+/** Whether a service passes the filters of a request. */
+function filterOf(
+  services: MeshState["services"],
+  abouts: Abouts,
+  { owner, tag, state, maxCpu, maxMemoryBytes, gpu }: SearchRequest,
+): (id: string) => boolean {
+  const wantedOwner = owner.toLowerCase();
+  return (id) => {
+    const service = services.get(id);
+    if (service === undefined) return false;
+    if (tag !== "" && !service.tags.has(tag)) return false;
+    if (owner === "" && state === "" && maxCpu === 0 && maxMemoryBytes === 0 && !gpu) return true;
+    const shown = shownVersion(id, service) ?? "";
+    const version = service.versions.get(shown);
+    if (version === undefined) return false;
+    const { manifest } = version;
+    const { resources } = manifest;
+    const owners = [manifest.owner, abouts.get(id, shown)?.registeredBy ?? ""].map((name) =>
+      name.toLowerCase(),
+    );
+    return (
+      (owner === "" || owners.includes(wantedOwner)) &&
+      (maxCpu === 0 || resources.cpu <= maxCpu) &&
+      (maxMemoryBytes === 0 || resources.memory <= maxMemoryBytes) &&
+      (!gpu || resources.gpu > 0) &&
+      (state === "" || stateWord(version).state === state)
+    );
+  };
+}

@@ -1,0 +1,40 @@
+/** Longest word that is kept, characters; what is longer is cut, so that no text can bloat the index. */
+const LONGEST = 64;
+
+/**
+ * The words of a text, as they are indexed and searched: without accents, in lower case; an identifier as a whole and in its
+ * parts, so that "GetFeatures" is found by "getfeatures", "features" and "get".
+ */
+export function words(text: string): string[] {
+  const found: string[] = [];
+  for (const word of text.match(/[\p{L}\p{N}\p{M}]+/gu) ?? []) {
+    const parts = camelParts(word);
+    if (parts.length > 1) found.push(...parts);
+    found.push(word);
+  }
+  return found.map(indexed).filter((word) => word !== "");
+}
+
+/** The words of a query: of an identifier only its parts, for all of a query's words must be found. */
+export function queryWords(query: string): string[] {
+  const found: string[] = [];
+  for (const word of query.match(/[\p{L}\p{N}\p{M}]+/gu) ?? []) found.push(...camelParts(word));
+  return [...new Set(found.map(indexed))].filter((word) => word !== "");
+}
+
+/** A text without accents, in lower case. */
+export function fold(text: string): string {
+  return text
+    .normalize("NFKD")
+    .replace(/\p{M}+/gu, "")
+    .toLowerCase();
+}
+
+function indexed(word: string): string {
+  return fold(word).slice(0, LONGEST);
+}
+
+/** "HTTPServerV2" to HTTP, Server, V2. */
+function camelParts(word: string): string[] {
+  return word.split(/(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u);
+}

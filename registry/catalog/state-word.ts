@@ -1,0 +1,25 @@
+import { State } from "#proto/rouse/registry/v1/registry.ts";
+import { liveState } from "../live-state.ts";
+import type { VersionState } from "../state.ts";
+
+const WORDS: Readonly<Record<State, string>> = {
+  [State.UNSPECIFIED]: "",
+  [State.COLD]: "cold",
+  [State.STARTING]: "starting",
+  [State.WARM]: "warm",
+  [State.FAILED]: "failed",
+  [State.STOPPED]: "stopped",
+};
+
+/** The states that a filter may ask for. */
+export const STATE_WORDS = ["cold", "starting", "warm", "failed", "stopped", "pending"] as const;
+
+/** The state of a version in one word, and why. "pending": a person must approve it before it runs. */
+export function stateWord(version: VersionState): { state: string; reason: string } {
+  if (version.barred === true) {
+    const reason = version.approval === "denied" ? "Its approval was denied." : "It awaits approval.";
+    return { state: "pending", reason };
+  }
+  const { state, reason } = liveState(version);
+  return { state: WORDS[state], reason };
+}
