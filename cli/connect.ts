@@ -9,8 +9,8 @@ import {
   type Interceptor,
 } from "@grpc/grpc-js";
 import { z } from "zod";
-import { ADMIN_KEY_FILE } from "../registry/admin-key-file.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { type CallersKey, callersKey, keyFile } from "./keys.ts";
 
 const address = z.string().regex(/^.+:\d+$/, "must be host:port");
 
@@ -81,52 +81,67 @@ type ClientClass<T extends Client> = new (
 ) => T;
 
 /**
- * Talks to one server of the mesh and closes the connection afterwards.
+ * Talks to one server of the mesh and closes the connection afterwards. The caller's key goes along (cli/keys.ts).
  *
  * @param target "host:port", such as `readMesh().registry`.
+ * @param key Another key than the caller's; null: none.
  * @throws RouseError UNAVAILABLE NO_MESH when nothing listens there; else what `work` throws.
  */
 export async function withClient<T extends Client, R>(
   clientClass: ClientClass<T>,
   target: string,
   work: (client: T) => Promise<R>,
+  key: CallersKey | null | undefined = keyFor(target),
 ): Promise<R> {
   const client = new clientClass(target, credentials.createInsecure(), {
     "grpc.enable_http_proxy": 0,
-    interceptors: [withKey],
+    interceptors: key ? [sendKey(key.key)] : [],
     // A manifest has up to 8 MiB.
     "grpc.max_receive_message_length": 16 * 2 ** 20,
   });
   try {
     return await work(client);
   } catch (error) {
-    throw refused(error) ? noMesh(target, error) : error;
+    if (refused(error)) throw noMesh(target, error);
+    throw key?.from === "file" ? keptKeyRefused(target, key, error) : error;
   } finally {
     client.close();
   }
 }
 
-/**
- * Adds the key that calls which change something need: ROUSE_KEY, or else the administrator's when this user may read it
- * in the mesh's data folder.
- */
-const withKey: Interceptor = (options, nextCall) =>
-  new InterceptingCall(nextCall(options), {
-    start(metadata, listener, next) {
-      const key = callersKey();
-      if (key !== undefined && metadata.get("authorization").length === 0)
-        metadata.set("authorization", `Bearer ${key}`);
-      next(metadata, listener);
-    },
-  });
+/** The key that calls to this address bring. */
+export function keyFor(target: string): CallersKey | undefined {
+  return callersKey(target, dataFolder(), isOwnMesh(target));
+}
 
-function callersKey(): string | undefined {
-  if (process.env.ROUSE_KEY) return process.env.ROUSE_KEY;
+/** Whether the mesh of the data folder listens there: nobody else gets its administrator's key. */
+export function isOwnMesh(target: string): boolean {
   try {
-    return readFileSync(join(dataFolder(), "registry", ADMIN_KEY_FILE), "utf8").trim();
+    const { registry, edge, mesh } = readMesh();
+    return [registry, edge, mesh].includes(target);
   } catch {
-    return undefined;
+    return false;
   }
+}
+
+function sendKey(key: string): Interceptor {
+  return (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start(metadata, listener, next) {
+        if (metadata.get("authorization").length === 0) metadata.set("authorization", `Bearer ${key}`);
+        next(metadata, listener);
+      },
+    });
+}
+
+/** A key that this command found by itself is not good: says where it is. */
+function keptKeyRefused(target: string, { provider }: CallersKey, thrown: unknown): unknown {
+  if (!(thrown instanceof RouseError) || thrown.reason !== "KEY_INVALID") return thrown;
+  return new RouseError(
+    "UNAUTHENTICATED",
+    `The key of ${provider} in ${keyFile()} is not, or no longer, good at ${target}. Use another one: "rouse provider use", "rouse provider create", or ROUSE_KEY.`,
+    { reason: "KEY_INVALID", cause: thrown },
+  );
 }
 
 /** True for the error of a connection that nobody accepts. */

@@ -12,6 +12,7 @@ import { type Manifest, parseManifest } from "../registry/manifest.ts";
 import { publishVersion } from "../registry/publish.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { withClient } from "./connect.ts";
+import { gitSource } from "./git-source.ts";
 
 export interface RegisterPackageOptions {
   /** "host:port". */
@@ -59,7 +60,7 @@ export async function registerPackage(options: RegisterPackageOptions): Promise<
     tags: [...(options.tags ?? [])],
     env: { ...options.env },
     mounts: [...(options.mounts ?? [])],
-    source: undefined,
+    source: await gitSource(dir),
     about: undefined,
   };
   const registered = await withClient(RegistryClient, options.registry, (client) =>

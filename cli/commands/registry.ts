@@ -3,14 +3,6 @@ import type { Command } from "commander";
 import { startRegistry } from "../../registry/server.ts";
 import { dataFolder } from "../connect.ts";
 
-interface RegistryFlags {
-  listen: string;
-  http: string;
-  consul: string;
-  openRegistration?: boolean;
-  data?: string;
-}
-
 /** `rouse registry`: the catalog's server. `rouse up` starts one. */
 export function addRegistry(program: Command): void {
   program
@@ -24,15 +16,27 @@ export function addRegistry(program: Command): void {
     )
     .option("--consul <host:port>", "Consul, which holds the catalog", "127.0.0.1:8500")
     .option("--control <host:port>", "the control plane, which knows the wakes")
+    .option("--otlp <host:port>", "OTLP collector (gRPC) that all traces and counts are passed on to")
     .option("--data <folder>", "the mesh's data folder; bundles are in registry/ below it (also ROUSE_DATA)")
+    .option("--open-registration", "anybody may make a provider, not only the administrator")
     .action(
-      async (flags: { listen: string; http: string; consul: string; control?: string; data?: string }) => {
-        const { listen, http, consul, control } = flags;
+      async (flags: {
+        listen: string;
+        http: string;
+        consul: string;
+        control?: string;
+        otlp?: string;
+        openRegistration?: boolean;
+        data?: string;
+      }) => {
+        const { listen, http, consul, control, otlp, openRegistration = false } = flags;
         const registry = await startRegistry({
           listen,
           http,
           consul,
+          openRegistration,
           ...(control === undefined ? {} : { control }),
+          ...(otlp === undefined ? {} : { otlp }),
           dataDir: join(dataFolder(flags.data), "registry"),
         });
         console.log(`registry listens on ${registry.address}, HTTP on ${registry.httpAddress}`);

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { dataFolder } from "../connect.ts";
 import {
+  DEFAULT_TRACE_SAMPLING,
   parseAddress,
   parseHost,
   parsePort,
@@ -26,12 +27,13 @@ export function addUp(program: Command): void {
       parseHost,
       "127.0.0.1",
     )
-    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, 1)
+    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, DEFAULT_TRACE_SAMPLING)
     .option(
       "--otlp <host:port>",
-      "OTLP collector (gRPC) for the traces of Envoy, instances and wakes",
+      "OTLP collector (gRPC) that the registry passes all traces and counts on to",
       parseAddress,
     )
+    .option("--open-registration", "anybody may make a provider, not only the administrator", false)
     .option("--examples", "build and register the packages in examples/")
     .option("--no-examples", "leave the examples alone (default)");
   for (const name of Object.keys(portNames) as PortName[]) {

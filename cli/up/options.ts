@@ -4,6 +4,12 @@ import type { Ports } from "./ports.ts";
 
 export const runtimes = ["auto", "docker", "process", "in-process"] as const;
 
+/**
+ * Share of calls without a traceparent that are traced: what programs call all day costs nothing to speak of so, and what
+ * a person calls by `rouse call` or on the site comes with a traceparent.
+ */
+export const DEFAULT_TRACE_SAMPLING = 0.01;
+
 /** What --trace-sampling is, for those commands that have it. */
 export const traceSamplingHelp =
   "share of calls without a traceparent that are traced, 0 to 1; a traceparent decides for itself";
@@ -17,10 +23,12 @@ export interface UpOptions {
   readonly ports: Ports;
   /** IPv4 address that the edge listens on; everything else is on 127.0.0.1. */
   readonly listenHost: string;
-  /** Share of calls without a trace that begin one, 0 to 1; without a collector none does. */
+  /** Share of calls without a trace that begin one, 0 to 1. */
   readonly traceSampling: number;
-  /** "host:port" of an OTLP collector over gRPC. */
+  /** "host:port" of an OTLP collector over gRPC; the registry passes on to it. */
   readonly otlp?: string;
+  /** Anybody may make a provider, not only the administrator. */
+  readonly openRegistration: boolean;
   /** Build and register the packages in examples/. */
   readonly examples: boolean;
 }

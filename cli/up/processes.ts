@@ -13,13 +13,14 @@ export function meshServers(
 ): Record<"registry" | "control" | "agent", ChildSpec> {
   const common = ["--consul", mesh.consul, "--data", mesh.data];
   const otlp = options.otlp === undefined ? [] : ["--otlp", options.otlp];
-  // Envoy passes spans on: a container has no other way to what listens on the host.
-  const instanceOtlp = options.otlp === undefined ? [] : ["--otlp", `unix:${mesh.meshSocket}`];
+  // Envoy passes spans and counts on: a container has no other way to what listens on the host.
+  const instanceOtlp = ["--otlp", `unix:${mesh.meshSocket}`];
+  const open = options.openRegistration ? ["--open-registration"] : [];
   return {
     registry: server(
       "registry",
       mesh.registry,
-      [...common, "--http", mesh.registryHttp, "--control", mesh.control],
+      [...common, "--http", mesh.registryHttp, "--control", mesh.control, ...otlp, ...open],
       3_000,
     ),
     control: server(
@@ -39,7 +40,8 @@ export function meshServers(
         mesh.registryHttp,
         "--trace-sampling",
         String(options.traceSampling),
-        ...otlp,
+        "--otlp",
+        mesh.registry,
       ],
       3_000,
     ),

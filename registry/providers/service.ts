@@ -1,3 +1,4 @@
+import type { Metadata } from "@grpc/grpc-js";
 import type { ProvidersServer } from "#proto/rouse/registry/v1/providers.ts";
 import { answer } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
@@ -15,12 +16,20 @@ export function providersService(
   { access, consul }: RegistryContext,
   { open }: { readonly open: boolean },
 ): ProvidersServer {
+  /** Who calls; undefined for a call without key. */
+  const callerOf = async (metadata: Metadata): Promise<Caller | undefined> =>
+    metadata.get("authorization").length === 0 ? undefined : access.identify(metadata);
   return {
     createProvider: answer(async (request, metadata) => {
-      if (!open && !(await access.identify(metadata)).administrator) throw closed();
+      if (!open && (await callerOf(metadata))?.administrator !== true) throw closed();
       return createProvider(consul, checkProvider(request), Date.now());
     }),
-    listProviders: answer(async () => ({ providers: await listProviders(consul) })),
+    listProviders: answer(async (_, metadata) => {
+      const caller = await callerOf(metadata);
+      const providers = await listProviders(consul);
+      const mine = (id: string) => caller !== undefined && (caller.administrator || caller.id === id);
+      return { providers: providers.map((one) => (mine(one.id) ? one : { ...one, keys: [] })) };
+    }),
     createKey: answer(async ({ provider }, metadata) => {
       checkSelf(await access.identify(metadata), provider);
       return createKey(consul, provider, Date.now());
