@@ -8,18 +8,22 @@ import { parseRegistration } from "./registration.ts";
 /**
  * Registers a version for a caller, and waits until the mesh shows it.
  *
+ * @param upload - Called when the version is new and its bundle is not in the store yet.
  * @throws RouseError as the call RegisterVersion ends.
  */
 export async function register(
   { consul, mesh, bundles }: Pick<RegistryContext, "consul" | "mesh" | "bundles">,
   caller: Caller,
   request: RegisterVersionRequest,
+  upload: () => Promise<unknown> = async () => undefined,
 ): Promise<RegisterVersionResponse> {
   const registration = parseRegistration(request, Date.now());
   const { artifact } = registration.deployment;
   const { service, version } = registration.manifest;
   const created = await registerVersion(consul, caller, registration, async () => {
     if (artifact.kind === "image" || (await bundles.has(artifact.digest))) return;
+    await upload();
+    if (await bundles.has(artifact.digest)) return;
     throw unknownBundle("FAILED_PRECONDITION", artifact.digest);
   });
   await mesh.until((state) => {

@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import { type Logger, pino } from "pino";
+import { BuildsService } from "#proto/rouse/registry/v1/builds.ts";
 import { ProvidersService } from "#proto/rouse/registry/v1/providers.ts";
 import { RegistryService } from "#proto/rouse/registry/v1/registry.ts";
 import { listen } from "../sdk/grpc.ts";
 import { accessOf, adminKey } from "./access.ts";
+import { type BuildsOptions, buildsService } from "./builds/index.ts";
 import { BundleStore } from "./bundles.ts";
 import { catalogDefinition, catalogService } from "./catalog/service.ts";
 import { ConsulClient } from "./consul.ts";
@@ -30,6 +32,7 @@ export interface RegistryOptions {
   readonly control?: string;
   /** Anybody may make a provider; default: only the administrator. */
   readonly openRegistration?: boolean;
+  readonly builds?: BuildsOptions;
   readonly log?: Logger;
 }
 
@@ -63,6 +66,8 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   server.addService(ProvidersService, providersService(context, { open: options.openRegistration === true }));
   const catalog = catalogService(context, options.control === undefined ? {} : { control: options.control });
   server.addService(catalogDefinition, catalog.server);
+  const builds = buildsService(context, options.builds);
+  server.addService(BuildsService, builds.server);
   const routes: HttpRoute[] = [siteRoute()];
   const closeAll = () => {
     catalog.close();
@@ -76,11 +81,13 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
       throw thrown;
     });
     sweepWhenReady(consul, mesh, log);
+    builds.start();
     return {
       address,
       httpAddress: http.address,
       async close() {
         await http.close();
+        await builds.close();
         // Its streams have no end of their own.
         catalog.close();
         const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
@@ -90,6 +97,7 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
       },
     };
   } catch (thrown) {
+    await builds.close();
     closeAll();
     throw thrown;
   }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { RouseError } from "../../sdk/errors.ts";
+import { buildFromGit } from "../builds.ts";
 import { readMesh } from "../connect.ts";
 import { registerPackage } from "../register-package.ts";
 import { stateWord, versionState } from "../version-state.ts";
@@ -16,6 +17,9 @@ interface RegisterFlags {
   mount: string[];
   file: string[];
   registry?: string;
+  repo?: string;
+  ref?: string;
+  folder?: string;
 }
 
 const collect = (value: string, before: string[]) => [...before, value];
@@ -43,9 +47,15 @@ export function addRegister(program: Command): void {
       collect,
       [],
     )
+    .option("--repo <url>", "let the registry build it from this git repository, and follow its log")
+    .option("--ref <ref>", "branch, tag or commit of the repository; default: its default branch")
+    .option("--folder <path>", "the package's folder in the repository; default: its root")
     .option("--registry <host:port>", "the registry, when it is not that of the mesh on this host")
-    .action(async (flags: RegisterFlags) => {
+    .action(async (flags: RegisterFlags, self: Command) => {
       const registry = flags.registry ?? readMesh().registry;
+      if (flags.repo !== undefined) return registerFromGit(registry, flags.repo, flags, self);
+      if (flags.ref !== undefined || flags.folder !== undefined)
+        throw invalid("--ref and --folder belong to a git repository. Name it by --repo, or leave them out.");
       const { name: image, port, command } = { name: flags.image, port: flags.port, command: flags.command };
       if (image === undefined && (port !== 0 || command.length > 0)) {
         throw invalid("--port and --command belong to an image. Name it by --image, or leave them out.");
@@ -71,6 +81,31 @@ export function addRegister(program: Command): void {
       const spec = state.isDefault ? "" : ` --version ${version}`;
       console.log(`call it: rouse call ${service}/${method?.name} '{}'${spec}`);
     });
+}
+
+/** Flags that a build from git takes. */
+const GIT_FLAGS = new Set(["repo", "ref", "folder", "tag", "registry", "data"]);
+
+async function registerFromGit(
+  registry: string,
+  repository: string,
+  flags: RegisterFlags,
+  command: Command,
+): Promise<void> {
+  const other = command.options.find(
+    (option) =>
+      !GIT_FLAGS.has(option.attributeName()) &&
+      command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  if (other !== undefined)
+    throw invalid(
+      `${other.long} does not go with --repo: the registry builds what the repository holds. Leave one of them out.`,
+    );
+  const { ref = "", folder = "", tag: tags } = flags;
+  const { service, version } = await buildFromGit(registry, { repository, ref, folder, tags });
+  const state = await versionState(registry, service, version);
+  console.log(`registered ${service} ${version} (${stateWord(state.version)})`);
+  if (tags.length > 0) console.log(`${tags.join(", ")} → ${version}`);
 }
 
 function parsePort(text: string): number {

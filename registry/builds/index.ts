@@ -1,0 +1,3 @@
+export type { BuildLimits } from "./limits.ts";
+export type { BuildsOptions } from "./queue.ts";
+export { buildsService } from "./service.ts";
