@@ -4,6 +4,7 @@ import { type Logger, pino } from "pino";
 import { BuildsService } from "#proto/rouse/registry/v1/builds.ts";
 import { ProvidersService } from "#proto/rouse/registry/v1/providers.ts";
 import { RegistryService } from "#proto/rouse/registry/v1/registry.ts";
+import { UsageService } from "#proto/rouse/usage/v1/usage.ts";
 import { listen } from "../sdk/grpc.ts";
 import { accessOf, adminKey } from "./access.ts";
 import { type BuildsOptions, buildsService } from "./builds/index.ts";
@@ -14,10 +15,15 @@ import type { RegistryContext } from "./context.ts";
 import { sweepBlobs } from "./descriptor-blobs.ts";
 import { MeshFollower } from "./follower.ts";
 import { type HttpRoute, startHttp } from "./http.ts";
+import { Forwarder } from "./otlp/forwarder.ts";
+import { addOtlp } from "./otlp/receiver.ts";
 import { providersService } from "./providers/index.ts";
 import { MAX_MANIFEST_BYTES } from "./registration.ts";
 import { registryService } from "./service.ts";
 import { siteRoute } from "./site/route.ts";
+import { traceStore } from "./traces/store.ts";
+import { usageService } from "./usage/service.ts";
+import { usageStore } from "./usage/store.ts";
 
 export interface RegistryOptions {
   /** "host:port"; port 0: any. */
@@ -33,6 +39,8 @@ export interface RegistryOptions {
   /** Anybody may make a provider; default: only the administrator. */
   readonly openRegistration?: boolean;
   readonly builds?: BuildsOptions;
+  /** OTLP/gRPC collector, "host:port" or URL, that traces and metrics are passed on to. */
+  readonly otlp?: string;
   readonly log?: Logger;
 }
 
@@ -68,11 +76,16 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   server.addService(catalogDefinition, catalog.server);
   const builds = buildsService(context, options.builds);
   server.addService(BuildsService, builds.server);
+  const forwarder = options.otlp === undefined ? undefined : new Forwarder(options.otlp, log);
+  addOtlp(server, context, forwarder);
+  server.addService(UsageService, usageService(context));
   const routes: HttpRoute[] = [siteRoute()];
   const closeAll = () => {
     catalog.close();
     mesh.close();
     consul.close();
+    usageStore(context).close();
+    traceStore(context).close();
   };
   try {
     const http = await startHttp(options.http ?? "127.0.0.1:0", routes, log);
@@ -93,6 +106,7 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
         const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
         await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
         clearTimeout(cut);
+        await forwarder?.close();
         closeAll();
       },
     };

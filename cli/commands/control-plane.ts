@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { dataFolder } from "../connect.ts";
 import { collect } from "../flags.ts";
-import { parseAddress, parseShare, traceSamplingHelp } from "../up/options.ts";
+import { DEFAULT_TRACE_SAMPLING, parseAddress, parseShare, traceSamplingHelp } from "../up/options.ts";
 
 interface ControlPlaneFlags {
   id: string;
@@ -49,8 +49,8 @@ export function addControlPlane(program: Command): void {
       collect,
       [],
     )
-    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, 1)
-    .option("--otlp <host:port>", "OTLP collector (gRPC) that traces go to", parseAddress)
+    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, DEFAULT_TRACE_SAMPLING)
+    .option("--otlp <host:port>", "where traces go by OTLP/gRPC: the registry, or a collector", parseAddress)
     .action(async (flags: ControlPlaneFlags) => {
       // Read once, when the tracing modules are loaded.
       if (flags.otlp !== undefined) process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://${flags.otlp}`;
@@ -63,6 +63,7 @@ export function addControlPlane(program: Command): void {
           edge: flags.edge,
           mesh: flags.mesh,
           meshSocket: flags.meshSocket ?? join(dataFolder(flags.data), "run", "mesh.sock"),
+          json: true,
           ...(flags.registry === undefined ? {} : { registry: flags.registry }),
           ...(flags.registryHttp === undefined ? {} : { registryHttp: flags.registryHttp }),
           ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),

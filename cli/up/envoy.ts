@@ -5,17 +5,16 @@ import { envoyBootstrap } from "../../mesh-config/bootstrap.ts";
 import { findTool } from "../../setup/tools.ts";
 import type { Mesh } from "../connect.ts";
 import type { ChildSpec } from "./child.ts";
-import type { UpOptions } from "./options.ts";
 import { accepts, answers } from "./ready.ts";
 
 /** The host's Envoy, which gets everything but its bootstrap from the control plane. */
-export function envoyChild(mesh: Mesh, options: UpOptions): ChildSpec {
+export function envoyChild(mesh: Mesh): ChildSpec {
   const bootstrap = join(mesh.data, "run", "envoy.json");
   const config = envoyBootstrap({
     nodeId: `envoy-${hostname()}`,
     controlPlane: [mesh.control],
     admin: mesh.envoyAdmin,
-    ...(options.otlp === undefined ? {} : { collector: options.otlp }),
+    collector: mesh.registry,
   });
   writeFileSync(bootstrap, JSON.stringify(config, null, 2));
   const serves = answers(`http://${mesh.envoyAdmin}/ready`);

@@ -47,7 +47,7 @@ export async function run(wanted: UpOptions): Promise<void> {
   }
 }
 
-/** Envoy wants its collector's IP address. */
+/** Finds out at the start, and not in a log, that a collector has no such name. */
 async function resolveHost(address: string): Promise<string> {
   const colon = address.lastIndexOf(":");
   try {

@@ -1,4 +1,5 @@
 import type { MeshState } from "../../registry/state.ts";
+import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { collectorRoutes } from "./collector-route.ts";
 import { corsPolicy } from "./cors.ts";
@@ -64,5 +65,13 @@ export function unknown(table: string, services: readonly string[]): JsonObject 
 /** The table's virtual host, but for its match tree. */
 export function virtualHost(table: string, settings: MeshSettings): JsonObject {
   const edge = table === EDGE_ROUTES;
-  return { name: table, domains: ["*"], ...(edge && { typed_per_filter_config: corsPolicy(settings) }) };
+  return {
+    name: table,
+    domains: ["*"],
+    // What services say of themselves nobody outside may say.
+    ...(edge && {
+      request_headers_to_remove: [CALLER_HEADER],
+      typed_per_filter_config: corsPolicy(settings),
+    }),
+  };
 }

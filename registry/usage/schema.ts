@@ -11,7 +11,7 @@ export const KEPT_MS: Readonly<Record<number, number>> = {
 /**
  * `key`: who called what, with what outcome. `calls`: aggregates of each, at each width: an addition goes to all of them at
  * once, so that no roll-up can be missed. `cold`: cold starts of a version, by stage ('': the whole, 'failed').
- * `reported`: what each instance had counted when it was last heard of; it sends its sums since its start.
+ * `seen`: spans of cold starts that count already. `reported`: what each instance had counted when it was last heard of; it sends its sums since its start.
  */
 export const SCHEMA = `
 CREATE TABLE IF NOT EXISTS key (
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS cold (
   PRIMARY KEY (service, version, stage, width, at)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cold_at ON cold (width, at);
+CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reported (
   instance TEXT NOT NULL, key INTEGER NOT NULL REFERENCES key ON DELETE CASCADE,
   calls INTEGER NOT NULL, seconds REAL NOT NULL, buckets TEXT NOT NULL, at INTEGER NOT NULL,

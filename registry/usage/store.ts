@@ -16,14 +16,15 @@ export interface Report {
   readonly buckets: Buckets;
 }
 
-/** A cold start, or one that failed. */
-export interface ColdStart {
+/** How long a cold start took, in all or up to one of its stages. */
+export interface ColdStage {
+  /** Different for each. */
+  readonly id: string;
   readonly service: string;
   readonly version: string;
-  readonly failed: boolean;
+  /** "": the whole; "failed": one that came to nothing; else the stage's name. */
+  readonly stage: string;
   readonly seconds: number;
-  /** Seconds of each stage, by its name. */
-  readonly stages: ReadonlyMap<string, number>;
 }
 
 export interface UsageLimits extends KeyLimits {
@@ -126,20 +127,22 @@ export class UsageStore {
     });
   }
 
-  addColdStart({ failed, seconds, stages, ...of }: ColdStart): void {
+  /** Adds stages of cold starts; one that comes twice counts once. */
+  addColdStages(stages: readonly ColdStage[]): void {
+    if (stages.length === 0) return;
+    const see = this.database.prepare("INSERT INTO seen (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING");
     this.#transaction(() => {
-      // Bounded by the same limits as calls are.
-      const key = this.#keys.bounded({ ...of, method: OTHER, caller: OTHER, code: 0 });
-      this.#keys.idOf(key);
-      const { service, version } = key;
       const now = this.#now();
-      const parts = failed ? [["failed", seconds] as const] : [["", seconds] as const, ...stages];
-      for (const [stage, took] of parts) {
-        const buckets: Buckets = new Map([[bucketOfSeconds(took), 1]]);
+      for (const { id, stage, seconds, ...of } of stages) {
+        if (see.run(id, now).changes === 0) continue;
+        // Bounded by the same limits as calls are.
+        const { service, version } = this.#keys.bounded({ ...of, method: OTHER, caller: OTHER, code: 0 });
+        this.#keys.idOf({ service, version, method: OTHER, caller: OTHER, code: 0 });
+        const buckets: Buckets = new Map([[bucketOf(seconds * 1_000), 1]]);
         for (const width of Object.values(WIDTHS)) {
           const place = [service, version, stage, width, beginning(now, width)];
           const total = this.#read("cold", ...place) ?? empty();
-          add(total, { calls: 1, seconds: took, buckets });
+          add(total, { calls: 1, seconds, buckets });
           this.#write("addCold", total, place);
         }
       }
@@ -158,6 +161,7 @@ export class UsageStore {
         }
         this.#shorten(table);
       }
+      this.database.prepare("DELETE FROM seen WHERE at < ?").run(now - WIDTHS.day);
       // After a time away, instances get the time to be heard of.
       if (now - this.#startedMs > 2 * WIDTHS.hour)
         this.database.prepare("DELETE FROM reported WHERE at < ?").run(now - REPORTED_MS);
@@ -225,10 +229,6 @@ export class UsageStore {
 /** When the point in time began that a moment belongs to, ms since 1970. */
 export function beginning(atMs: number, width: number): number {
   return width === 0 ? 0 : atMs - (atMs % width);
-}
-
-function bucketOfSeconds(seconds: number): number {
-  return bucketOf(seconds * 1_000);
 }
 
 function empty(): Sum {

@@ -9,6 +9,7 @@ import {
   type TraceResource,
   traceStorage,
 } from "../tracing/index.ts";
+import { CALLER_HEADER } from "../usage/caller.ts";
 import type { SharedChannel } from "./channel.ts";
 import type { ClientCallOptions, ClientOptions } from "./types.ts";
 
@@ -41,6 +42,7 @@ export function prepare(
 ): Attempts {
   const metadata = new Metadata();
   if (context.version !== undefined) metadata.set("rouse-version", context.version);
+  if (process.env.ROUSE_SERVICE) metadata.set(CALLER_HEADER, process.env.ROUSE_SERVICE);
   for (const [name, value] of Object.entries(options.metadata ?? {})) metadata.set(name, value);
 
   let trace: TraceContext | undefined =

@@ -9,6 +9,7 @@ import {
   parseTraceparent,
   type TraceContext,
 } from "../tracing/index.ts";
+import { CALLER_HEADER } from "../usage/caller.ts";
 import type { Runtime } from "./runtime.ts";
 import type { Call } from "./types.ts";
 
@@ -39,6 +40,8 @@ export class ServerCall<State> implements Call<State> {
   readonly #runtime: Runtime<State>;
   readonly #span: CallSpan | undefined;
   readonly #ownDeadline: number;
+  /** When it came, by performance.now(); 0: nobody counts. */
+  readonly #cameMs: number;
   readonly #tell: (error: RouseError) => void;
   readonly #timer: NodeJS.Timeout | undefined;
   #header: Metadata | undefined;
@@ -61,6 +64,7 @@ export class ServerCall<State> implements Call<State> {
     this.#runtime = runtime;
     this.#tell = tell;
     runtime.open.add(this);
+    this.#cameMs = runtime.counts === undefined ? 0 : performance.now();
 
     const [traceparent] = grpc.metadata.get("traceparent");
     let trace: TraceContext | undefined;
@@ -135,9 +139,16 @@ export class ServerCall<State> implements Call<State> {
     this.#left = this.#grpc.cancelled;
     this.#runtime.open.delete(this);
     clearTimeout(this.#timer);
-    if (this.#span !== undefined) {
-      const outcome = error ?? (this.#grpc.cancelled ? this.ended() : undefined);
-      this.#span.end(outcome?.code ?? statusCodes.OK, outcome?.message);
+    const { counts } = this.#runtime;
+    if (this.#span !== undefined || counts !== undefined) {
+      const outcome = error ?? (this.#left ? this.ended() : undefined);
+      const code = outcome?.code ?? statusCodes.OK;
+      this.#span?.end(code, outcome?.message);
+      if (counts !== undefined) {
+        const [caller] = this.metadata.get(CALLER_HEADER);
+        const name = typeof caller === "string" ? caller : undefined;
+        counts.add(this.#method.name, name, code, performance.now() - this.#cameMs);
+      }
     }
     return true;
   }

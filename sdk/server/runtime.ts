@@ -1,4 +1,5 @@
 import type { TraceResource } from "../tracing/index.ts";
+import type { CallCounts } from "../usage/counts.ts";
 import type { ServerLog } from "./types.ts";
 
 /** What all calls of one server share. */
@@ -7,6 +8,8 @@ export interface Runtime<State> {
   readonly service: string;
   readonly resource: TraceResource;
   readonly log: ServerLog;
+  /** Undefined: nobody wants to know. */
+  readonly counts: CallCounts | undefined;
   state: State;
   /** Calls under way. */
   readonly open: Set<{ cut(): void }>;

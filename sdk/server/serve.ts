@@ -1,6 +1,7 @@
 import { Server } from "@grpc/grpc-js";
 import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
+import { countCalls } from "../usage/reporter.ts";
 import { Health } from "./health.ts";
 import { type Listener, startListening } from "./listener.ts";
 import { defaultLog } from "./log.ts";
@@ -43,6 +44,7 @@ export async function serve(
     service: definition.name,
     resource: { service: definition.name, version: definition.version },
     log: options.log ?? defaultLog(definition.name),
+    counts: countCalls(definition.name, definition.version),
     state: undefined,
     open: new Set(),
     forced: false,

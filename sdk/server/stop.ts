@@ -1,5 +1,6 @@
 import { isMainThread, parentPort } from "node:worker_threads";
 import { flushSpans } from "../tracing/index.ts";
+import { flushCounts } from "../usage/reporter.ts";
 import type { RunningServer } from "./types.ts";
 
 /** Message that asks a server in a worker thread to stop, as SIGTERM asks a process. */
@@ -31,6 +32,6 @@ function stopAll(): void {
   if (asked) return;
   asked = true;
   Promise.all(stopped)
-    .then(() => flushSpans())
+    .then(() => Promise.all([flushSpans(), flushCounts()]))
     .then(() => process.exit(0));
 }

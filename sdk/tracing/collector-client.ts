@@ -2,6 +2,7 @@ import { Client, credentials } from "@grpc/grpc-js";
 import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
 import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
+import { collectorTarget } from "./collector-target.ts";
 
 const path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const timeoutMs = 5_000;
@@ -50,10 +51,4 @@ export class CollectorClient implements SpanExporter {
   async shutdown(): Promise<void> {
     this.#grpc.close();
   }
-}
-
-/** What grpc-js dials for an endpoint as OTEL_EXPORTER_OTLP_ENDPOINT has it. A path of a URL has no meaning for gRPC. */
-export function collectorTarget(endpoint: string): string {
-  if (endpoint.startsWith("unix:")) return `unix:${endpoint.slice("unix:".length).replace(/^\/\/+/, "/")}`;
-  return endpoint.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
 }

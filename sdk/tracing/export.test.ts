@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { createClient } from "../client/index.ts";
 import { startCollector } from "../fixtures/collector.ts";
 import { echoDefinition, say } from "../fixtures/echo.ts";
-import { collectorTarget } from "./collector-client.ts";
+import { collectorTarget } from "./collector-target.ts";
 
 const fixtures = join(import.meta.dirname, "../fixtures");
 const traceId = "0af7651916cd43dd8448eb211c80319c";
