@@ -6,6 +6,11 @@ import { NotFound } from "./pages/NotFound.tsx";
 import { type Location, useLocation } from "./router.tsx";
 
 const ServicePage = lazy(() => import("./pages/ServicePage.tsx").then((module) => module.ServicePage));
+const ReviewsPage = lazy(() => import("./pages/ReviewsPage.tsx").then((module) => module.ReviewsPage));
+const HostsPage = lazy(() => import("./pages/HostsPage.tsx").then((module) => module.HostsPage));
+const BuildsPage = lazy(() => import("./pages/BuildsPage.tsx").then((module) => module.BuildsPage));
+const BuildPage = lazy(() => import("./pages/BuildPage.tsx").then((module) => module.BuildPage));
+const ProvidersPage = lazy(() => import("./pages/ProvidersPage.tsx").then((module) => module.ProvidersPage));
 
 /** The whole site: the shell, and the page that the path names. */
 export function App() {
@@ -29,5 +34,11 @@ function pageOf({ parts: [first = "", second = "", third = "", fourth], query }:
   if (first === "") return <CatalogPage query={query} />;
   if (first === "services" && second !== "" && fourth === undefined)
     return <ServicePage key={second} service={second} tab={third} query={query} />;
+  if (first === "builds" && second !== "" && third === "") return <BuildPage key={second} id={second} />;
+  if (second !== "") return <NotFound />;
+  if (first === "reviews") return <ReviewsPage query={query} />;
+  if (first === "hosts") return <HostsPage />;
+  if (first === "builds") return <BuildsPage />;
+  if (first === "providers") return <ProvidersPage />;
   return <NotFound />;
 }

@@ -34,6 +34,12 @@ export function follow<T>({ open, onMessage, onState, endless = true }: FollowOp
   let pause = FIRST_PAUSE_MS;
   let done = false;
 
+  const id = {};
+  const report = (state: StreamState) => {
+    setLost(id, state.status === "lost");
+    onState(state);
+  };
+
   const run = async () => {
     controller = new AbortController();
     const { signal } = controller;
@@ -43,7 +49,7 @@ export function follow<T>({ open, onMessage, onState, endless = true }: FollowOp
       for await (const message of open(signal)) {
         if (!current()) return;
         pause = FIRST_PAUSE_MS;
-        onState({ status: "open", error: undefined });
+        report({ status: "open", error: undefined });
         onMessage(message);
       }
     } catch (thrown) {
@@ -52,10 +58,10 @@ export function follow<T>({ open, onMessage, onState, endless = true }: FollowOp
     if (!current()) return;
     if ((error === undefined && !endless) || (error !== undefined && isFinal(error))) {
       done = true;
-      onState({ status: "ended", error });
+      report({ status: "ended", error });
       return;
     }
-    onState({ status: "lost", error });
+    report({ status: "lost", error });
     timer = setTimeout(() => void run(), pause * (0.8 + 0.4 * Math.random()));
     pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
   };
@@ -68,14 +74,39 @@ export function follow<T>({ open, onMessage, onState, endless = true }: FollowOp
   };
   // What has an end is not worth reading twice.
   if (endless) document.addEventListener("visibilitychange", onVisibility);
-  onState({ status: "connecting", error: undefined });
+  report({ status: "connecting", error: undefined });
   void run();
   return () => {
     stopped = true;
+    setLost(id, false);
     clearTimeout(timer);
     document.removeEventListener("visibilitychange", onVisibility);
     controller.abort();
   };
+}
+
+const lost = new Set<object>();
+const watchers = new Set<() => void>();
+
+function setLost(stream: object, isLost: boolean): void {
+  if (lost.has(stream) === isLost) return;
+  if (isLost) lost.add(stream);
+  else lost.delete(stream);
+  for (const watcher of [...watchers]) watcher();
+}
+
+/** True while a stream of the page is lost, and what is shown may be out of date. */
+export function useConnectionLost(): boolean {
+  const [value, setValue] = useState(lost.size > 0);
+  useEffect(() => {
+    const update = () => setValue(lost.size > 0);
+    watchers.add(update);
+    update();
+    return () => {
+      watchers.delete(update);
+    };
+  }, []);
+  return value;
 }
 
 const final = new Set(["INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED"]);

@@ -1,5 +1,7 @@
 import type { ComponentChildren, RefObject } from "preact";
 import { Link } from "../router.tsx";
+import { useConnectionLost } from "../stream.ts";
+import { Footer } from "./Footer.tsx";
 import { ThemeToggle } from "./ThemeToggle.tsx";
 
 const sections = [
@@ -19,6 +21,7 @@ interface Props {
 
 /** What surrounds each page: a skip link, the navigation, the main part. */
 export function Shell({ section, main, children }: Props) {
+  const lost = useConnectionLost();
   const here = section === "services" ? "" : section;
   return (
     <>
@@ -40,9 +43,15 @@ export function Shell({ section, main, children }: Props) {
           <ThemeToggle />
         </div>
       </header>
+      {lost && (
+        <div class="connection" role="status">
+          The connection is lost; what you see may be out of date. Trying again …
+        </div>
+      )}
       <main id="main" ref={main} tabIndex={-1}>
         {children}
       </main>
+      <Footer />
     </>
   );
 }

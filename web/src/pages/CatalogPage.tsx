@@ -1,22 +1,105 @@
-import { SearchRequest } from "../../gen/rouse/catalog/v1/catalog.ts";
+import { useEffect, useRef } from "preact/hooks";
 import { catalog } from "../api.ts";
-import { ErrorNote } from "../components/Note.tsx";
+import { ErrorNote, Note } from "../components/Note.tsx";
+import { plural } from "../format.ts";
 import { useLoad } from "../load.ts";
-import { Link, servicePath } from "../router.tsx";
+import { Link, withQuery } from "../router.tsx";
+import { useTitle } from "../title.ts";
+import { HitList } from "./HitList.tsx";
+import { SearchForm } from "./SearchForm.tsx";
+import { PAGE_SIZE, pageOf, searchRequest } from "./search-query.ts";
+import "./catalog.css";
 
+/** Search over all services. "/" goes to the search field, the arrows through what was found, Enter opens. */
 export function CatalogPage({ query }: { readonly query: URLSearchParams }) {
-  const text = query.get("q") ?? "";
-  const { value, error } = useLoad(text, (signal) =>
-    catalog.search(SearchRequest.create({ query: text }), { signal }),
+  useTitle("Catalog");
+  const request = searchRequest(query);
+  const { value, error, loading, reload } = useLoad(query.toString(), (signal) =>
+    catalog.search(request, { signal, deadlineMs: 10_000 }),
   );
-  if (error !== undefined) return <ErrorNote error={error} what="the search" />;
+  const root = useRef<HTMLDivElement>(null);
+  useArrowKeys(root);
+  const page = pageOf(query);
   return (
-    <ul>
-      {value?.hits.map(({ service }) => (
-        <li key={service?.name}>
-          <Link href={servicePath(service?.name ?? "")}>{service?.name}</Link> {service?.summary}
-        </li>
-      ))}
-    </ul>
+    <div class="catalog stack" ref={root}>
+      <h1>Catalog</h1>
+      <SearchForm query={query} />
+      {error !== undefined && (
+        <>
+          <ErrorNote error={error} what="the search" />
+          <p>
+            <button type="button" onClick={reload}>
+              Try again
+            </button>
+          </p>
+        </>
+      )}
+      {value !== undefined && (
+        <>
+          <p class="soft found" role="status" aria-busy={loading}>
+            {plural(value.total, "service")}
+          </p>
+          {value.total === 0 && <Nothing query={query} />}
+          <HitList hits={value.hits} />
+          <Pages page={page} last={Math.ceil(value.total / PAGE_SIZE)} />
+        </>
+      )}
+      {value === undefined && error === undefined && <p class="loading">Loading …</p>}
+    </div>
   );
+}
+
+function Nothing({ query }: { readonly query: URLSearchParams }) {
+  if (query.size === 0)
+    return (
+      <Note>
+        The catalog is empty. In a folder with a contract, <code>rouse register</code> adds a service.
+      </Note>
+    );
+  return (
+    <Note>
+      Nothing matches. <Link href="/">Show all services</Link>
+    </Note>
+  );
+}
+
+function Pages({ page, last }: { readonly page: number; readonly last: number }) {
+  if (last < 2) return null;
+  return (
+    <nav class="row" aria-label="Pages of results">
+      {page > 1 && <Link href={withQuery({ page: page === 2 ? "" : String(page - 1) })}>Previous</Link>}
+      <span class="soft">
+        Page {page} of {last}
+      </span>
+      {page < last && <Link href={withQuery({ page: String(page + 1) })}>Next</Link>}
+    </nav>
+  );
+}
+
+/** The field and the names found are one column for the arrow keys. */
+function useArrowKeys(root: { readonly current: HTMLElement | null }): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.metaKey || event.ctrlKey || event.altKey) return;
+      const input = root.current?.querySelector<HTMLElement>("input[type=search]") ?? null;
+      const target = event.target as HTMLElement;
+      if (event.key === "/" && !target.matches("input, textarea, select, [contenteditable]")) {
+        event.preventDefault();
+        input?.focus();
+        return;
+      }
+      const stops = [input, ...(root.current?.querySelectorAll<HTMLElement>(".hit > a") ?? [])];
+      const at = stops.indexOf(target);
+      if (at < 0) return;
+      if (event.key === "Enter" && at === 0) stops[1]?.click();
+      const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+      const next = stops[at + step];
+      if (event.key === "Escape" && at > 0) input?.focus();
+      if (step === 0 || next === undefined || next === null) return;
+      event.preventDefault();
+      next.focus();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [root]);
 }
