@@ -1,12 +1,34 @@
-import type { GetContractResponse } from "../../gen/rouse/catalog/v1/catalog.ts";
+import { useMemo } from "preact/hooks";
+import { Note } from "../components/Note.tsx";
+import { type Contract, methodOf, readContract } from "./contract.ts";
+import { TryForm } from "./TryForm.tsx";
+import "./try.css";
 
 interface Props {
   readonly service: string;
   readonly version: string;
-  readonly contract: GetContractResponse;
+  readonly contract: Contract;
   readonly method: string;
 }
 
-export function TryMethod({ service, version, method }: Props) {
-  return <h2>{`${service}@${version}/${method}`}</h2>;
+/** A form that calls a method of a service, made from its contract. */
+export function TryMethod({ service, version, contract, method }: Props) {
+  const made = useMemo(() => {
+    try {
+      const read = readContract(contract);
+      return { read, desc: methodOf(read, service, method) };
+    } catch (thrown) {
+      return { error: thrown instanceof Error ? thrown.message : String(thrown) };
+    }
+  }, [contract, service, method]);
+  if ("error" in made) return <Note kind="error">{made.error}</Note>;
+  return (
+    <TryForm
+      key={`${service}@${version}/${method}`}
+      contract={made.read}
+      method={made.desc}
+      version={version}
+      methods={contract.methods}
+    />
+  );
 }
