@@ -15,9 +15,27 @@ export interface BufResult {
   readonly stderr: string;
 }
 
-/** Runs buf in a folder. @throws RouseError INTERNAL when it cannot be started. */
-export async function runBuf(args: readonly string[], cwd: string): Promise<BufResult> {
-  const child = spawn(process.execPath, [buf, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+/**
+ * Runs buf in a folder.
+ *
+ * @param options.limitMs Longest time that it may take, ms; default: any.
+ * @throws RouseError INTERNAL BUF_UNAVAILABLE when it cannot be started, DEADLINE_EXCEEDED BUF_TIMEOUT after the limit.
+ */
+export async function runBuf(
+  args: readonly string[],
+  cwd: string,
+  { limitMs }: { readonly limitMs?: number } = {},
+): Promise<BufResult> {
+  // A group of its own, for the script starts the program as its child.
+  const detached = limitMs !== undefined;
+  const child = spawn(process.execPath, [buf, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"], detached });
+  let late = false;
+  const limit = detached
+    ? setTimeout(() => {
+        late = true;
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      }, limitMs)
+    : undefined;
   const code = new Promise<number>((resolve, reject) => {
     child.once("error", (cause) =>
       reject(
@@ -29,7 +47,16 @@ export async function runBuf(args: readonly string[], cwd: string): Promise<BufR
     );
     child.once("close", (status) => resolve(status ?? 1));
   });
-  const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), code]);
+  const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), code]).finally(
+    () => clearTimeout(limit),
+  );
+  if (late) {
+    throw new RouseError(
+      "DEADLINE_EXCEEDED",
+      `buf ${args[0]} was not done after ${limitMs} ms and was ended. Try again when the machine has less to do.`,
+      { reason: "BUF_TIMEOUT" },
+    );
+  }
   return { code: status, stdout, stderr };
 }
 

@@ -1,17 +1,19 @@
 import semver from "semver";
 import { RouseError } from "../sdk/errors.ts";
 import type { Caller } from "./access.ts";
-import type { ConsulClient } from "./consul.ts";
 import { firstSteps } from "./descriptions/revisions.ts";
 import { blobParts, sweepBlobs, writeBlob } from "./descriptor-blobs.ts";
 import { differences } from "./difference.ts";
 import { historyStep, trimHistory } from "./history/index.ts";
 import { blobFolder, catalogKey } from "./keys.ts";
-import { type KvItem, MAX_VALUE_BYTES, readKey, type TransactionStep, transact } from "./kv.ts";
+import { type KvItem, MAX_VALUE_BYTES, readKey, transact } from "./kv.ts";
 import { claim, mayChange } from "./ownership.ts";
-import { type CatalogEntry, catalogEntrySchema, type Tags } from "./records.ts";
+import { type CatalogEntry, catalogEntrySchema } from "./records.ts";
 import type { Registration } from "./registration.ts";
-import { nameStep, parseValue, readService, type ServiceRecord, tagsStep } from "./service-record.ts";
+import type { GateContext } from "./releases/gate.ts";
+import { registrationMoves, releaseSteps } from "./releases/registration-steps.ts";
+import { guardTag } from "./releases/tag-guard.ts";
+import { nameStep, parseValue, readService, type ServiceRecord } from "./service-record.ts";
 
 /** So many lost races in a row mean that something else writes all the time. */
 const MOST_TRIES = 16;
@@ -27,14 +29,15 @@ const MOST_TRIES = 16;
  * @param checkArtifact - Called for a version that is new; throws when what it runs is not there.
  * @returns false when the very same content was there already; its tags are set all the same.
  * @throws RouseError PERMISSION_DENIED NOT_YOUR_SERVICE, ALREADY_EXISTS VERSION_EXISTS for other content or SERVICE_NAME_TAKEN for
- *   a name that looks like another's, RESOURCE_EXHAUSTED ENTRY_TOO_LARGE, ABORTED CATALOG_CONTENDED.
+ *   a name that looks like another's, FAILED_PRECONDITION as guardTag for its tags, RESOURCE_EXHAUSTED ENTRY_TOO_LARGE, ABORTED CATALOG_CONTENDED.
  */
 export async function registerVersion(
-  consul: ConsulClient,
+  context: GateContext,
   caller: Caller,
   registration: Registration,
   checkArtifact: () => Promise<void>,
 ): Promise<boolean> {
+  const { consul } = context;
   const { service, version } = registration.manifest;
   const key = catalogKey(service, version);
   for (let tries = 0; tries < MOST_TRIES; tries++) {
@@ -42,15 +45,16 @@ export async function registerVersion(
     const existing = await readKey(consul, key);
     if (existing !== undefined) {
       await mayChange({ consul }, caller, service);
-      if (await keepVersion(consul, caller, registration, existing, record)) return false;
+      if (await keepVersion(context, caller, registration, existing, record)) return false;
       continue;
     }
     checkName(service, record);
     const { registeredAtMs } = registration.deployment;
     const owned = await claim(consul, caller, service, registeredAtMs);
     await checkArtifact();
-    const value = JSON.stringify(entryOf(registration));
-    const { revision, steps } = await firstSteps(consul, registration, caller.id);
+    const release = await releaseSteps(context, caller.id, registration, record);
+    const value = JSON.stringify(entryOf(registration, release.approval));
+    const { revision, steps } = await firstSteps(consul, registration, caller.id, release.approval);
     checkSize(service, version, [value, ...steps.map((step) => step.value ?? "")]);
     const folder = blobFolder(service, version, registration.digest);
     const intact = await writeBlob(consul, folder, registration.descriptorSet);
@@ -58,7 +62,7 @@ export async function registerVersion(
       intact,
       { verb: "cas", key, index: 0, value },
       nameStep(service, [...new Set([...record.versions, version])], record.nameIndex),
-      ...tagSteps(registration, record),
+      ...release.steps,
       owned,
       ...steps,
       historyStep(
@@ -86,7 +90,7 @@ export async function registerVersion(
 
 /** The version exists: the same content gets its tags, other content is refused. @returns false after a lost race. */
 async function keepVersion(
-  consul: ConsulClient,
+  context: GateContext,
   caller: Caller,
   registration: Registration,
   item: KvItem,
@@ -107,28 +111,25 @@ async function keepVersion(
     return first?.version !== version || others.length > 0;
   });
   if (moved.length === 0) return true;
+  for (const tag of moved) await guardTag(context, service, tag, [{ version, weight: 1 }], record);
   const steps = [
-    ...tagSteps(registration, record),
+    ...(await registrationMoves(context, caller.id, registration, record, Date.now())),
     ...moved.map((tag) => historyStep({ service, by: caller.id, what: "tagged", version, tag })),
   ];
-  return transact(consul, [{ verb: "check-index", key: item.Key, index: item.ModifyIndex }, ...steps]);
+  return transact(context.consul, [
+    { verb: "check-index", key: item.Key, index: item.ModifyIndex },
+    ...steps,
+  ]);
 }
 
-function tagSteps({ manifest, tags }: Registration, record: ServiceRecord): TransactionStep[] {
-  if (tags.length === 0) return [];
-  const added: Tags = Object.fromEntries(
-    tags.map((tag) => [tag, [{ version: manifest.version, weight: 1 }]]),
-  );
-  return [tagsStep(manifest.service, { ...record.tags, ...added }, record.tagsIndex)];
-}
-
-function entryOf(registration: Registration): CatalogEntry {
+function entryOf(registration: Registration, approval: CatalogEntry["approval"]): CatalogEntry {
   const { manifest, deployment, descriptorSet, digest } = registration;
   const { artifact, mounts, ...rest } = deployment;
   const entry = {
     manifest,
     deployment: { ...rest, artifact, mounts },
     descriptorSet: { digest, size: descriptorSet.length, parts: blobParts(descriptorSet) },
+    ...(approval === undefined ? {} : { approval }),
   };
   return catalogEntrySchema.parse(entry);
 }

@@ -4,6 +4,7 @@ import { unknownBundle } from "./bundles.ts";
 import type { RegistryContext } from "./context.ts";
 import { registerVersion } from "./register-version.ts";
 import { parseRegistration } from "./registration.ts";
+import { gateContext } from "./releases/context.ts";
 
 /**
  * Registers a version for a caller, and waits until the mesh shows it.
@@ -12,15 +13,16 @@ import { parseRegistration } from "./registration.ts";
  * @throws RouseError as the call RegisterVersion ends.
  */
 export async function register(
-  { consul, mesh, bundles }: Pick<RegistryContext, "consul" | "mesh" | "bundles">,
+  context: RegistryContext,
   caller: Caller,
   request: RegisterVersionRequest,
   upload: () => Promise<unknown> = async () => undefined,
 ): Promise<RegisterVersionResponse> {
+  const { mesh, bundles } = context;
   const registration = parseRegistration(request, Date.now());
   const { artifact } = registration.deployment;
   const { service, version } = registration.manifest;
-  const created = await registerVersion(consul, caller, registration, async () => {
+  const created = await registerVersion(gateContext(context), caller, registration, async () => {
     if (artifact.kind === "image" || (await bundles.has(artifact.digest))) return;
     await upload();
     if (await bundles.has(artifact.digest)) return;

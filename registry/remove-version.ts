@@ -6,6 +6,7 @@ import { activationKey, BLOBS_PREFIX, catalogKey, tagsKey } from "./keys.ts";
 import { readKey, transact } from "./kv.ts";
 import { activationSchema, FIRST_ACTIVATION } from "./records.ts";
 import { contended } from "./register-version.ts";
+import { releaseLeftovers } from "./releases/leftovers.ts";
 import { nameStep, parseValue, readService, tagsStep, unchanged } from "./service-record.ts";
 import { unknownVersion } from "./spec.ts";
 
@@ -53,6 +54,7 @@ export async function removeVersion(
         index: activation?.ModifyIndex ?? 0,
         value: JSON.stringify({ generation: generation + 1 }),
       },
+      ...(await releaseLeftovers(consul, by, service, version, rest.length === 0)),
       ...(await withdrawSteps(consul, by, service, version, Date.now())),
     ]);
     if (removed) return;

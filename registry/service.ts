@@ -19,15 +19,19 @@ import { getManifest } from "./get-manifest.ts";
 import { historyStep, trimHistory } from "./history/index.ts";
 import { describeService } from "./live-state.ts";
 import { register } from "./register.ts";
+import { gateContext } from "./releases/context.ts";
+import { guardTag } from "./releases/tag-guard.ts";
+import { sharesOf } from "./releases/tag-moves.ts";
 import { removeVersion } from "./remove-version.ts";
 import { readService } from "./service-record.ts";
 import { setTag } from "./set-tag.ts";
 import { unknownService, unknownVersion } from "./spec.ts";
-import type { Deployment, ServiceState, WeightedVersion } from "./state.ts";
+import type { Deployment, ServiceState } from "./state.ts";
 
 /** The service rouse.registry.v1.Registry. What it writes, ListServices shows from then on. */
 export function registryService(context: RegistryContext): RegistryServer {
   const { consul, mesh, bundles, access } = context;
+  const gate = gateContext(context);
   const known = async (service: string): Promise<ServiceState> => {
     const state = await mesh.state();
     const found = state.services.get(service);
@@ -88,16 +92,20 @@ export function registryService(context: RegistryContext): RegistryServer {
       await mayChange(context, caller, service);
       const name = tag?.name ?? "";
       const versions = tag?.versions ?? [];
-      const previous = await setTag(consul, service, name, versions, (before) => [
-        historyStep({
-          service,
-          by: caller.id,
-          what: "tagged",
-          tag: name,
-          version: versions.length === 1 ? (versions[0]?.version ?? "") : "",
-          detail: `names ${sharesOf(versions)}, before ${sharesOf(before)}`,
-        }),
-      ]);
+      const previous = await setTag(consul, service, name, versions, caller.id, async (record) => {
+        await guardTag(gate, service, name, versions, record);
+        const before = sharesOf(record.tags[name] ?? []);
+        return [
+          historyStep({
+            service,
+            by: caller.id,
+            what: "tagged",
+            tag: name,
+            version: versions.length === 1 ? (versions[0]?.version ?? "") : "",
+            detail: `names ${sharesOf(versions)}, before ${before}`,
+          }),
+        ];
+      });
       await trimHistory(consul, service);
       const wanted = JSON.stringify(versions);
       await mesh.until(
@@ -114,13 +122,6 @@ function artifactMessage({ artifact }: Deployment): Artifact {
   if (artifact.kind === "bundle") return { kind: { $case: "bundle", value: artifact.digest } };
   const { name, port, command } = artifact;
   return { kind: { $case: "image", value: { name, port, command: [...command] } } };
-}
-
-/** What a tag names, in words. */
-function sharesOf(versions: readonly WeightedVersion[]): string {
-  const [only] = versions;
-  if (versions.length === 1 && only !== undefined) return only.version;
-  return versions.map(({ version, weight }) => `${version}=${weight}`).join(" ") || "nothing";
 }
 
 function putBundle(

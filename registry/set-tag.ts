@@ -3,7 +3,8 @@ import type { ConsulClient } from "./consul.ts";
 import { catalogKey } from "./keys.ts";
 import { readKey, type TransactionStep, transact } from "./kv.ts";
 import { contended } from "./register-version.ts";
-import { readService, tagsStep } from "./service-record.ts";
+import { moveSteps } from "./releases/tag-moves.ts";
+import { readService, type ServiceRecord } from "./service-record.ts";
 import { unknownVersion } from "./spec.ts";
 import type { WeightedVersion } from "./state.ts";
 import { checkTagName } from "./tag-name.ts";
@@ -13,7 +14,8 @@ const MOST_TRIES = 16;
 /**
  * Points a tag at versions of a service; at none takes the tag away.
  *
- * @param also - More steps of the same transaction, from what it named before.
+ * @param by - Provider id, or "administrator".
+ * @param also - More steps of the same transaction, from what the service has now; throws when the tag may not be moved so.
  * @returns what it named before; empty for a new tag.
  * @throws RouseError INVALID_ARGUMENT TAG_INVALID or WEIGHT_INVALID, NOT_FOUND VERSION_UNKNOWN, ABORTED TAG_CHANGED when somebody
  *   else changed this tag in between; changes of other tags do not disturb.
@@ -23,7 +25,8 @@ export async function setTag(
   service: string,
   tag: string,
   versions: readonly WeightedVersion[],
-  also: (previous: readonly WeightedVersion[]) => readonly TransactionStep[] = () => [],
+  by: string,
+  also: (record: ServiceRecord) => Promise<readonly TransactionStep[]>,
 ): Promise<readonly WeightedVersion[]> {
   checkTagName(tag);
   checkWeights(tag, versions);
@@ -40,9 +43,8 @@ export async function setTag(
         return { verb: "check-index", key: entry.Key, index: entry.ModifyIndex } as const;
       }),
     );
-    const { [tag]: _, ...others } = record.tags;
-    const tags = versions.length === 0 ? others : { ...others, [tag]: [...versions] };
-    const steps = [...conditions, tagsStep(service, tags, record.tagsIndex), ...also(previous)];
+    const moved = await moveSteps(consul, service, record, { [tag]: versions }, by, Date.now());
+    const steps = [...conditions, ...moved, ...(await also(record))];
     if (await transact(consul, steps)) return previous;
   }
   throw contended(service);

@@ -8,6 +8,7 @@ import type { ConsulClient } from "../consul.ts";
 import { historyStep, trimHistory } from "../history/index.ts";
 import { revisionsPrefix } from "../keys.ts";
 import { listKeys, type TransactionStep } from "../kv.ts";
+import type { CatalogEntry } from "../records.ts";
 import type { Registration } from "../registration.ts";
 import { parseValue } from "../service-record.ts";
 import { ABOUT_FIELDS, aboutSchema } from "./about.ts";
@@ -102,12 +103,14 @@ export async function firstSteps(
   consul: ConsulClient,
   { manifest, deployment, about, source }: Registration,
   by: string,
+  approval: CatalogEntry["approval"],
 ): Promise<{ revision: number; steps: TransactionStep[] }> {
   const { service, version } = manifest;
   const former = await readIndexed(consul, service, version);
   const first = firstRecord(about, by, deployment.registeredAtMs);
   const revision = (former?.record.revision ?? 0) + 1;
-  const record = { ...first, revision, ...(source === undefined ? {} : { source }) };
+  const awaits = approval === undefined ? {} : { approval: "pending" as const };
+  const record = { ...first, revision, ...awaits, ...(source === undefined ? {} : { source }) };
   const steps = [aboutStep(service, version, record, former?.index ?? 0)];
   if (former !== undefined) steps.push(keepStep(service, version, former.record));
   return { revision, steps };
