@@ -69,6 +69,7 @@ interface LinkProps {
   readonly children: ComponentChildren;
   readonly class?: string;
   readonly title?: string;
+  readonly "data-tab"?: string;
   readonly "aria-current"?: "page" | undefined;
 }
 

@@ -46,7 +46,8 @@ function ChangeLine({ change }: { readonly change: Change }) {
   return (
     <li>
       <span class={`badge ${tone}`}>{word}</span> {change.subject}
-      {(change.from !== "" || change.to !== "") && (
+      {/* A message that is new has nothing to say beyond its name. */}
+      {(change.from || change.to) !== change.subject && (change.from !== "" || change.to !== "") && (
         <span class="soft">
           {": "}
           {change.from !== "" && <code>{change.from}</code>}

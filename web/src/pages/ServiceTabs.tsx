@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { Link, servicePath } from "../router.tsx";
 
 const tabs = [
@@ -21,11 +22,19 @@ interface Props {
 
 /** The parts of a service's page, each with a path of its own. */
 export function ServiceTabs({ service, tab, version }: Props) {
+  const nav = useRef<HTMLElement>(null);
+  // On a phone not all fit: the open one must be seen.
+  useEffect(() => {
+    nav.current
+      ?.querySelector(`[data-tab="${tab}"]`)
+      ?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [tab]);
   return (
-    <nav class="tabs" aria-label="Parts of the service">
+    <nav class="tabs" ref={nav} aria-label="Parts of the service">
       {tabs.map(([path, title]) => (
         <Link
           key={path}
+          data-tab={path}
           href={servicePath(service, path, version === "" ? {} : { version })}
           aria-current={tab === path ? "page" : undefined}
         >
