@@ -5,6 +5,7 @@ import type { MeshSettings } from "../mesh-config/resources/settings.ts";
 import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
 import { addOrchestrator, LEADER_KEY } from "../orchestrator/server.ts";
 import { ConsulClient } from "../registry/consul.ts";
+import { readDescriptorSet } from "../registry/get-manifest.ts";
 import { watchLeader } from "../registry/leader.ts";
 import { watchMesh } from "../registry/watch.ts";
 import { listen } from "../sdk/grpc.ts";
@@ -36,6 +37,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
   const meshConfig = await addMeshConfig(server, {
     id,
     settings,
+    readDescriptorSet: (service, version) => readDescriptorSet(consul, service, version),
     followLeader: (onChange) => watchLeader(consul, LEADER_KEY, (leader) => onChange(leader?.address)),
     log: log.child({ part: "mesh-config" }),
   });

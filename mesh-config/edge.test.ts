@@ -92,6 +92,7 @@ test("status and wakes are told over gRPC", async () => {
         ["endpoint", 1],
         ["listener", 3],
         ["route", 2],
+        ["extension", 0],
       ]);
     const { wakes } = await unary(client, "listWakes", { service, limit: 10 });
     expect(wakes).toMatchObject([{ service, version: "1.0.0", generation: 1, error: "" }]);

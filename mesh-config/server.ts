@@ -7,6 +7,7 @@ import { answer } from "../sdk/answer.ts";
 import { listen } from "../sdk/grpc.ts";
 import { Activation, type FollowLeader } from "./activation.ts";
 import { startExplainer } from "./explainer.ts";
+import { JsonMethods, type ReadDescriptorSet } from "./json/source.ts";
 import { adsService, lrsService } from "./proto/wire.ts";
 import type { MeshSettings } from "./resources/settings.ts";
 import { type EnvoyStatus, envoyStatus } from "./status.ts";
@@ -45,6 +46,8 @@ export interface MeshConfigDeps {
   /** Says where the leading orchestrator is. */
   readonly followLeader: FollowLeader;
   readonly log: Logger;
+  /** Reads the contracts that settings.json needs. */
+  readonly readDescriptorSet?: ReadDescriptorSet;
   /** How long a disconnected Envoy counts as serving still, ms; default 10,000. */
   readonly graceMs?: number;
 }
@@ -86,6 +89,12 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   });
   const wants = new Wants(() => control as Control, activation, wakes, log);
 
+  const { readDescriptorSet } = deps;
+  const json =
+    readDescriptorSet === undefined || settings.json === undefined
+      ? undefined
+      : new JsonMethods(readDescriptorSet, (config) => control?.setExtension(config), log);
+
   const begin = (state: MeshState) => {
     control = new Control(
       state,
@@ -99,6 +108,8 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
           wants.settle();
           drains?.check();
         },
+        jsonAccepted: () => json?.accepted(),
+        jsonRefused: (versions, message) => json?.refused(versions, message),
       },
       log,
     );
@@ -112,6 +123,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       deps.graceMs,
     );
     first.resolve(control);
+    json?.meshChanged(state);
   };
 
   let newest: MeshState | undefined;
@@ -123,6 +135,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     newest = undefined;
     const beganMs = performance.now();
     control?.setState(state);
+    json?.meshChanged(state);
     burst = setTimeout(apply, Math.max(LEAST_BURST_MS, BURST_SHARE * (performance.now() - beganMs)));
   };
 
@@ -142,7 +155,10 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   server.addService(lrsService, streams.lrs);
   const status = () => envoyStatus(control?.streams ?? []);
   server.addService(MeshConfigService, {
-    getStatus: answer(async () => ({ envoys: status() })),
+    getStatus: answer(async () => {
+      const { services = [], gaps = [] } = json?.status ?? {};
+      return { envoys: status(), jsonServices: services.length, jsonGaps: [...gaps] };
+    }),
     listWakes: answer(async ({ service, limit }) => ({ wakes: wakes.list(service, limit) })),
   } satisfies MeshConfigServer);
 
@@ -162,6 +178,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     async close() {
       clearInterval(checking);
       clearTimeout(burst);
+      json?.close();
       wants.close();
       activation.close();
       streams.end();

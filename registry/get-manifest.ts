@@ -12,6 +12,21 @@ import type { Deployment } from "./state.ts";
 const MOST_TRIES = 4;
 
 /**
+ * The descriptor set of an exact version.
+ *
+ * @returns undefined when the version is gone.
+ * @throws RouseError DATA_LOSS DESCRIPTOR_SET_CORRUPT or CONSUL_VALUE_INVALID.
+ */
+export async function readDescriptorSet(
+  consul: ConsulClient,
+  service: string,
+  version: string,
+): Promise<Uint8Array | undefined> {
+  const item = await readKey(consul, catalogKey(service, version));
+  return item === undefined ? undefined : readBlob(consul, parseValue(catalogEntrySchema, item));
+}
+
+/**
  * The manifest, whole, of the version that a spec names, and what runs for it.
  *
  * @throws RouseError NOT_FOUND VERSION_UNKNOWN, DATA_LOSS DESCRIPTOR_SET_CORRUPT or CONSUL_VALUE_INVALID.

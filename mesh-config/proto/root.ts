@@ -20,6 +20,7 @@ const files = [
   "envoy/extensions/common/matching/v3/extension_matcher.proto",
   "envoy/extensions/filters/common/matcher/action/v3/skip_action.proto",
   "envoy/extensions/filters/http/cors/v3/cors.proto",
+  "envoy/extensions/filters/http/grpc_json_transcoder/v3/transcoder.proto",
   "envoy/extensions/filters/http/grpc_web/v3/grpc_web.proto",
   "envoy/extensions/filters/http/header_mutation/v3/header_mutation.proto",
   "envoy/extensions/filters/http/on_demand/v3/on_demand.proto",

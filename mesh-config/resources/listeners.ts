@@ -1,3 +1,4 @@
+import { jsonFilter } from "../json/filter.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
 import { corsOfAnswers } from "./cors.ts";
@@ -40,6 +41,8 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
       ...(edge
         ? [corsOfAnswers(settings), filter("cors", "cors.v3.Cors"), filter("grpc_web", "grpc_web.v3.GrpcWeb")]
         : []),
+      // After gRPC-web's, which makes gRPC of its calls; before the route is looked up.
+      ...(edge && settings.json ? [jsonFilter()] : []),
       // Its clusters' source and timeout stand in each route.
       filter("on_demand", "on_demand.v3.OnDemand"),
       // Counters by status for each generation of each version would pile up, and cost every call.

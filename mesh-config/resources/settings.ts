@@ -12,6 +12,8 @@ export interface MeshSettings {
   readonly registry?: string;
   /** The registry's HTTP side (site, MCP, OpenAPI), "host:port"; without it the edge has no pages. */
   readonly registryHttp?: string;
+  /** The edge takes calls in JSON over HTTP. */
+  readonly json?: true;
   /** Set when the bootstrap has a collector: the share of untraced calls that begin a trace, 0 to 1. */
   readonly tracing?: { readonly samplingRatio: number };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import type { Target } from "../../registry/target.ts";
+import type { ReadDescriptorSet } from "../json/source.ts";
 import { type MeshConfigProcess, startMeshConfig } from "../server.ts";
 import { EchoClient, startEcho } from "./echo.ts";
 import { freePort, startEnvoy, type TestEnvoy } from "./envoy.ts";
@@ -16,6 +17,7 @@ export interface RigOptions {
   readonly corsOrigins?: readonly string[];
   readonly collector?: string;
   readonly registry?: string;
+  readonly readDescriptorSet?: ReadDescriptorSet;
   readonly registryHttp?: string;
   /** Fills the mesh before anything starts. */
   readonly prepare?: (mesh: TestMesh) => void;
@@ -63,10 +65,12 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
           mesh: `127.0.0.1:${meshPort}`,
           meshSocket: socket,
           ...(options.corsOrigins && { corsOrigins: options.corsOrigins }),
+          ...(options.readDescriptorSet && { json: true }),
           ...(options.registry && { registry: options.registry }),
           ...(options.registryHttp && { registryHttp: options.registryHttp }),
           ...(options.samplingRatio !== undefined && { tracing: { samplingRatio: options.samplingRatio } }),
         },
+        ...(options.readDescriptorSet && { readDescriptorSet: options.readDescriptorSet }),
         followLeader: orchestrator.followLeader,
         watch: mesh.watch,
         log,

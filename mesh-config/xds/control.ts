@@ -6,7 +6,7 @@ import type { Endpoint } from "../resources/endpoints.ts";
 import type { Extras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { FormerGenerations } from "./former.ts";
-import type { Kind } from "./resource.ts";
+import type { Kind, Resource } from "./resource.ts";
 import { type Snapshot, SnapshotBuilder } from "./snapshot.ts";
 import type { DeltaStream, StreamHost } from "./stream.ts";
 
@@ -20,6 +20,9 @@ export interface ControlEvents {
   released(cluster: string): void;
   /** Streams, what they accepted, or the snapshot changed. */
   moved(): void;
+  /** Every connected Envoy has the newest configuration of the edge's JSON, or one refuses it. */
+  jsonAccepted(): void;
+  jsonRefused(versions: readonly string[], message: string): void;
 }
 
 /** Consul's watch shows an instance milliseconds after the orchestrator does; after this long it is not believed. */
@@ -181,6 +184,21 @@ export class Control implements StreamHost {
 
   accepted(kind: Kind): void {
     if (kind === "route") this.#events.moved();
+    if (kind !== "extension") return;
+    const snapshot = this.snapshot();
+    if ([...this.streams].every((stream) => stream.subscriptions.extension.upToDate(snapshot)))
+      this.#events.jsonAccepted();
+  }
+
+  refused(kind: Kind, versions: readonly string[], message: string): void {
+    if (kind === "extension") this.#events.jsonRefused(versions, message);
+  }
+
+  /** Takes the newest configuration of a filter and sends it. */
+  setExtension(resource: Resource): void {
+    if (this.#builder.setExtension(resource)) this.#change();
+    // Envoys that have this very content say nothing any more.
+    else this.accepted("extension");
   }
 
   /** Envoys are, or are being, sent an endpoint of the generation. */

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { encodeJson, type JsonObject } from "../proto/json.ts";
 
-/** The four kinds of resources, in the order in which changes are sent. */
-export const kinds = ["cluster", "endpoint", "listener", "route"] as const;
+/** The kinds of resources, in the order in which changes are sent. An extension is the configuration of a filter. */
+export const kinds = ["cluster", "endpoint", "listener", "route", "extension"] as const;
 export type Kind = (typeof kinds)[number];
 
 const messages: Record<Kind, string> = {
@@ -11,6 +11,7 @@ const messages: Record<Kind, string> = {
   route: "envoy.config.route.v3.RouteConfiguration",
   cluster: "envoy.config.cluster.v3.Cluster",
   endpoint: "envoy.config.endpoint.v3.ClusterLoadAssignment",
+  extension: "envoy.config.core.v3.TypedExtensionConfig",
 };
 
 export function typeUrl(kind: Kind): string {

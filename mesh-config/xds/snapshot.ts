@@ -33,6 +33,7 @@ export class SnapshotBuilder {
   #versions = new WeakMap<VersionState, VersionResources>();
   readonly #tables: RouteTables;
   readonly #registry: ReadonlyMap<string, Resource>;
+  #extensions: ReadonlyMap<string, Resource> = new Map();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
 
@@ -77,8 +78,23 @@ export class SnapshotBuilder {
         ? this.#last.resources.route
         : this.#tables.build(state, number);
     this.#state = state;
-    this.#last = { number, resources: { listener, route, cluster, endpoint }, aliases: new Map(aliases) };
+    const extension = this.#extensions;
+    const resources = { listener, route, cluster, endpoint, extension };
+    this.#last = { number, resources, aliases: new Map(aliases) };
     return this.#last;
+  }
+
+  /**
+   * Sets a filter's configuration for the snapshots to come.
+   *
+   * @returns whether it is another one than before.
+   */
+  setExtension(resource: Resource): boolean {
+    const { name, version } = resource;
+    if (this.#extensions.get(name)?.version === version) return false;
+    const since = (this.#last?.number ?? 0) + 1;
+    this.#extensions = new Map(this.#extensions).set(name, { ...resource, since });
+    return true;
   }
 
   #version(

@@ -13,6 +13,7 @@ class Envoy {
     endpoint: new Map(),
     listener: new Map(),
     route: new Map(),
+    extension: new Map(),
   };
   readonly aliases = new Map<string, string>();
   readonly sent: DeltaResponse[] = [];
@@ -29,6 +30,7 @@ class Envoy {
       pushed: () => undefined,
       released: () => undefined,
       accepted: () => undefined,
+      refused: () => undefined,
     },
     (response) => this.sent.push(response),
     pino({ level: "silent" }),

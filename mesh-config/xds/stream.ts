@@ -22,6 +22,8 @@ export interface StreamHost {
   released(cluster: string): void;
   /** Envoy accepted a response of the kind. */
   accepted(kind: Kind, stream: DeltaStream): void;
+  /** Envoy refused these versions of resources, in its words. */
+  refused(kind: Kind, versions: readonly string[], message: string): void;
 }
 
 /**
@@ -37,6 +39,7 @@ export class DeltaStream {
     endpoint: new Subscription("endpoint"),
     listener: new Subscription("listener"),
     route: new Subscription("route"),
+    extension: new Subscription("extension"),
   };
   node = "";
   version = "";
@@ -75,7 +78,8 @@ export class DeltaStream {
       subscription.resume(request.initial_resource_versions, this.#host.snapshot());
       const { resource_names_subscribe: names } = request;
       // Without any name it's the wildcard as it was before there was a star.
-      if (names.length === 0 && kind !== "endpoint" && kind !== "route") subscription.subscribe("*", true);
+      if (names.length === 0 && (kind === "cluster" || kind === "listener"))
+        subscription.subscribe("*", true);
     }
     for (const name of request.resource_names_unsubscribe) {
       subscription.unsubscribe(name);
@@ -170,6 +174,8 @@ export class DeltaStream {
       { envoy: this.node, kind, names, nack: error_detail.message },
       `Envoy refuses a ${kind} and keeps what it had`,
     );
+    const versions = change?.resources.map(({ version }) => version) ?? [];
+    this.#host.refused(kind, versions, error_detail.message);
   }
 
   #identify(node: NonNullable<DeltaRequest["node"]>): void {

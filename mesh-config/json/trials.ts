@@ -1,0 +1,59 @@
+/**
+ * Finds those members of a set that make the whole be refused. What was accepted once is trusted; what is new is tried together
+ * with it, and after a refusal by halves, until the bad ones are alone.
+ */
+export class Trials<T> {
+  readonly #trusted = new Set<T>();
+  readonly #refused = new Map<T, string>();
+  #all: readonly T[] = [];
+  /** What is on trial now; undefined: all that is new. */
+  #half: ReadonlySet<T> | undefined;
+  #trial: readonly T[] = [];
+
+  /** @returns the members to send now. */
+  begin(all: readonly T[]): ReadonlySet<T> {
+    const there = new Set(all);
+    for (const one of this.#trusted) if (!there.has(one)) this.#trusted.delete(one);
+    for (const one of this.#refused.keys()) if (!there.has(one)) this.#refused.delete(one);
+    this.#all = all;
+    const fresh = this.#fresh();
+    const trial = fresh.filter((one) => this.#half?.has(one) !== false);
+    // Those on trial may be gone.
+    this.#trial = trial.length > 0 ? trial : fresh;
+    return new Set([...this.#trusted, ...this.#trial]);
+  }
+
+  /** Why a member is left out; undefined when it is not. */
+  refusal(one: T): string | undefined {
+    return this.#refused.get(one);
+  }
+
+  /** @returns whether there is more to try. */
+  accepted(): boolean {
+    for (const one of this.#trial) this.#trusted.add(one);
+    this.#trial = [];
+    this.#half = undefined;
+    return this.#fresh().length > 0;
+  }
+
+  /** @returns the bad one when it is found. */
+  refused(message: string): T | undefined {
+    const [first] = this.#trial;
+    if (this.#trial.length > 1) {
+      this.#half = new Set(this.#trial.slice(0, Math.ceil(this.#trial.length / 2)));
+      return undefined;
+    }
+    this.#half = undefined;
+    if (first === undefined) {
+      // What was trusted is refused by another Envoy, or after a removal: it all has to show itself anew.
+      this.#trusted.clear();
+      return undefined;
+    }
+    this.#refused.set(first, message);
+    return first;
+  }
+
+  #fresh(): T[] {
+    return this.#all.filter((one) => !this.#trusted.has(one) && !this.#refused.has(one));
+  }
+}
