@@ -70,6 +70,25 @@ const services: Record<string, { options: string; says: [field: string, message:
       ["cpu", "resources.cpu NaN is out of range. Write cores, more than 0 and up to 1024, such as 0.5."],
     ],
   },
+  About: {
+    options:
+      'version: "1.0.0", owner: "a", about: {license: "Free", links: [{title: "x", url: "javascript:alert(1)"}], purpose: "a\\x1bb", keywords: [""]}',
+    says: [
+      ["license", 'about.license must be an SPDX expression such as "Apache-2.0" or "MIT OR Apache-2.0".'],
+      ["links", "about.links.0.url must be an http or https URL without a password."],
+      ["purpose", "about.purpose holds a control character (U+001B) at character 2; take it out."],
+      ["keywords", "about.keywords.0 is empty."],
+    ],
+  },
+  Bidi: {
+    options: 'version: "1.0.0", owner: "a", summary: "safe \\u202e evil"',
+    says: [
+      [
+        "summary",
+        "summary holds a character that turns the direction of writing (U+202E) at character 6; take it out.",
+      ],
+    ],
+  },
   Label: {
     options: 'version: "1.0.0", owner: "a", resources: {labels: {key: "a b", value: "c"}}',
     says: [["labels", 'labels: "a b" is no label name. Use up to 100 letters, digits, "-" and "_".']],

@@ -25,6 +25,25 @@ const enumValue = (prefix: string) =>
     .default(`${prefix}UNSPECIFIED`)
     .transform((value) => String(value).replace(prefix, "").toLowerCase());
 
+const field = z.object({
+  name: z.string().default(""),
+  description: z.string().default(""),
+  required: z.boolean().default(false),
+});
+
+const about = z.object({
+  purpose: z.string().exactOptional(),
+  usage: z.string().exactOptional(),
+  misuse: z.string().exactOptional(),
+  parameters: z.array(field).exactOptional(),
+  metadata: z.array(field).exactOptional(),
+  workflow: z.string().exactOptional(),
+  links: z.array(z.object({ title: z.string().default(""), url: z.string().default("") })).exactOptional(),
+  license: z.string().exactOptional(),
+  contact: z.string().exactOptional(),
+  keywords: z.array(z.string()).exactOptional(),
+});
+
 const serviceMesh = z.object({
   version: z.string().default(""),
   summary: z.string().default(""),
@@ -47,6 +66,7 @@ const serviceMesh = z.object({
   session_key: z.string().default(""),
   load_balancing: enumValue("LOAD_BALANCING_"),
   approval: enumValue("APPROVAL_"),
+  about: about.optional(),
 });
 
 const methodMesh = z.object({ mode: enumValue("MODE_"), deadline: z.string().default("") });

@@ -1,4 +1,5 @@
 import type { DescFile, DescMethod, DescService } from "@bufbuild/protobuf";
+import { textFault } from "../../registry/descriptions/text.ts";
 import type { Problem } from "../problems.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { exactPlaceOf, optionPath, placeOf } from "./source-place.ts";
@@ -82,6 +83,8 @@ export class OptionReader {
         field.path,
         `${field.name} has several lines. Keep it to one, and put the rest into description.`,
       );
+    const fault = textFault(text, true);
+    if (fault !== undefined) this.problem(field.path, `${field.name} ${fault}.`);
     return text;
   }
 }

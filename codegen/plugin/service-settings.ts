@@ -2,6 +2,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import semver from "semver";
 import type { Manifest } from "../../registry/manifest.ts";
 import type { Problem } from "../problems.ts";
+import { readAbout } from "./about-settings.ts";
 import { checkSessionKey } from "./header-name.ts";
 import type { ServiceMesh } from "./mesh-options.ts";
 import { OptionReader } from "./option-reader.ts";
@@ -72,6 +73,7 @@ export function readServiceSettings(
     sessionKey,
     loadBalancing: choice(reader, "load_balancing", 13, mesh.load_balancing, "round_robin", "least_request"),
     ...approvalOf(reader, mesh.approval),
+    ...readAbout(mesh.about, reader),
   };
 }
 

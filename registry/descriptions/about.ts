@@ -10,21 +10,21 @@ const LINE = 200;
 const text = (most: number, lines: "one line" | "lines") =>
   z
     .string()
-    .max(most)
+    .max(most, `has more than ${most} characters; shorten it`)
     .superRefine((value, context) => {
       const fault = textFault(value, lines === "lines");
       if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
     });
 
 const field = z.strictObject({
-  name: text(LINE, "one line").min(1),
+  name: text(LINE, "one line").min(1, "is empty"),
   description: text(2_000, "lines"),
   required: z.boolean(),
 });
 
 const link = z.strictObject({
   title: text(LINE, "one line"),
-  url: z.string().max(2_000).refine(isWebAddress, "must be an http or https URL without a password"),
+  url: z.string().max(2_000, "has more than 2000 characters").refine(isWebAddress, "must be an http or https URL without a password"),
 });
 
 /** What the contract says beside summary and description. Texts are Markdown; HTML in them is shown as text. */
@@ -32,19 +32,19 @@ export const manifestAboutSchema = z.strictObject({
   purpose: text(LONG, "lines").exactOptional(),
   usage: text(LONG, "lines").exactOptional(),
   misuse: text(LONG, "lines").exactOptional(),
-  parameters: z.array(field).max(200).exactOptional(),
+  parameters: z.array(field).max(200, "has more than 200 entries").exactOptional(),
   /** Metadata (request headers) that calls need or may have. */
-  metadata: z.array(field).max(100).exactOptional(),
+  metadata: z.array(field).max(100, "has more than 100 entries").exactOptional(),
   workflow: text(LONG, "lines").exactOptional(),
-  links: z.array(link).max(50).exactOptional(),
+  links: z.array(link).max(50, "has more than 50 entries").exactOptional(),
   /** SPDX expression. */
   license: z
     .string()
-    .max(LINE)
+    .max(LINE, `has more than ${LINE} characters`)
     .refine(isLicense, 'must be an SPDX expression such as "Apache-2.0" or "MIT OR Apache-2.0"')
     .exactOptional(),
   contact: text(LINE, "one line").exactOptional(),
-  keywords: z.array(text(40, "one line").min(1)).max(30).exactOptional(),
+  keywords: z.array(text(40, "one line").min(1, "is empty")).max(30, "has more than 30 entries").exactOptional(),
 });
 export type ManifestAbout = z.infer<typeof manifestAboutSchema>;
 

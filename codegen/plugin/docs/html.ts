@@ -1,6 +1,7 @@
 import type { DescEnum, DescFile, DescMessage } from "@bufbuild/protobuf";
 import { commentOf, commentOfFile } from "../comments.ts";
 import type { MethodModel, ServiceModel } from "../service-model.ts";
+import { aboutSections } from "./about.ts";
 import { escapeHtml, markdownToHtml } from "./html-text.ts";
 import { docsLink } from "./links.ts";
 import {
@@ -69,6 +70,9 @@ function servicePart(service: ServiceModel, file: DescFile): string {
     markdownToHtml(settings?.summary ?? ""),
     markdownToHtml(commentOf(desc)),
     markdownToHtml(settings?.description ?? ""),
+    ...aboutSections(settings?.about).map(
+      ({ title, markdown }) => `<h3>${escapeHtml(title)}</h3>\n${markdownToHtml(markdown)}`,
+    ),
     table(["Setting", "Value"], rows),
     ...service.methods.map((method) => methodPart(method, file)),
   ].join("\n");

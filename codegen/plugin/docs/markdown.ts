@@ -1,6 +1,7 @@
 import type { DescEnum, DescFile, DescMessage } from "@bufbuild/protobuf";
 import { commentOf, commentOfFile } from "../comments.ts";
 import type { MethodModel, ServiceModel } from "../service-model.ts";
+import { aboutSections } from "./about.ts";
 import { docsLink } from "./links.ts";
 import {
   enumsOf,
@@ -31,6 +32,7 @@ function serviceBlocks(service: ServiceModel, file: DescFile): string[] {
     block(settings?.summary ?? ""),
     block(commentOf(desc)),
     block(settings?.description ?? ""),
+    ...aboutSections(settings?.about).flatMap(({ title, markdown }) => [`### ${title}`, block(markdown)]),
     table(
       ["Setting", "Value"],
       serviceFacts(service).map(([name, value]) => [name, escapeText(value)]),

@@ -4,6 +4,7 @@ import { formatDuration } from "../duration.ts";
 import { formatMemory } from "../memory.ts";
 import type { MethodModel, ServiceModel } from "../service-model.ts";
 import { tsTypeName } from "../symbols.ts";
+import { aboutFacts } from "./about.ts";
 
 /** A type in the docs: its words, and the message or enum it leads to. */
 export interface TypeText {
@@ -108,7 +109,7 @@ export function serviceFacts(service: ServiceModel): [string, string][] {
   if (settings.sessionKey !== "") facts.push(["Session header", settings.sessionKey]);
   if (settings.approval !== undefined) facts.push(["Needs approval for", settings.approval]);
   if (settings.loadBalancing === "least_request") facts.push(["Load balancing", "least request"]);
-  return facts;
+  return [...facts, ...aboutFacts(settings.about)];
 }
 
 /** What a type is called in TypeScript, where that is another name than in the contract. */
