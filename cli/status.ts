@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { AgentClient, type GetStatusResponse as AgentStatus } from "#proto/rouse/agent/v1/agent.ts";
-import { type Envoy, MeshConfigClient } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
+import { type Envoy, type JsonGap, MeshConfigClient } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
 import {
   OrchestratorClient,
   type GetStatusResponse as OrchestratorStatus,
@@ -22,6 +22,8 @@ export interface MeshStatus {
   readonly agent: Answer<AgentStatus>;
   readonly orchestrator: Answer<OrchestratorStatus>;
   readonly envoys: Answer<readonly Envoy[]>;
+  /** What is external and yet cannot be called in JSON. */
+  readonly jsonGaps: readonly JsonGap[];
   readonly services: Answer<readonly Service[]>;
 }
 
@@ -34,13 +36,7 @@ export async function meshStatus(mesh: Mesh): Promise<MeshStatus> {
   const asked = Promise.all([
     answer(withClient(AgentClient, mesh.agent, (client) => unary(client, "getStatus", {}))),
     answer(withClient(OrchestratorClient, mesh.control, (client) => unary(client, "getStatus", {}))),
-    answer(
-      withClient(
-        MeshConfigClient,
-        mesh.control,
-        async (client) => (await unary(client, "getStatus", {})).envoys,
-      ),
-    ),
+    answer(withClient(MeshConfigClient, mesh.control, (client) => unary(client, "getStatus", {}))),
     answer(
       withClient(
         RegistryClient,
@@ -49,7 +45,9 @@ export async function meshStatus(mesh: Mesh): Promise<MeshStatus> {
       ),
     ),
   ]);
-  const [agent, orchestrator, envoys, services] = await asked;
+  const [agent, orchestrator, meshConfig, services] = await asked;
+  const envoys = "error" in meshConfig ? meshConfig : meshConfig.envoys;
+  const jsonGaps = "error" in meshConfig ? [] : meshConfig.jsonGaps;
   if ([agent, orchestrator, envoys, services].every((part) => "error" in part))
     throw noMesh(mesh.control, undefined);
   const processes = readChildren(join(mesh.data, "children.json")).map(({ name, pid, ready }) => ({
@@ -57,12 +55,12 @@ export async function meshStatus(mesh: Mesh): Promise<MeshStatus> {
     pid,
     ready,
   }));
-  return { mesh, processes, agent, orchestrator, envoys, services };
+  return { mesh, processes, agent, orchestrator, envoys, jsonGaps, services };
 }
 
 /** The same for people. */
 export function statusLines(status: MeshStatus): string[] {
-  const { mesh, processes, agent, orchestrator, envoys, services } = status;
+  const { mesh, processes, agent, orchestrator, envoys, jsonGaps, services } = status;
   return [
     `edge ${mesh.edge} · Consul http://${mesh.consul}/ui · data ${mesh.data}`,
     "",
@@ -75,6 +73,7 @@ export function statusLines(status: MeshStatus): string[] {
     ...("error" in agent ? [`agent: ${agent.error}`] : agentLines(agent)),
     "",
     ...("error" in envoys ? [`mesh-config: ${envoys.error}`] : envoyLines(envoys)),
+    ...jsonGaps.map(({ service, version, reason }) => `no JSON: ${service} ${version}: ${reason}`),
     "",
     ...("error" in services ? [`registry: ${services.error}`] : serviceLines(services)),
   ];
