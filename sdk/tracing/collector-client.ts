@@ -2,7 +2,7 @@ import { Client, credentials } from "@grpc/grpc-js";
 import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
 import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
-import { collectorTarget } from "./collector-target.ts";
+import { collectorTarget, untraced } from "./collector-target.ts";
 
 const path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const timeoutMs = 5_000;
@@ -34,7 +34,7 @@ export class CollectorClient implements SpanExporter {
     const same = (bytes: Buffer) => bytes;
     const deadline = Date.now() + timeoutMs;
     const sent = new Promise<void>((resolve) => {
-      this.#grpc.makeUnaryRequest(path, same, same, Buffer.from(body), { deadline }, (error) => {
+      this.#grpc.makeUnaryRequest(path, same, same, Buffer.from(body), untraced(), { deadline }, (error) => {
         this.#underway.delete(sent);
         resolve();
         done(error === null ? { code: ExportResultCode.SUCCESS } : { code: ExportResultCode.FAILED, error });

@@ -1,5 +1,5 @@
 import { Client, credentials } from "@grpc/grpc-js";
-import { collectorTarget } from "../tracing/collector-target.ts";
+import { collectorTarget, untraced } from "../tracing/collector-target.ts";
 import { CallCounts } from "./counts.ts";
 import { encodeCounts } from "./encode.ts";
 
@@ -87,7 +87,9 @@ class Reporter {
     const deadline = Date.now() + timeoutMs;
     return new Promise((resolve) => {
       // Who is away now gets the sums the next time.
-      this.#grpc?.makeUnaryRequest(PATH, same, same, body, { deadline }, (error) => resolve(error === null));
+      this.#grpc?.makeUnaryRequest(PATH, same, same, body, untraced(), { deadline }, (error) =>
+        resolve(error === null),
+      );
     });
   }
 }
