@@ -22,9 +22,10 @@ export async function versionState(
 /** Where calls without a version go; undefined when nowhere. */
 export function defaultVersion({ name, versions, tags }: Service): string | undefined {
   const known = versions.map(({ version }) => version);
+  const barred = versions.filter(({ state }) => state === State.PENDING).map(({ version }) => version);
   const byName = Object.fromEntries(tags.map((tag) => [tag.name, tag.versions]));
   try {
-    return resolveSpec({ service: name, versions: known, tags: byName }, "");
+    return resolveSpec({ service: name, versions: known, tags: byName, barred }, "");
   } catch {
     return undefined;
   }
@@ -37,6 +38,7 @@ const WORDS: Readonly<Record<State, string>> = {
   [State.WARM]: "warm",
   [State.FAILED]: "failed",
   [State.STOPPED]: "stopped",
+  [State.PENDING]: "pending",
 };
 
 /** One word for a table. */

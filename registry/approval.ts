@@ -1,6 +1,6 @@
 import { RouseError } from "../sdk/errors.ts";
 import type { ApprovalRecord, CatalogEntry } from "./records.ts";
-import type { VersionManifest, VersionState } from "./state.ts";
+import type { ServiceState, VersionManifest, VersionState } from "./state.ts";
 
 /** What a person must approve first; each level includes those before it. */
 export type ApprovalLevel = NonNullable<VersionManifest["approval"]>;
@@ -27,6 +27,11 @@ export function approvalShown(
   const state = record?.state ?? "pending";
   if (needed === undefined || state === "approved") return {};
   return { approval: state, ...(needed === "running" && { barred: true }) };
+}
+
+/** Versions of a service that may not run. */
+export function barredVersions({ versions }: ServiceState): string[] {
+  return [...versions].flatMap(([version, { barred }]) => (barred === true ? [version] : []));
 }
 
 /** Why a version that is barred does not answer, as callers are told it. */

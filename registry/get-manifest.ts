@@ -35,10 +35,11 @@ export async function getManifest(
   consul: ConsulClient,
   service: string,
   spec: string,
+  barred: readonly string[] = [],
 ): Promise<{ manifest: Manifest; deployment: Deployment }> {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const record = await readService(consul, service);
-    const version = resolveSpec({ service, ...record }, spec);
+    const version = resolveSpec({ service, ...record, barred }, spec);
     const item = await readKey(consul, catalogKey(service, version));
     if (item === undefined) continue;
     const entry = parseValue(catalogEntrySchema, item);

@@ -15,11 +15,9 @@ export function describeService(name: string, service: ServiceState): Service {
   };
 }
 
-function describeVersion(
-  version: string,
-  { manifest, deployment, activation, instances }: VersionState,
-): Version {
-  const { state, reason } = liveState({ activation, instances });
+function describeVersion(version: string, shown: VersionState): Version {
+  const { manifest, deployment, activation, instances } = shown;
+  const { state, reason } = liveState(shown);
   return {
     version,
     summary: manifest.summary,
@@ -40,14 +38,20 @@ function describeVersion(
 }
 
 /**
- * The state of a version as a whole, from what Consul holds: stopped and failed by the orchestrator's word, warm with an
+ * The state of a version as a whole, from what Consul holds: pending while it may not run, stopped and failed by the orchestrator's word, warm with an
  * instance that serves, starting with only such as do not serve yet, else cold. Calls that are held before an agent has
  * registered anything are the orchestrator's knowledge, not Consul's: `rouse status` shows them.
  */
-export function liveState({ activation, instances }: Pick<VersionState, "activation" | "instances">): {
-  state: State;
-  reason: string;
-} {
+export function liveState({
+  activation,
+  instances,
+  approval,
+  barred,
+}: Pick<VersionState, "activation" | "instances" | "approval" | "barred">): { state: State; reason: string } {
+  if (barred === true) {
+    const reason = approval === "denied" ? "It was denied approval to run." : "It awaits approval to run.";
+    return { state: State.PENDING, reason };
+  }
   if (activation.stopped !== undefined) return { state: State.STOPPED, reason: activation.stopped.reason };
   if (activation.failure !== undefined) return { state: State.FAILED, reason: activation.failure.message };
   if (instances.some(({ healthy, draining }) => healthy && !draining))

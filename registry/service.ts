@@ -10,6 +10,7 @@ import type {
 import { answer, statusObject } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { type Access, mayChange } from "./access.ts";
+import { barredVersions } from "./approval.ts";
 import type { BundleStore } from "./bundles.ts";
 import type { RegistryContext } from "./context.ts";
 import { EMPTY_ABOUT } from "./descriptions/about.ts";
@@ -81,8 +82,8 @@ export function registryService(context: RegistryContext): RegistryServer {
       return { services: sorted.map(([name, state]) => describeService(name, state)) };
     }),
     getManifest: answer(async ({ service, spec }) => {
-      await known(service);
-      const { manifest, deployment } = await getManifest(consul, service, spec);
+      const barred = barredVersions(await known(service));
+      const { manifest, deployment } = await getManifest(consul, service, spec, barred);
       const bytes = Buffer.from(JSON.stringify(manifest));
       return { version: manifest.version, manifest: bytes, artifact: artifactMessage(deployment) };
     }),

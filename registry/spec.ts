@@ -10,6 +10,8 @@ export interface Versions {
   readonly service: string;
   readonly versions: readonly string[];
   readonly tags: Tags;
+  /** Versions that may not run: ranges and tags pass over them where there are others. */
+  readonly barred?: readonly string[];
 }
 
 /**
@@ -21,14 +23,17 @@ export interface Versions {
  *
  * @throws RouseError NOT_FOUND VERSION_UNKNOWN with the versions and tags there are.
  */
-export function resolveSpec({ service, versions, tags }: Versions, spec: string): string {
+export function resolveSpec({ service, versions: all, tags, barred = [] }: Versions, spec: string): string {
+  if (all.includes(spec)) return spec;
+  const running = all.filter((version) => !barred.includes(version));
+  const versions = running.length > 0 ? running : all;
   const known = new Set(versions);
-  if (known.has(spec)) return spec;
   const tagged = Object.hasOwn(tags, spec || RELEASE) ? tags[spec || RELEASE] : undefined;
   if (tagged !== undefined) {
-    const [heaviest] = tagged
-      .filter(({ version }) => known.has(version))
-      .sort((a, b) => b.weight - a.weight || semver.rcompare(a.version, b.version));
+    const named = tagged.filter(({ version }) => known.has(version));
+    const [heaviest] = (
+      named.length > 0 ? named : tagged.filter(({ version }) => all.includes(version))
+    ).sort((a, b) => b.weight - a.weight || semver.rcompare(a.version, b.version));
     if (heaviest !== undefined) return heaviest.version;
   }
   const isRange = /^(?:\d+(?:\.\d+)?|[~^]\d+(?:\.\d+){0,2}(?:-[0-9A-Za-z.-]+)?)$/.test(spec);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type CatalogServer, CatalogService } from "#proto/rouse/catalog/v1/catalog.ts";
 import { answer } from "../../sdk/answer.ts";
+import { barredVersions } from "../approval.ts";
 import type { RegistryContext } from "../context.ts";
 import { resolveSpec, unknownService } from "../spec.ts";
 import type { MeshState, ServiceState } from "../state.ts";
@@ -13,7 +14,7 @@ import { encodeOnce } from "./live/encode-once.ts";
 import { HostsFeed } from "./live/hosts-watch.ts";
 import { StateWatch } from "./live/state-watch.ts";
 import { CatalogIndex } from "./search/catalog-index.ts";
-import { search } from "./search/search.ts";
+import { MOST_QUERY, search } from "./search/search.ts";
 import { serviceDetails } from "./view.ts";
 import { WakeReader } from "./wakes.ts";
 
@@ -64,13 +65,15 @@ export function catalogService(
     const { services } = await current();
     const found = services.get(name);
     if (found !== undefined) return found;
-    const near = index.index.search(name.slice(0, 200), (id) => services.has(id)).map(({ id }) => id);
+    const near = index.index.search(name.slice(0, MOST_QUERY), (id) => services.has(id)).found.map(({ id }) => id);
     throw unknownService(name.slice(0, 300), services.keys(), near);
   };
   const side = async (service: string, spec: string): Promise<Side> => {
     const state = await known(service);
     const tags = Object.fromEntries([...state.tags].map(([tag, members]) => [tag, [...members]]));
-    const version = resolveSpec({ service, versions: [...state.versions.keys()], tags }, spec.slice(0, 200));
+    const versions = [...state.versions.keys()];
+    const barred = barredVersions(state);
+    const version = resolveSpec({ service, versions, tags, barred }, spec.slice(0, 200));
     const manifest = state.versions.get(version)?.manifest;
     if (manifest === undefined) throw unknownService(service, []);
     return { manifest, contract: await contracts.get(manifest) };

@@ -9,6 +9,7 @@ const WORDS: Readonly<Record<State, string>> = {
   [State.WARM]: "warm",
   [State.FAILED]: "failed",
   [State.STOPPED]: "stopped",
+  [State.PENDING]: "pending",
 };
 
 /** The states that a filter may ask for. */

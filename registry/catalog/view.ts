@@ -9,6 +9,7 @@ import type {
   VersionState as VersionStateMessage,
 } from "#proto/rouse/catalog/v1/catalog.ts";
 import { ADMINISTRATOR } from "../access.ts";
+import { barredVersions } from "../approval.ts";
 import type { AboutRecord } from "../descriptions/index.ts";
 import { aboutOfManifest } from "../descriptions/record.ts";
 import { resolveSpec } from "../spec.ts";
@@ -19,12 +20,11 @@ import { stateWord } from "./state-word.ts";
 export type ReadAbout = (version: string) => AboutRecord | undefined;
 
 /** The version that calls without a spec get; undefined when there is none. */
-export function defaultVersion(name: string, { versions, tags }: ServiceState): string | undefined {
+export function defaultVersion(name: string, service: ServiceState): string | undefined {
+  const versions = [...service.versions.keys()];
+  const tags = Object.fromEntries(service.tags) as never;
   try {
-    return resolveSpec(
-      { service: name, versions: [...versions.keys()], tags: Object.fromEntries(tags) as never },
-      "",
-    );
+    return resolveSpec({ service: name, versions, tags, barred: barredVersions(service) }, "");
   } catch {
     return undefined;
   }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,6 +35,10 @@ const CONFIG = JSON.stringify({
 /** Of a field or value that is gone: callers miss it, but where its number is reserved none takes it for another. */
 const GONE = new Set(["FIELD_NO_DELETE", "ENUM_VALUE_NO_DELETE"]);
 
+/** Answers that are kept, by the digests of what was compared: a change of a tag may be tried several times. */
+const MOST_KEPT = 128;
+const kept = new Map<string, Promise<Difference[]>>();
+
 let running = 0;
 const waiting: (() => void)[] = [];
 
@@ -53,11 +58,30 @@ export async function compareContracts(
   );
   if (after === undefined || before === undefined || Buffer.compare(after.bytes, before.bytes) === 0)
     return [];
+  const key = [service, candidate.version, against.version, digest(after.bytes), digest(before.bytes)].join(
+    " ",
+  );
+  const known = kept.get(key);
+  if (known !== undefined) return known;
+  const what = `The contracts of ${service} ${candidate.version} and ${against.version} cannot be compared`;
+  const answer = compareSubsets(service, after, before, what);
+  kept.set(key, answer);
+  // The oldest comes first. What failed may succeed the next time.
+  for (const old of kept.keys()) if (kept.size > MOST_KEPT) kept.delete(old);
+  answer.catch(() => kept.delete(key));
+  return answer;
+}
+
+async function compareSubsets(
+  service: string,
+  after: ContractSubset,
+  before: ContractSubset,
+  what: string,
+): Promise<Difference[]> {
   if (running >= MOST_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
   running++;
   try {
     const { code, stdout, stderr } = await breaking(after, before);
-    const what = `The contracts of ${service} ${candidate.version} and ${against.version} cannot be compared`;
     // buf ends with 100 when it found something.
     if (code === 0 || code === 100) return differencesOf(service, stdout, before, what);
     throw failed(what, stderr);
@@ -65,6 +89,10 @@ export async function compareContracts(
     running--;
     waiting.shift()?.();
   }
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 async function breaking(after: ContractSubset, before: ContractSubset): Promise<BufResult> {
