@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { addBuildFlags } from "../build-flags.ts";
 import { dataFolder } from "../connect.ts";
 import {
   DEFAULT_TRACE_SAMPLING,
@@ -36,6 +37,7 @@ export function addUp(program: Command): void {
     .option("--open-registration", "anybody may make a provider, not only the administrator", false)
     .option("--examples", "build and register the packages in examples/")
     .option("--no-examples", "leave the examples alone (default)");
+  addBuildFlags(command);
   for (const name of Object.keys(portNames) as PortName[]) {
     const { port, title } = portNames[name];
     command.option(`${portFlag(name)} <port>`, `port of ${title}; 0: any`, parsePort, port);

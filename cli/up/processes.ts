@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { buildArguments } from "../build-flags.ts";
 import type { Mesh } from "../connect.ts";
 import type { ChildSpec } from "./child.ts";
 import type { UpOptions } from "./options.ts";
@@ -20,7 +21,16 @@ export function meshServers(
     registry: server(
       "registry",
       mesh.registry,
-      [...common, "--http", mesh.registryHttp, "--control", mesh.control, ...otlp, ...open],
+      [
+        ...common,
+        "--http",
+        mesh.registryHttp,
+        "--control",
+        mesh.control,
+        ...otlp,
+        ...open,
+        ...buildArguments(options),
+      ],
       3_000,
     ),
     control: server(

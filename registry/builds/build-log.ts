@@ -3,6 +3,8 @@ import type { BuildRecord, BuildStore, LogLine } from "./store.ts";
 
 /** Lines that are still shown of a step when the log is full. */
 const TAIL_LINES = 100;
+/** What a line takes beside its text. */
+const LINE_BYTES = 32;
 
 /** Writes the log of one build while it runs: all of it up to a limit, then the last lines of each step only. */
 export class BuildLog {
@@ -26,7 +28,7 @@ export class BuildLog {
     const atMs = Date.now();
     const kept: LogLine[] = [];
     for (const line of lines) {
-      this.#bytes += Buffer.byteLength(line) + 1;
+      this.#bytes += Buffer.byteLength(line) + LINE_BYTES;
       if (this.#bytes <= this.#limit) {
         kept.push({ atMs, step, line });
         continue;

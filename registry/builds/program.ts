@@ -98,7 +98,7 @@ export async function runProgram(command: readonly string[], options: ProgramOpt
     signal.throwIfAborted();
     if (tooMuch()) {
       throw buildFailed(
-        `It wrote more than ${Math.round(outputBytes / 2 ** 20)} MiB of output and was ended.`,
+        `A step wrote more than ${Math.round(outputBytes / 2 ** 20)} MiB of output, so the build was ended.`,
       );
     }
     return { code: code ?? (name === "SIGKILL" ? 137 : 128), lastWords, stdout };

@@ -1,80 +1,120 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { credentials, Metadata } from "@grpc/grpc-js";
+import { pino } from "pino";
 import {
   type Build,
-  Build_State,
   BuildsClient,
   type ReadBuildLogResponse,
   type StartBuildRequest,
 } from "#proto/rouse/registry/v1/builds.ts";
 import { callError, unary } from "../../../sdk/grpc.ts";
+import { startConsul } from "../../../test/support/consul.ts";
+import { adminKey } from "../../access.ts";
+import { type RunningRegistry, startRegistry } from "../../server.ts";
+import { type BuildsOptions, hasEnded } from "../queue.ts";
 
-/** A client of a registry's builds. */
+/** A registry on a real Consul that builds, and a client of its builds. */
 export interface BuildsRig {
-  readonly client: BuildsClient;
-  /** Metadata with a key. */
-  key(key: string): Metadata;
-  start(request: Partial<StartBuildRequest>): Promise<Build>;
-  /** Follows the log to the end. */
-  follow(id: string): Promise<ReadBuildLogResponse[]>;
+  readonly dataDir: string;
+  readonly consul: string;
+  /** The administrator's. */
+  readonly key: string;
+  registry(): RunningRegistry;
+  client(): BuildsClient;
+  /** Ends the registry and starts another one on its data. */
+  restart(options?: BuildsOptions): Promise<void>;
+  /** Starts a build as the administrator, or with another key. */
+  start(request: Partial<StartBuildRequest>, key?: string): Promise<Build>;
+  cancel(id: string, key?: string): Promise<void>;
   get(id: string): Promise<Build>;
-  /** Starts a build, follows it to its end, and gives the build with its log as text. */
+  /** Follows the log to the end. */
+  follow(id: string): Promise<string>;
+  /** What there is of the log. */
+  read(id: string): Promise<string>;
+  /** Starts a build, follows it to its end, and gives the build with its log. */
   run(request: Partial<StartBuildRequest>): Promise<{ build: Build; log: string }>;
   /** Resolves when a line of the log holds the text. */
   untilSaid(id: string, text: string): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
-/** @param adminKey sent with every call. */
-export function buildsRig(address: string, adminKey: string): BuildsRig {
-  const client = new BuildsClient(address, credentials.createInsecure());
-  const key = (text: string) => {
-    const metadata = new Metadata();
-    metadata.set("authorization", `Bearer ${text}`);
-    return metadata;
-  };
+/** Metadata that brings a key. */
+export function withKey(key: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${key}`);
+  return metadata;
+}
+
+export async function startBuildsRig(first: BuildsOptions = {}): Promise<BuildsRig> {
+  const dataDir = await mkdtemp(join(tmpdir(), "rouse-test-builds-"));
+  const consul = await startConsul();
+  const log = pino({ level: "silent" });
+  const startOne = (builds: BuildsOptions) =>
+    startRegistry({ listen: "127.0.0.1:0", consul: consul.address, dataDir, log, builds });
+  let registry = await startOne(first);
+  const connect = () => new BuildsClient(registry.address, credentials.createInsecure());
+  let client = connect();
+  const key = await adminKey(dataDir);
   const get = async (id: string) => {
     const { build } = await unary(client, "getBuild", { id });
     if (build === undefined) throw new Error(`no build ${id}`);
     return build;
   };
-  const read = async (id: string, follow: boolean) => {
-    const lines: ReadBuildLogResponse[] = [];
+  const readLog = async (id: string, follow: boolean) => {
+    const lines: string[] = [];
     try {
       const stream = client.readBuildLog({ id, follow }) as AsyncIterable<ReadBuildLogResponse>;
-      for await (const line of stream) lines.push(line);
+      for await (const { step, line } of stream) lines.push(`${step}: ${line}`);
     } catch (error) {
       throw callError(error);
     }
-    return lines;
+    return lines.join("\n");
   };
-  const start = async (request: Partial<StartBuildRequest>) => {
+  const start: BuildsRig["start"] = async (request, callersKey = key) => {
     const whole = { repository: "", ref: "", folder: "", tags: [], ...request };
-    const { build } = await unary(client, "startBuild", whole, { metadata: key(adminKey) });
+    const { build } = await unary(client, "startBuild", whole, { metadata: withKey(callersKey) });
     if (build === undefined) throw new Error("no build");
     return build;
   };
-  const textOf = (lines: readonly ReadBuildLogResponse[]) =>
-    lines.map(({ step, line }) => `${step}: ${line}`).join("\n");
   return {
-    client,
+    dataDir,
+    consul: consul.address,
     key,
+    registry: () => registry,
+    client: () => client,
     get,
     start,
-    follow: (id) => read(id, true),
+    async restart(options = first) {
+      client.close();
+      await registry.close();
+      registry = await startOne(options);
+      client = connect();
+    },
+    async cancel(id, callersKey = key) {
+      await unary(client, "cancelBuild", { id }, { metadata: withKey(callersKey), deadlineMs: 60_000 });
+    },
+    follow: (id) => readLog(id, true),
+    read: (id) => readLog(id, false),
     async run(request) {
       const { id } = await start(request);
-      const log = textOf(await read(id, true));
-      return { build: await get(id), log };
+      const text = await readLog(id, true);
+      return { build: await get(id), log: text };
     },
     async untilSaid(id, text) {
-      while (!textOf(await read(id, false)).includes(text)) {
-        const { state, reason } = await get(id);
-        if (state !== Build_State.QUEUED && state !== Build_State.RUNNING)
-          throw new Error(`the build ended before it said ${text}: ${reason}`);
+      while (!(await readLog(id, false)).includes(text)) {
+        const build = await get(id);
+        if (hasEnded(build)) throw new Error(`the build ended before it said ${text}: ${build.reason}`);
         await sleep(20);
       }
     },
-    close: () => client.close(),
+    async close() {
+      client.close();
+      await registry.close();
+      await consul.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
   };
 }
