@@ -1,6 +1,7 @@
 import { createFileRegistry, type DescMethod, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema, MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { RouseError } from "../sdk/errors.ts";
+import { linkFault } from "./descriptor-links.ts";
 import type { VersionManifest } from "./state.ts";
 
 const IDEMPOTENCY = {
@@ -18,8 +19,12 @@ export function checkDescriptorSet(bytes: Uint8Array, manifest: VersionManifest)
   if (bytes.length === 0) throw invalid("The manifest has no descriptor set");
   let registry: ReturnType<typeof createFileRegistry>;
   try {
-    registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, bytes));
+    const set = fromBinary(FileDescriptorSetSchema, bytes);
+    const fault = linkFault(set.file);
+    if (fault !== undefined) throw invalid(`The manifest's descriptor set is wrong: ${fault}`);
+    registry = createFileRegistry(set);
   } catch (cause) {
+    if (cause instanceof RouseError) throw cause;
     throw invalid(`The manifest's descriptor set cannot be decoded (${(cause as Error).message})`, cause);
   }
   const service = registry.getService(manifest.service);

@@ -42,6 +42,8 @@ export async function publishVersion(
 /** Uploads a tar file, at the registry's pace. @throws RouseError as PutBundle ends, and for a file that cannot be read. */
 export async function putBundle(client: RegistryClient, file: string): Promise<PutBundleResponse> {
   const result = Promise.withResolvers<PutBundleResponse>();
+  // It may fail while the file is still read.
+  result.promise.catch(() => undefined);
   const ended = new AbortController();
   const call = client.putBundle((error, response) => {
     ended.abort();
@@ -55,7 +57,6 @@ export async function putBundle(client: RegistryClient, file: string): Promise<P
     }
     call.end();
   } catch (cause) {
-    result.promise.catch(() => undefined);
     call.cancel();
     throw new RouseError(
       "INVALID_ARGUMENT",

@@ -24,7 +24,10 @@ const field = z.strictObject({
 
 const link = z.strictObject({
   title: text(LINE, "one line"),
-  url: z.string().max(2_000, "has more than 2000 characters").refine(isWebAddress, "must be an http or https URL without a password"),
+  url: z
+    .string()
+    .max(2_000, "has more than 2000 characters")
+    .refine(isWebAddress, "must be an http or https URL without a password"),
 });
 
 /** What the contract says beside summary and description. Texts are Markdown; HTML in them is shown as text. */
@@ -44,7 +47,10 @@ export const manifestAboutSchema = z.strictObject({
     .refine(isLicense, 'must be an SPDX expression such as "Apache-2.0" or "MIT OR Apache-2.0"')
     .exactOptional(),
   contact: text(LINE, "one line").exactOptional(),
-  keywords: z.array(text(40, "one line").min(1, "is empty")).max(30, "has more than 30 entries").exactOptional(),
+  keywords: z
+    .array(text(40, "one line").min(1, "is empty"))
+    .max(30, "has more than 30 entries")
+    .exactOptional(),
 });
 export type ManifestAbout = z.infer<typeof manifestAboutSchema>;
 
