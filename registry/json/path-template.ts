@@ -3,9 +3,18 @@ export interface PathTemplate {
   /** Literals, "*" and "**", with the variables' own segments in their place. */
   readonly segments: readonly string[];
   /** Field paths that the variables bind, in their order. */
-  readonly variables: readonly { readonly field: string; readonly segments: readonly string[] }[];
+  readonly variables: readonly PathVariable[];
   /** After the colon; "" for none. */
   readonly verb: string;
+}
+
+/** A part of a path that is a field's value. */
+export interface PathVariable {
+  /** Field path. */
+  readonly field: string;
+  readonly segments: readonly string[];
+  /** Index of its first segment in the template's. */
+  readonly at: number;
 }
 
 const literal = /^[A-Za-z0-9._~!$&'()+,;@%-]+$/;
@@ -19,7 +28,7 @@ const fieldPath = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/;
 export function parseTemplate(text: string): PathTemplate | undefined {
   if (!text.startsWith("/") || text.length < 2) return undefined;
   const segments: string[] = [];
-  const variables: { field: string; segments: string[] }[] = [];
+  const variables: PathVariable[] = [];
   const [, path = "", verb = ""] = /^(.*?)(?::([^/:{}]+))?$/s.exec(text.slice(1)) ?? [];
   for (const part of splitOutsideBraces(path)) {
     const [, field, pattern = "*"] = /^\{([^=}]+)(?:=([^}]+))?\}$/.exec(part) ?? [];
@@ -30,7 +39,7 @@ export function parseTemplate(text: string): PathTemplate | undefined {
     }
     const own = pattern.split("/");
     if (!fieldPath.test(field) || !own.every(segment)) return undefined;
-    variables.push({ field, segments: own });
+    variables.push({ field, segments: own, at: segments.length });
     segments.push(...own);
   }
   // "**" takes all that is left.
