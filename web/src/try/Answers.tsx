@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { CopyButton } from "../code/CopyButton.tsx";
 import { formatMs } from "../trace/spans.ts";
 import { formatJson } from "./json.ts";
+import "../code/code.css";
 import { type Answer, mostKept, type Run } from "./run.ts";
 
 /** Answers that are drawn at first, and more each time. */
