@@ -171,6 +171,7 @@ function methodsThatReach(type: string, { methodsOf }: ContractSubset): string[]
 function sentence(message: string): string {
   return message
     .trim()
+    .replace(/\. See https:.*$/s, "")
     .replace(/\.$/, "")
     .replace(/^Previously present (.*) was deleted( without .*)?$/s, "removes $1$2")
     .replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());

@@ -50,27 +50,19 @@ function serviceRules(now: VersionManifest, old: VersionManifest): Found[] {
   }
   if (semver.lt(now.version, old.version))
     add("note", "MANIFEST_VERSION", `is an older version than ${old.version}`);
-  const less = (rule: string, what: string, [from, to]: readonly [number, number], unit = "") => {
-    if (to < from) add("note", rule, `has ${what} ${to}${unit} instead of ${from}${unit}`);
+  const lowered = (rule: string, what: string, from: number, to: number, unit = "", after = "") => {
+    if (to < from) add("note", rule, `lowers ${what} from ${from}${unit} to ${to}${unit}${after}`);
   };
-  less("MANIFEST_MAX_INSTANCES", "at most", [old.maxInstances, now.maxInstances], " instances");
-  if (now.minInstances < old.minInstances) {
-    const kept = now.minInstances === 0 ? "no instance" : `${now.minInstances} instances`;
-    const after = now.minInstances === 0 ? ": a call may meet a cold start" : "";
-    const what = `keeps ${kept} at least instead of ${old.minInstances}${after}`;
-    add("note", "MANIFEST_MIN_INSTANCES", what);
-  }
-  const concurrency = [old.targetConcurrency, now.targetConcurrency] as const;
-  less("MANIFEST_TARGET_CONCURRENCY", "for each instance", concurrency, " calls in progress");
+  lowered("MANIFEST_MAX_INSTANCES", "the most instances", old.maxInstances, now.maxInstances);
+  const cold = now.minInstances === 0 ? ": a call may meet a cold start" : "";
+  lowered("MANIFEST_MIN_INSTANCES", "the instances that stay", old.minInstances, now.minInstances, "", cold);
+  const concurrency = "the calls in progress of an instance";
+  lowered("MANIFEST_TARGET_CONCURRENCY", concurrency, old.targetConcurrency, now.targetConcurrency);
   const [oldNeeds, needs] = [old.resources, now.resources];
-  less("MANIFEST_RESOURCES", "for each instance", [oldNeeds.cpu, needs.cpu], " cores");
-  less(
-    "MANIFEST_RESOURCES",
-    "for each instance",
-    [mebi(oldNeeds.memory), mebi(needs.memory)],
-    " MiB of memory",
-  );
-  less("MANIFEST_RESOURCES", "for each instance", [oldNeeds.gpu, needs.gpu], " GPUs");
+  lowered("MANIFEST_RESOURCES", "the cores of an instance", oldNeeds.cpu, needs.cpu);
+  const memory = [mebi(oldNeeds.memory), mebi(needs.memory)] as const;
+  lowered("MANIFEST_RESOURCES", "the memory of an instance", ...memory, " MiB");
+  lowered("MANIFEST_RESOURCES", "the GPUs of an instance", oldNeeds.gpu, needs.gpu);
   if (!isDeepStrictEqual(oldNeeds.labels, needs.labels))
     add(
       "note",
