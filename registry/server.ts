@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import { type Logger, pino } from "pino";
+import { LogIntakeService } from "#proto/rouse/intake/v1/intake.ts";
 import { BuildsService } from "#proto/rouse/registry/v1/builds.ts";
 import { ProvidersService } from "#proto/rouse/registry/v1/providers.ts";
 import { RegistryService } from "#proto/rouse/registry/v1/registry.ts";
 import { ReleasesService } from "#proto/rouse/registry/v1/releases.ts";
-import { UsageService } from "#proto/rouse/usage/v1/usage.ts";
+import { LogsService, UsageService } from "#proto/rouse/usage/v1/usage.ts";
 import { listen } from "../sdk/grpc.ts";
 import { accessOf, adminKey } from "./access.ts";
 import { type BuildsOptions, buildsService } from "./builds/index.ts";
@@ -16,6 +17,9 @@ import type { RegistryContext } from "./context.ts";
 import { sweepBlobs } from "./descriptor-blobs.ts";
 import { MeshFollower } from "./follower.ts";
 import { type HttpRoute, startHttp } from "./http.ts";
+import { logIntake, logsService } from "./logs/service.ts";
+import { logStore } from "./logs/store.ts";
+import { openApiRoute } from "./openapi/route.ts";
 import { Forwarder } from "./otlp/forwarder.ts";
 import { addOtlp } from "./otlp/receiver.ts";
 import { providersService } from "./providers/index.ts";
@@ -82,13 +86,16 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   const forwarder = options.otlp === undefined ? undefined : new Forwarder(options.otlp, log);
   addOtlp(server, context, forwarder);
   server.addService(UsageService, usageService(context));
-  const routes: HttpRoute[] = [siteRoute()];
+  const logs = logsService(context);
+  server.addService(LogsService, logs.server);
+  server.addService(LogIntakeService, logIntake(context));
+  const routes: HttpRoute[] = [siteRoute(), openApiRoute(context)];
   const closeAll = () => {
-    catalog.close();
     mesh.close();
     consul.close();
     usageStore(context).close();
     traceStore(context).close();
+    logStore(context).close();
   };
   try {
     const http = await startHttp(options.http ?? "127.0.0.1:0", routes, log);
@@ -104,8 +111,9 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
       async close() {
         await http.close();
         await builds.close();
-        // Its streams have no end of their own.
+        // Their streams have no end of their own.
         catalog.close();
+        logs.close();
         const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);
         await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
         clearTimeout(cut);
@@ -114,6 +122,7 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
       },
     };
   } catch (thrown) {
+    catalog.close();
     await builds.close();
     closeAll();
     throw thrown;
