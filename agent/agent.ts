@@ -10,7 +10,7 @@ import { OutputFiles, sweepOutput } from "./logs/output-files.ts";
 import type { Prepared } from "./prepared.ts";
 import type { NotifySocket } from "./readiness/notify.ts";
 import type { RecordFolder } from "./record.ts";
-import type { LogQuery, OutputLine, Runtime } from "./runtimes/runtime.ts";
+import type { LogQuery, OutputLine, PlacedLine, Positions, Runtime } from "./runtimes/runtime.ts";
 import { checkId, checkSpec } from "./spec.ts";
 
 /** At most so many ended instances are remembered. */
@@ -190,6 +190,20 @@ export class Agent {
     const files = new OutputFiles(this.#parts.folders.logs, instance.record.id);
     const live = instance.hasEnded ? undefined : instance.unit;
     yield* live === undefined ? files.read({ ...query, follow: false }, Promise.resolve()) : live.logs(query);
+  }
+
+  /** As {@link Unit.linesAfter}, of an instance that runs, is about to start, or has ended. */
+  async *linesAfter(
+    instance: ManagedInstance,
+    positions: Positions,
+    signal: AbortSignal,
+  ): AsyncGenerator<PlacedLine> {
+    await Promise.race([instance.launched, instance.over]);
+    const live = instance.hasEnded ? undefined : instance.unit;
+    const files = new OutputFiles(this.#parts.folders.logs, instance.record.id);
+    yield* live === undefined
+      ? files.after(positions, Promise.resolve(), signal)
+      : live.linesAfter(positions, signal);
   }
 
   async stopAll(reason: string): Promise<void> {

@@ -12,6 +12,7 @@ import { capacityHook } from "./hooks/capacity-hook.ts";
 import { logHook } from "./hooks/log-hook.ts";
 import { recordHook } from "./hooks/record-hook.ts";
 import { registrationHook } from "./hooks/registration-hook.ts";
+import { LogShipper } from "./logs/shipper.ts";
 import type { AgentOptions } from "./options.ts";
 import { Prepared } from "./prepared.ts";
 import { NotifySocket } from "./readiness/notify.ts";
@@ -98,6 +99,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       log,
     );
     closers.push(() => announced.close());
+    const shipper = new LogShipper(agent, options.registry, host, log);
+    shipper.start();
+    closers.push(() => shipper.close());
     void agent.prepareAgain();
     log.info({ address, runtime: runtime.name, reason, unenforced: runtime.unenforced }, "agent serves");
     return {

@@ -11,3 +11,15 @@ export function parseCount(text: string): number {
 export function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }
+
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Parses a span of time such as "90s", "10m", "6h" or "7d"; ms. */
+export function parseAgo(text: string): number {
+  const [, count, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (UNITS_MS[unit] ?? Number.NaN);
+  if (ms > 0) return ms;
+  throw new InvalidArgumentError(
+    `"${text}" is no span of time: give a number and s, m, h or d, such as 90s, 10m, 6h or 7d.`,
+  );
+}

@@ -1,37 +1,57 @@
-import { AgentClient, type LogLine } from "#proto/rouse/agent/v1/agent.ts";
-import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { type LogLine, LogsClient, type ReadLogsResponse } from "#proto/rouse/usage/v1/usage.ts";
 import { RouseError } from "../sdk/errors.ts";
-import { callError, unary } from "../sdk/grpc.ts";
+import { callError } from "../sdk/grpc.ts";
 import { type Mesh, withClient } from "./connect.ts";
 import { versionState } from "./version-state.ts";
 
 export interface LogQuery {
+  /** Empty: all services. */
   readonly service: string;
   /** Empty: all. */
   readonly version: string;
-  /** Lines of the past per instance. */
+  readonly instance: string;
+  readonly host: string;
+  readonly contains: string;
+  /** ms since 1970; 0: as far back as there is anything. */
+  readonly fromMs: number;
+  /** Lines of the past. */
   readonly tail: number;
   readonly follow: boolean;
   readonly json: boolean;
 }
 
 /**
- * Prints the lines of all hosts as they come.
+ * Prints lines of all hosts in the order of their times, and with follow those to come.
  *
- * @throws RouseError NOT_FOUND when the catalog has no such service or version.
+ * @throws RouseError NOT_FOUND when the catalog has no such service or version and there are no lines of it either.
  */
-export async function showLogs(mesh: Mesh, query: LogQuery): Promise<void> {
-  await checkKnown(mesh, query);
-  const { hosts } = await withClient(OrchestratorClient, mesh.control, (client) =>
-    unary(client, "getStatus", {}),
-  );
-  const agents = hosts.length === 0 ? [mesh.agent] : hosts.map(({ address }) => address);
-  const counts = await Promise.all(agents.map((agent) => showHost(agent, query)));
-  if (!query.json && counts.every((count) => count === 0))
-    console.error(`No instance of ${query.service} has written anything lately.`);
+export async function showLogs(mesh: Mesh, { json, ...query }: LogQuery): Promise<void> {
+  const unknown = await checkKnown(mesh, query).catch((error: unknown) => error);
+  let count = 0;
+  await withClient(LogsClient, mesh.registry, async (client) => {
+    // What never was has nothing to come, and one may still want to read what a service wrote that is gone.
+    const lines = client.readLogs({ ...query, toMs: 0, follow: query.follow && unknown === undefined });
+    try {
+      for await (const { lines: some } of lines as AsyncIterable<ReadLogsResponse>) {
+        for (const line of some) {
+          if (line.stream !== "notice") count += 1;
+          console.log(json ? JSON.stringify(line) : textOf(line));
+        }
+      }
+    } catch (error) {
+      throw callError(error);
+    }
+  });
+  if (count > 0 || query.follow) return;
+  if (unknown !== undefined) throw unknown;
+  if (!json) console.error("No line is kept that fits.");
 }
 
-async function checkKnown(mesh: Mesh, { service, version }: LogQuery): Promise<void> {
+async function checkKnown(
+  mesh: Mesh,
+  { service, version }: { service: string; version: string },
+): Promise<void> {
+  if (service === "") return;
   const { version: found } = await versionState(mesh.registry, service, version);
   if (version === "" || found !== undefined) return;
   throw new RouseError("NOT_FOUND", `${service} has no version ${version}; "rouse services" lists them.`, {
@@ -39,24 +59,9 @@ async function checkKnown(mesh: Mesh, { service, version }: LogQuery): Promise<v
   });
 }
 
-/** @returns how many lines there were. */
-function showHost(agent: string, { service, version, tail, follow, json }: LogQuery): Promise<number> {
-  return withClient(AgentClient, agent, async (client) => {
-    const lines = client.logs({ instanceId: "", service, version, tail, follow });
-    let count = 0;
-    try {
-      for await (const line of lines as AsyncIterable<LogLine>) {
-        count += 1;
-        console.log(json ? JSON.stringify(line) : textOf(line));
-      }
-    } catch (error) {
-      throw callError(error);
-    }
-    return count;
-  });
-}
+const MARKS: Readonly<Record<string, string>> = { stdout: "|", stderr: "!", notice: "*" };
 
-function textOf({ instanceId, stream, atMs, line }: LogLine): string {
-  const time = atMs === 0 ? "" : `${new Date(atMs).toISOString().slice(11, 23)} `;
-  return `${time}${instanceId} ${stream === "stderr" ? "!" : "|"} ${line}`;
+function textOf({ instance, host, stream, atMs, text }: LogLine): string {
+  const time = new Date(atMs).toISOString().slice(5, 23).replace("T", " ");
+  return `${time} ${instance || host} ${MARKS[stream] ?? "?"} ${text}`;
 }

@@ -168,7 +168,7 @@ test("rouse logs shows what instances wrote", async () => {
     /probe-service\S+ \| the probe begins/.test(await ok("logs", service)),
   );
   const [line] = lines(await ok("logs", service, "--json", "--tail", "1"));
-  expect(line).toMatchObject({ stream: "stdout", line: "the probe begins" });
+  expect(line).toMatchObject({ stream: "stdout", text: "the probe begins" });
   expect(await fails("logs", "no.v1.Such")).toContain("SERVICE_UNKNOWN");
   expect(await fails("logs", service, "--version", "9.0.0")).toContain("VERSION_UNKNOWN");
 });

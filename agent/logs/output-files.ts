@@ -1,9 +1,10 @@
 import { EventEmitter } from "node:events";
 import { type FSWatcher, watch } from "node:fs";
-import { copyFile, open, readdir, rm, stat, truncate } from "node:fs/promises";
+import { copyFile, open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { LogQuery, OutputLine } from "../runtimes/runtime.ts";
+import type { LogQuery, OutputLine, PlacedLine, Positions } from "../runtimes/runtime.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { PlacedSplitter } from "./placed-splitter.ts";
 
 const streams = ["stdout", "stderr"] as const;
 type Stream = (typeof streams)[number];
@@ -48,6 +49,7 @@ export class OutputFiles {
       if (size <= maxBytes / 2) continue;
       // Copy and truncate, as logrotate's copytruncate: the writer has the file open for appending and goes on at 0.
       await copyFile(path, `${path}.1`);
+      await writeFile(`${path}.base`, String((await baseOf(path)) + size));
       await truncate(path, 0);
     }
   }
@@ -56,7 +58,68 @@ export class OutputFiles {
     for (const stream of streams) {
       await rm(this.path(stream), { force: true });
       await rm(`${this.path(stream)}.1`, { force: true });
+      await rm(`${this.path(stream)}.base`, { force: true });
     }
+  }
+
+  /**
+   * Lines behind the positions (bytes since the beginning of a stream, whatever was cut off meanwhile), then those to come
+   * until the end of `ended`, or until the signal aborts. Their time is that of the file's last writing before they were read.
+   */
+  async *after(
+    positions: Positions,
+    ended: Promise<unknown>,
+    signal: AbortSignal,
+  ): AsyncGenerator<PlacedLine> {
+    const from = new Map<Stream, Position>();
+    const splitters = {} as Record<Stream, PlacedSplitter>;
+    for (const stream of streams) {
+      const { position, start } = await this.#place(stream, positions[stream]);
+      from.set(stream, position);
+      splitters[stream] = new PlacedSplitter(start);
+    }
+    const bell = new Bell();
+    const ring = () => bell.ring();
+    signal.addEventListener("abort", ring, { once: true });
+    let over = false;
+    void ended.then(() => {
+      over = true;
+      bell.ring();
+    });
+    const watchers = streams.map((stream) => watchFile(this.path(stream), ring));
+    try {
+      while (!signal.aborted) {
+        const last = over;
+        for (const stream of streams) {
+          const atMs = Math.floor(Math.min(Date.now(), (await timeOf(this.path(stream))) || Date.now()));
+          for await (const chunk of this.#since(stream, from))
+            for (const line of splitters[stream].push(chunk)) yield { stream, atMs, ...line };
+          if (last) for (const line of splitters[stream].end()) yield { stream, atMs, ...line };
+        }
+        if (last) return;
+        await bell.wait();
+      }
+    } finally {
+      for (const watcher of watchers) watcher?.close();
+      signal.removeEventListener("abort", ring);
+    }
+  }
+
+  /** Where in the files a position is; of what is cut off, the beginning of what is left. */
+  async #place(stream: Stream, wanted: number): Promise<{ position: Position; start: number }> {
+    const path = this.path(stream);
+    const cut = await timeOf(`${path}.1`);
+    const base = await baseOf(path);
+    if (wanted >= base || cut === 0) {
+      const at = Math.max(0, wanted - base);
+      // A position behind the end is of another file.
+      return at <= (await sizeOf(path))
+        ? { position: { at, cut }, start: base + at }
+        : { position: { at: 0, cut }, start: wanted };
+    }
+    const older = base - (await sizeOf(`${path}.1`));
+    const at = Math.max(0, wanted - older);
+    return { position: { at, cut: 0 }, start: older + at };
   }
 
   async *#follow(
@@ -200,6 +263,15 @@ function newlines(bytes: Buffer): number {
 async function timeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).mtimeMs;
+  } catch {
+    return 0;
+  }
+}
+
+/** Bytes of a stream that lie before its present file. */
+async function baseOf(path: string): Promise<number> {
+  try {
+    return Number(await readFile(`${path}.base`, "utf8")) || 0;
   } catch {
     return 0;
   }

@@ -7,7 +7,16 @@ import type { Bundles } from "../artifacts/bundles.ts";
 import { OutputFiles } from "../logs/output-files.ts";
 import { instanceEnvironment, withoutMounts } from "./environment.ts";
 import { type ProcessRuntimeOptions, requireBundle, systemEnvironment } from "./process.ts";
-import type { Ending, Launch, LogQuery, OutputLine, Runtime, Unit } from "./runtime.ts";
+import type {
+  Ending,
+  Launch,
+  LogQuery,
+  OutputLine,
+  PlacedLine,
+  Positions,
+  Runtime,
+  Unit,
+} from "./runtime.ts";
 
 /** Message that asks a service in a worker thread to drain and end (sdk/server/stop.ts). */
 const stopMessage = "rouse:stop";
@@ -122,6 +131,10 @@ class ThreadUnit implements Unit {
 
   logs(query: LogQuery): AsyncIterable<OutputLine> {
     return this.#output.read(query, this.ended);
+  }
+
+  linesAfter(positions: Positions, signal: AbortSignal): AsyncIterable<PlacedLine> {
+    return this.#output.after(positions, this.ended, signal);
   }
 
   async remove(): Promise<void> {}

@@ -4,7 +4,7 @@ import type { OutputFiles } from "../logs/output-files.ts";
 import { listeningAddresses } from "../readiness/listening.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { startTicks } from "./proc.ts";
-import type { Ending, LogQuery, OutputLine, Unit } from "./runtime.ts";
+import type { Ending, LogQuery, OutputLine, PlacedLine, Positions, Unit } from "./runtime.ts";
 
 /** How often an adopted process is looked at, ms: only its parent is told of its end, and that was the former agent. */
 const lookMs = 250;
@@ -59,6 +59,10 @@ export class ProcessUnit implements Unit {
 
   logs(query: LogQuery): AsyncIterable<OutputLine> {
     return this.#options.output.read(query, this.ended);
+  }
+
+  linesAfter(positions: Positions, signal: AbortSignal): AsyncIterable<PlacedLine> {
+    return this.#options.output.after(positions, this.ended, signal);
   }
 
   async remove(): Promise<void> {

@@ -33,6 +33,18 @@ export interface OutputLine {
   readonly line: string;
 }
 
+/** A line that can be asked for again. */
+export interface PlacedLine extends OutputLine {
+  /** Grows along a stream: bytes since its beginning, or the time in microseconds. */
+  readonly position: number;
+}
+
+/** Up to where each stream is known; 0: nothing. */
+export interface Positions {
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
 /** Which lines of the past, and whether to go on with those to come. */
 export interface LogQuery {
   /** Lines from the past; 0: none. */
@@ -65,6 +77,8 @@ export interface Unit {
   /** TCP addresses that it listens on, for messages; undefined where that cannot be seen. */
   listening(): Promise<readonly string[] | undefined>;
   logs(query: LogQuery): AsyncIterable<OutputLine>;
+  /** All lines behind the positions that are still there, and those to come until its end, or the signal's. */
+  linesAfter(positions: Positions, signal: AbortSignal): AsyncIterable<PlacedLine>;
   /** After its end: gives back all that it took, but keeps its output for {@link Runtime.endedLogs}. Idempotent. */
   remove(): Promise<void>;
 }

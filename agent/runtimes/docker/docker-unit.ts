@@ -6,7 +6,7 @@ import { LineSplitter } from "../../logs/line-splitter.ts";
 import type { OutputFiles } from "../../logs/output-files.ts";
 import { listeningAddresses } from "../../readiness/listening.ts";
 import { startTicks } from "../proc.ts";
-import type { Ending, LogQuery, OutputLine, Unit } from "../runtime.ts";
+import type { Ending, LogQuery, OutputLine, PlacedLine, Positions, Unit } from "../runtime.ts";
 import { type Engine, statusOf } from "./engine.ts";
 import type { Slot } from "./slots.ts";
 
@@ -108,6 +108,30 @@ export class DockerUnit implements Unit {
     }
   }
 
+  async *linesAfter(positions: Positions, signal: AbortSignal): AsyncGenerator<PlacedLine> {
+    const since = Math.min(positions.stdout, positions.stderr) / 1e6;
+    const stream = (await this.#container.logs({
+      ...{ stdout: true, stderr: true, timestamps: true, follow: true },
+      ...(since > 0 && { since }),
+    })) as Readable;
+    const stop = () => stream.destroy();
+    signal.addEventListener("abort", stop, { once: true });
+    const last = { ...positions };
+    try {
+      for await (const line of lines(stream)) {
+        if (line.position <= positions[line.stream]) continue;
+        // Two lines may have the same time.
+        last[line.stream] = Math.max(line.position, last[line.stream] + 1);
+        yield { ...line, position: last[line.stream] };
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      stream.destroy();
+    }
+  }
+
   remove(): Promise<void> {
     this.#removed ??= this.#keepOutput()
       .catch(() => {
@@ -173,7 +197,7 @@ function endingOf(state: { ExitCode: number; OOMKilled: boolean; Error: string }
 }
 
 /** Takes apart Docker's multiplexed stream: a head of eight bytes (stream, 0, 0, 0, length), then the bytes. */
-async function* lines(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<OutputLine> {
+async function* lines(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<PlacedLine> {
   const splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
   let rest = Buffer.alloc(0);
   for await (const chunk of chunks) {
@@ -190,8 +214,11 @@ async function* lines(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGe
 }
 
 /** "2026-01-31T10:20:30.123456789Z text". */
-function stamped(stream: OutputLine["stream"], text: string): OutputLine {
+function stamped(stream: OutputLine["stream"], text: string): PlacedLine {
   const space = text.indexOf(" ");
-  const atMs = Date.parse(text.slice(0, space));
-  return Number.isNaN(atMs) ? { stream, atMs: 0, line: text } : { stream, atMs, line: text.slice(space + 1) };
+  const time = text.slice(0, space);
+  const atMs = Date.parse(time);
+  if (Number.isNaN(atMs)) return { stream, atMs: 0, position: Date.now() * 1_000, line: text };
+  const micros = Number(/\.\d{3}(\d{3})/.exec(time)?.[1] ?? 0);
+  return { stream, atMs, position: atMs * 1_000 + micros, line: text.slice(space + 1) };
 }
