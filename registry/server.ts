@@ -19,6 +19,7 @@ import { MeshFollower } from "./follower.ts";
 import { type HttpRoute, startHttp } from "./http.ts";
 import { logIntake, logsService } from "./logs/service.ts";
 import { logStore } from "./logs/store.ts";
+import { mcpRoute } from "./mcp/route.ts";
 import { openApiRoute } from "./openapi/route.ts";
 import { Forwarder } from "./otlp/forwarder.ts";
 import { addOtlp } from "./otlp/receiver.ts";
@@ -42,6 +43,8 @@ export interface RegistryOptions {
   readonly dataDir: string;
   /** "host:port" of the control plane, which knows the wakes. */
   readonly control?: string;
+  /** "host:port" of an edge: calls by MCP go through it; without it there is no MCP. */
+  readonly edge?: string;
   /** Anybody may make a provider; default: only the administrator. */
   readonly openRegistration?: boolean;
   readonly builds?: BuildsOptions;
@@ -90,7 +93,10 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   server.addService(LogsService, logs.server);
   server.addService(LogIntakeService, logIntake(context));
   const routes: HttpRoute[] = [siteRoute(), openApiRoute(context)];
+  const mcp = options.edge === undefined ? undefined : mcpRoute(context, options.edge);
+  if (mcp !== undefined) routes.push(mcp.route);
   const closeAll = () => {
+    mcp?.close();
     mesh.close();
     consul.close();
     usageStore(context).close();

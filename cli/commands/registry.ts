@@ -17,6 +17,7 @@ export function addRegistry(program: Command): void {
     )
     .option("--consul <host:port>", "Consul, which holds the catalog", "127.0.0.1:8500")
     .option("--control <host:port>", "the control plane, which knows the wakes")
+    .option("--edge <host:port>", "an edge, through which MCP calls services; without it there is no MCP")
     .option("--otlp <host:port>", "OTLP collector (gRPC) that all traces and counts are passed on to")
     .option("--data <folder>", "the mesh's data folder; bundles are in registry/ below it (also ROUSE_DATA)")
     .option("--open-registration", "anybody may make a provider, not only the administrator");
@@ -27,12 +28,13 @@ export function addRegistry(program: Command): void {
         http: string;
         consul: string;
         control?: string;
+        edge?: string;
         otlp?: string;
         openRegistration?: boolean;
         data?: string;
       },
     ) => {
-      const { listen, http, consul, control, otlp, openRegistration = false } = flags;
+      const { listen, http, consul, control, edge, otlp, openRegistration = false } = flags;
       const registry = await startRegistry({
         listen,
         http,
@@ -40,6 +42,7 @@ export function addRegistry(program: Command): void {
         openRegistration,
         builds: { parallel: flags.parallelBuilds, limits: { timeMs: flags.buildTimeout } },
         ...(control === undefined ? {} : { control }),
+        ...(edge === undefined ? {} : { edge }),
         ...(otlp === undefined ? {} : { otlp }),
         dataDir: join(dataFolder(flags.data), "registry"),
       });

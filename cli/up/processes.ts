@@ -27,6 +27,8 @@ export function meshServers(
         mesh.registryHttp,
         "--control",
         mesh.control,
+        "--edge",
+        mesh.edge,
         ...otlp,
         ...open,
         ...buildArguments(options),
