@@ -14,7 +14,7 @@ import { encodeOnce } from "./live/encode-once.ts";
 import { HostsFeed } from "./live/hosts-watch.ts";
 import { StateWatch } from "./live/state-watch.ts";
 import { CatalogIndex } from "./search/catalog-index.ts";
-import { MOST_QUERY, search } from "./search/search.ts";
+import { checkSearch, MOST_QUERY, search } from "./search/search.ts";
 import { serviceDetails } from "./view.ts";
 import { WakeReader } from "./wakes.ts";
 
@@ -65,7 +65,9 @@ export function catalogService(
     const { services } = await current();
     const found = services.get(name);
     if (found !== undefined) return found;
-    const near = index.index.search(name.slice(0, MOST_QUERY), (id) => services.has(id)).found.map(({ id }) => id);
+    const near = index.index
+      .search(name.slice(0, MOST_QUERY), (id) => services.has(id))
+      .found.map(({ id }) => id);
     throw unknownService(name.slice(0, 300), services.keys(), near);
   };
   const side = async (service: string, spec: string): Promise<Side> => {
@@ -81,7 +83,12 @@ export function catalogService(
 
   return {
     server: {
-      search: answer(async (request) => search(index.index, await current(), abouts, request)),
+      search: answer(async (request) => {
+        checkSearch(request);
+        await current();
+        await index.caughtUp();
+        return search(index.index, await current(), abouts, request);
+      }),
       getService: answer(async ({ name }) => {
         const service = await known(name);
         return serviceDetails(name, service, (version) => abouts.get(name, version));

@@ -5,16 +5,23 @@ import type { MeshState, ServiceState, VersionManifest } from "../../state.ts";
 import type { Abouts } from "../abouts.ts";
 import type { ContractStore } from "../contract/store.ts";
 import { listedVersions, shownVersion } from "../view.ts";
-import { bounded, type Piece } from "./document.ts";
+import { bounded, type FieldName, type Piece } from "./document.ts";
 import { SearchIndex } from "./index.ts";
-import { contractPieces, describedPieces, methodPieces } from "./pieces.ts";
+import { contractPieces, describedPieces } from "./pieces.ts";
 
 /** Contracts that are read from Consul at the same time. */
-const READERS = 4;
+const READERS = 8;
+/** So few services that wait for their contract are waited for by a search. */
+const FEW = 100;
+/** How long a search waits for them, ms. */
+const PATIENCE_MS = 1_000;
 /** Indexing lets calls through after so long at a stretch, ms. */
 const SLICE_MS = 10;
 /** How long a contract that could not be read is let alone, ms. */
 const RETRY_MS = 5_000;
+
+/** Fields whose pieces come from contracts alone. */
+const CONTRACT_FIELDS: ReadonlySet<FieldName> = new Set(["methods", "messages", "fields", "comments"]);
 
 /** What a service's document was made of: while this is the same, the document is. */
 interface Basis {
@@ -32,14 +39,16 @@ export interface CatalogIndexOptions {
 
 /**
  * The search index of the catalog, kept as Consul changes: one document per service, made of its default (else newest) listed
- * version, and of the names of its others. What manifests say is found at once; contracts are read in the background, each once.
+ * version, and of the names of its others. Names are found at once; contracts are read in the background, each once.
  */
 export class CatalogIndex {
   readonly index = new SearchIndex();
   readonly #options: CatalogIndexOptions;
   readonly #bases = new Map<string, Basis>();
-  /** What contracts say, for the version that a service's document is of. */
-  readonly #contracts = new WeakMap<VersionManifest, readonly Piece[]>();
+  /** What contracts say that were just read, until it is indexed. */
+  readonly #fresh = new WeakMap<VersionManifest, readonly Piece[]>();
+  /** Versions whose contract the index has. */
+  readonly #read = new WeakSet<VersionManifest>();
   /** Services to look at again. */
   readonly #dirty = new Set<string>();
   /** Services whose contract is to be read. */
@@ -79,12 +88,23 @@ export class CatalogIndex {
     await new Promise<void>((resolve) => this.#settled.push(resolve));
   }
 
+  /** Resolves when what has just been registered can be found; at the start, when there is much to read, at once. */
+  async caughtUp(): Promise<void> {
+    const waiting = this.#wanted.size + this.#dirty.size + this.#readers;
+    if (waiting === 0 || waiting > FEW) return;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, PATIENCE_MS);
+    await Promise.race([this.settled(), late.promise]);
+    clearTimeout(timer);
+  }
+
   close(): void {
     this.#closed = true;
     this.#unsubscribe();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#wanted.clear();
     this.#dirty.clear();
+    this.index.close();
   }
 
   #follow({ services }: MeshState): void {
@@ -101,20 +121,25 @@ export class CatalogIndex {
 
   /** Looks at dirty services: a few at once, many with pauses for the calls that wait. */
   #pump(): void {
-    if (!this.#described || this.#pumping) return;
+    if (!this.#described || this.#pumping || this.#closed) return;
+    this.#slice();
+    this.#readNext();
+    if (this.#dirty.size === 0) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  #slice(): void {
     const until = performance.now() + SLICE_MS;
+    if (this.#dirty.size > 0) this.index.begin();
     for (const name of this.#dirty) {
       this.#dirty.delete(name);
       this.#update(name, this.#seen.get(name));
-      if (performance.now() < until) continue;
-      this.#pumping = true;
-      setImmediate(() => {
-        this.#pumping = false;
-        if (!this.#closed) this.#pump();
-      });
-      return;
+      if (performance.now() >= until) return;
     }
-    this.#read();
   }
 
   #isSettled(): boolean {
@@ -136,15 +161,18 @@ export class CatalogIndex {
     const known = this.#bases.get(name);
     const same =
       known?.manifest === basis.manifest && known.about === basis.about && known.versions === basis.versions;
-    if (same) return;
+    if (same && !this.#fresh.has(manifest)) return;
     this.#bases.set(name, basis);
-    if (!this.#contracts.has(manifest)) this.#wanted.add(name);
-    this.#put(name, basis);
+    const contract = this.#contractOf(name, manifest, known);
+    if (contract === undefined) {
+      // What is indexed of the version before stays until this one's contract is here.
+      this.index.announce(name);
+      this.#wanted.add(name);
+    } else this.#put(name, basis, contract);
   }
 
-  #put(name: string, { manifest, versions }: Basis): void {
+  #put(name: string, { manifest, versions }: Basis, contract: readonly Piece[]): void {
     const record = this.#options.abouts.get(name, manifest.version);
-    const contract = this.#contracts.get(manifest) ?? methodPieces(manifest);
     const pieces: Piece[] = [
       ...describedPieces(name, manifest, record?.about ?? aboutOfManifest(manifest)),
       { field: "versions", where: "versions and tags", text: versions },
@@ -153,8 +181,24 @@ export class CatalogIndex {
     this.index.put({ id: name, pieces: bounded(pieces) });
   }
 
+  /** What is known of the contract: just read, or indexed before. */
+  #contractOf(
+    name: string,
+    manifest: VersionManifest,
+    known: Basis | undefined,
+  ): readonly Piece[] | undefined {
+    const fresh = this.#fresh.get(manifest);
+    if (fresh !== undefined) {
+      this.#fresh.delete(manifest);
+      this.#read.add(manifest);
+      return fresh;
+    }
+    if (!this.#read.has(manifest) || known?.manifest !== manifest) return undefined;
+    return this.index.pieces(name).filter(({ field }) => CONTRACT_FIELDS.has(field));
+  }
+
   /** Reads wanted contracts, some at a time. */
-  #read(): void {
+  #readNext(): void {
     while (!this.#closed && this.#readers < READERS) {
       const [name] = this.#wanted;
       if (name === undefined) break;
@@ -162,10 +206,11 @@ export class CatalogIndex {
       this.#readers++;
       void this.#readOne(name).finally(() => {
         this.#readers--;
-        this.#read();
+        this.#pump();
       });
     }
     if (!this.#isSettled()) return;
+    this.index.commit();
     for (const resolve of this.#settled.splice(0)) resolve();
   }
 
@@ -174,7 +219,9 @@ export class CatalogIndex {
     if (manifest === undefined) return;
     try {
       const contract = await this.#options.contracts.read(manifest);
-      this.#contracts.set(manifest, contractPieces(contract));
+      if (this.#bases.get(name)?.manifest !== manifest) return;
+      this.#fresh.set(manifest, contractPieces(contract));
+      this.#dirty.add(name);
     } catch (err) {
       if (this.#closed) return;
       this.#options.log.warn(
@@ -185,12 +232,9 @@ export class CatalogIndex {
         this.#timers.delete(timer);
         if (this.#bases.get(name)?.manifest !== manifest) return;
         this.#wanted.add(name);
-        this.#read();
+        this.#readNext();
       }, RETRY_MS).unref();
       this.#timers.add(timer);
-      return;
     }
-    const basis = this.#bases.get(name);
-    if (basis?.manifest === manifest) this.#put(name, basis);
   }
 }

@@ -1,5 +1,5 @@
 import type { Match } from "#proto/rouse/catalog/v1/catalog.ts";
-import type { SearchDocument } from "./document.ts";
+import type { Piece } from "./document.ts";
 import { fold, words } from "./words.ts";
 
 /** Matches of one hit that are told; one more place is seldom of use. */
@@ -8,12 +8,11 @@ const MOST_MATCHES = 4;
 const BEFORE = 40;
 const LENGTH = 160;
 
-/** Where a service's text has the words, best places first, each with the text around. */
-export function matchesOf(document: SearchDocument, found: readonly string[]): Match[] {
-  const wanted = new Set(found);
+/** Where a service's texts have words that begin with one of those wanted, best places first, each with the text around. */
+export function matchesOf(pieces: readonly Piece[], wanted: readonly string[]): Match[] {
   const matches: Match[] = [];
   const places = new Set<string>();
-  for (const { where, text } of document.pieces) {
+  for (const { where, text } of pieces) {
     if (matches.length >= MOST_MATCHES) break;
     if (places.has(where)) continue;
     const word = firstWord(text, wanted);
@@ -24,11 +23,11 @@ export function matchesOf(document: SearchDocument, found: readonly string[]): M
   return matches;
 }
 
-function firstWord(text: string, wanted: ReadonlySet<string>): string | undefined {
+function firstWord(text: string, wanted: readonly string[]): string | undefined {
   const folded = fold(text);
   // Cheap, and nearly always the answer: most texts hold none of the words.
-  if (![...wanted].some((word) => folded.includes(word))) return undefined;
-  return words(text).find((word) => wanted.has(word));
+  if (!wanted.some((word) => folded.includes(word))) return undefined;
+  return words(text).find((own) => wanted.some((word) => own.startsWith(word)));
 }
 
 /** One line of the text around a word. */

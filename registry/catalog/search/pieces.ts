@@ -25,14 +25,6 @@ export function describedPieces(name: string, manifest: VersionManifest, about: 
   ];
 }
 
-/** Methods with their comments, as the manifest alone tells them. */
-export function methodPieces(manifest: VersionManifest): Piece[] {
-  return manifest.methods.flatMap(({ name, docs }): Piece[] => [
-    { field: "methods", where: `method ${name}`, text: name },
-    { field: "comments", where: `comment of ${name}`, text: docs },
-  ]);
-}
-
 /** Messages, enums, fields and all comments of a contract; those of google.protobuf are everybody's and say nothing. */
 export function contractPieces({ service, comments }: Contract): Piece[] {
   const names: Piece[] = [];

@@ -12,41 +12,39 @@ export const MOST_QUERY = 200;
 const DEFAULT_LIMIT = 20;
 const MOST_LIMIT = 200;
 
-/**
- * Answers a search.
- *
- * @throws RouseError INVALID_ARGUMENT QUERY_TOO_LONG, SEARCH_INVALID.
- */
+/** Answers a search that {@link checkSearch} let pass. */
 export function search(
   index: SearchIndex,
   { services }: MeshState,
   abouts: Abouts,
   request: SearchRequest,
 ): SearchResponse {
-  checkRequest(request);
   const keep = filterOf(services, abouts, request);
   const query = request.query.trim();
-  const found: readonly Found[] =
-    query === ""
-      ? index
-          .names()
-          .filter(keep)
-          .map((id) => ({ id, score: 0, words: [] }))
-      : index.search(query, keep);
+  const { found, words } =
+    query === "" ? { found: index.names().filter(keep).map(unscored), words: [] } : index.search(query, keep);
   const limit = Math.min(request.limit || DEFAULT_LIMIT, MOST_LIMIT);
   const page = found.slice(request.offset, request.offset + limit);
-  const hits = page.flatMap(({ id, score, words }): Hit[] => {
+  const hits = page.flatMap(({ id, score }): Hit[] => {
     const service = services.get(id);
-    const document = index.get(id);
-    if (service === undefined || document === undefined) return [];
+    if (service === undefined) return [];
     const summary = serviceSummary(id, service, (version) => abouts.get(id, version));
-    return [{ service: summary, score, matches: matchesOf(document, words) }];
+    const matches = words.length === 0 ? [] : matchesOf(index.pieces(id), words);
+    return [{ service: summary, score, matches }];
   });
   return { hits, total: found.length };
 }
 
-function checkRequest({ query, owner, tag, state }: SearchRequest): void {
-  // Before anything looks at the text: a million characters cost nothing.
+function unscored(id: string): Found {
+  return { id, score: 0 };
+}
+
+/**
+ * Refuses what cannot be searched, before anything looks at the text: a million characters cost nothing.
+ *
+ * @throws RouseError INVALID_ARGUMENT QUERY_TOO_LONG, SEARCH_INVALID.
+ */
+export function checkSearch({ query, owner, tag, state }: SearchRequest): void {
   if (query.length > MOST_QUERY) {
     throw new RouseError(
       "INVALID_ARGUMENT",

@@ -1,6 +1,10 @@
 /** Longest word that is kept, characters; what is longer is cut, so that no text can bloat the index. */
 const LONGEST = 64;
 
+/** Words whose parts are remembered: texts say the same words again and again. */
+const MOST_REMEMBERED = 50_000;
+const remembered = new Map<string, readonly string[]>();
+
 /**
  * The words of a text, as they are indexed and searched: without accents, in lower case; an identifier as a whole and in its
  * parts, so that "GetFeatures" is found by "getfeatures", "features" and "get".
@@ -8,11 +12,16 @@ const LONGEST = 64;
 export function words(text: string): string[] {
   const found: string[] = [];
   for (const word of text.match(/[\p{L}\p{N}\p{M}]+/gu) ?? []) {
-    const parts = camelParts(word);
-    if (parts.length > 1) found.push(...parts);
-    found.push(word);
+    let all = remembered.get(word);
+    if (all === undefined) {
+      const parts = camelParts(word);
+      all = [...new Set([...parts, word].map(indexed))].filter((part) => part !== "");
+      if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+      remembered.set(word, all);
+    }
+    found.push(...all);
   }
-  return found.map(indexed).filter((word) => word !== "");
+  return found;
 }
 
 /** The words of a query: of an identifier only its parts, for all of a query's words must be found. */
