@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 if (Number(process.versions.node.split(".")[0]) < 24)
@@ -15,5 +17,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     teardownTimeout: 30_000,
+    // Not the keys of whoever runs the tests: a port may once have been another registry's.
+    env: { XDG_CONFIG_HOME: join(tmpdir(), `rouse-test-config-${process.pid}`), ROUSE_KEY: "" },
   },
 });

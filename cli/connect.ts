@@ -10,7 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
-import { type CallersKey, callersKey, keyFile } from "./keys.ts";
+import { administratorsKey, type CallersKey, callersKey, keyFile } from "./keys.ts";
 
 const address = z.string().regex(/^.+:\d+$/, "must be host:port");
 
@@ -103,7 +103,7 @@ export async function withClient<T extends Client, R>(
     return await work(client);
   } catch (error) {
     if (refused(error)) throw noMesh(target, error);
-    throw key?.from === "file" ? keptKeyRefused(target, key, error) : error;
+    throw key?.from === "file" ? withKeptKey(target, key, error) : error;
   } finally {
     client.close();
   }
@@ -134,14 +134,21 @@ function sendKey(key: string): Interceptor {
     });
 }
 
-/** A key that this command found by itself is not good: says where it is. */
-function keptKeyRefused(target: string, { provider }: CallersKey, thrown: unknown): unknown {
-  if (!(thrown instanceof RouseError) || thrown.reason !== "KEY_INVALID") return thrown;
-  return new RouseError(
-    "UNAUTHENTICATED",
-    `The key of ${provider} in ${keyFile()} is not, or no longer, good at ${target}. Use another one: "rouse provider use", "rouse provider create", or ROUSE_KEY.`,
-    { reason: "KEY_INVALID", cause: thrown },
-  );
+/** What a user can do whose kept key is not good, or not good enough. */
+function withKeptKey(target: string, { provider }: CallersKey, thrown: unknown): unknown {
+  if (!(thrown instanceof RouseError)) return thrown;
+  const { status, reason, metadata, message } = thrown;
+  if (reason === "KEY_INVALID") {
+    return new RouseError(
+      "UNAUTHENTICATED",
+      `The key of ${provider} in ${keyFile()} is not, or no longer, good at ${target}. Use another one: "rouse provider use", "rouse provider create", or ROUSE_KEY.`,
+      { reason: "KEY_INVALID", cause: thrown },
+    );
+  }
+  const isAdministrator = isOwnMesh(target) && administratorsKey(dataFolder()) !== undefined;
+  if (status !== "PERMISSION_DENIED" || !isAdministrator) return thrown;
+  const hint = "This mesh is your own: with ROUSE_KEY=admin you act as its administrator.";
+  return new RouseError(status, `${message} ${hint}`, { reason, metadata, cause: thrown });
 }
 
 /** True for the error of a connection that nobody accepts. */

@@ -87,6 +87,8 @@ function runVerb(args: readonly string[], data: string, signal: AbortSignal): Pr
   return new Promise((resolve, reject) => {
     const rouse = join(root, "cli", "bin", "rouse.mjs");
     const child = spawn(process.execPath, [rouse, ...args, "--data", data], {
+      // Whoever this user is as a provider, the examples are the mesh's own.
+      env: { ...process.env, ROUSE_KEY: "admin" },
       stdio: ["ignore", "ignore", "pipe"],
       signal,
     });
