@@ -36,7 +36,7 @@ export async function install(options: InstallOptions): Promise<void> {
   const wanted = Object.entries(file.dependencies).filter(([name]) => !OWN.includes(name));
   const missing = wanted.filter(([name, range]) => !isHere(name, range));
   if (missing.length > 0) {
-    say(`npm installs ${wanted.length} dependencies (${missing[0]?.join("@")} is not part of Rouse)`);
+    say(`npm installs the dependencies, for ${missing[0]?.join("@")} is no part of Rouse`);
     await npmInstall(options);
   } else if (wanted.length > 0) {
     say(`links ${wanted.map(([name]) => name).join(", ")}: Rouse has them in fitting versions`);

@@ -127,13 +127,7 @@ async function verb(options: StepsOptions, folder: string, args: readonly string
 async function testStep(options: StepsOptions, folder: string): Promise<void> {
   if (programPath("npm") === undefined)
     throw buildFailed("The registry's host has no npm, which runs the package's tests. Install npm there.");
-  const end = await confined(options, folder, [
-    "npm",
-    "run",
-    "test",
-    "--no-update-notifier",
-    "--loglevel=error",
-  ]);
+  const end = await confined(options, folder, ["npm", "run", "test", "--no-update-notifier", "--silent"]);
   if (end.code !== 0) throw buildFailed(`The package's tests failed: "npm test" ended with ${ended(end)}.`);
 }
 
