@@ -12,6 +12,8 @@ export interface ProbeOptions {
   readonly idleTimeout?: string;
   readonly minInstances?: number;
   readonly exposure?: "EXPOSURE_EXTERNAL" | "EXPOSURE_INTERNAL";
+  /** Anything else, on the text of the contract. */
+  readonly edit?: (contract: string) => string;
 }
 
 /** A copy of the probe service in a folder of its own, generated and ready to be registered. */
@@ -32,7 +34,7 @@ export async function makeProbe(options: ProbeOptions = {}): Promise<Probe> {
   await mkdir(join(dir, "node_modules"));
   await symlink(root, join(dir, "node_modules", "rouse"));
   const file = join(dir, "proto/probe/v1/probe.proto");
-  const contract = (await readFile(file, "utf8"))
+  const text = (await readFile(file, "utf8"))
     .replace('version: "1.0.0"', `version: "${version}"`)
     .replace("cpu: 0.1", `cpu: ${options.cpu ?? 0.1}`)
     .replace('memory: "128Mi"', `memory: "${options.memory ?? "128Mi"}"`)
@@ -40,7 +42,7 @@ export async function makeProbe(options: ProbeOptions = {}): Promise<Probe> {
     .replace('idle_timeout: "5m"', `idle_timeout: "${options.idleTimeout ?? "5m"}"`)
     .replace("min_instances: 0", `min_instances: ${options.minInstances ?? 0}`)
     .replace("EXPOSURE_EXTERNAL", options.exposure ?? "EXPOSURE_EXTERNAL");
-  await writeFile(file, contract);
+  await writeFile(file, options.edit?.(text) ?? text);
   await rouseOk(["gen", "--dir", dir]);
   return {
     dir,
