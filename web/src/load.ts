@@ -17,25 +17,29 @@ export interface Loaded<T> {
  */
 export function useLoad<T>(key: string, ask: (signal: AbortSignal) => Promise<T>): Loaded<T> {
   const [turn, setTurn] = useState(0);
-  const [state, setState] = useState<Omit<Loaded<T>, "reload">>({
-    value: undefined,
-    error: undefined,
-    loading: true,
-  });
+  const asked = `${turn} ${key}`;
+  const [state, setState] = useState<Answer<T>>({ to: undefined, value: undefined, error: undefined });
   useEffect(() => {
     const controller = new AbortController();
-    setState((before) => ({ ...before, error: undefined, loading: true }));
     ask(controller.signal).then(
       (value) => {
-        if (!controller.signal.aborted) setState({ value, error: undefined, loading: false });
+        if (!controller.signal.aborted) setState({ to: asked, value, error: undefined });
       },
       (thrown: unknown) => {
         if (controller.signal.aborted || isCancelled(thrown)) return;
-        setState({ value: undefined, error: RouseError.from(thrown), loading: false });
+        setState({ to: asked, value: undefined, error: RouseError.from(thrown) });
       },
     );
     return () => controller.abort();
-  }, [key, turn]);
+  }, [asked]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
-  return { ...state, reload };
+  const loading = state.to !== asked;
+  return { value: state.value, error: loading ? undefined : state.error, loading, reload };
+}
+
+interface Answer<T> {
+  /** The question that it answers. */
+  readonly to: string | undefined;
+  readonly value: T | undefined;
+  readonly error: RouseError | undefined;
 }

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { catalog } from "../api.ts";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { plural } from "../format.ts";
@@ -19,6 +19,7 @@ export function CatalogPage({ query }: { readonly query: URLSearchParams }) {
   );
   const root = useRef<HTMLDivElement>(null);
   useArrowKeys(root);
+  useEnter(root, value === undefined || loading ? undefined : request.query);
   const page = pageOf(query);
   return (
     <div class="catalog stack" ref={root}>
@@ -76,6 +77,27 @@ function Pages({ page, last }: { readonly page: number; readonly last: number })
   );
 }
 
+/**
+ * Enter in the search field opens the first that was found; when the search still goes on, as soon as it is done.
+ *
+ * @param answered the query whose answer is shown; undefined: it is on its way.
+ */
+function useEnter(root: { readonly current: HTMLElement | null }, answered: string | undefined): void {
+  const [waiting, setWaiting] = useState(false);
+  useEffect(() => {
+    const input = root.current?.querySelector<HTMLInputElement>("input[type=search]");
+    const onKey = (event: KeyboardEvent) => setWaiting(event.key === "Enter");
+    input?.addEventListener("keydown", onKey);
+    return () => input?.removeEventListener("keydown", onKey);
+  }, [root]);
+  useEffect(() => {
+    const input = root.current?.querySelector<HTMLInputElement>("input[type=search]");
+    if (!waiting || answered === undefined || input?.value !== answered) return;
+    setWaiting(false);
+    root.current?.querySelector<HTMLElement>(".hit > a")?.click();
+  }, [root, waiting, answered]);
+}
+
 /** The field and the names found are one column for the arrow keys. */
 function useArrowKeys(root: { readonly current: HTMLElement | null }): void {
   useEffect(() => {
@@ -91,7 +113,6 @@ function useArrowKeys(root: { readonly current: HTMLElement | null }): void {
       const stops = [input, ...(root.current?.querySelectorAll<HTMLElement>(".hit > a") ?? [])];
       const at = stops.indexOf(target);
       if (at < 0) return;
-      if (event.key === "Enter" && at === 0) stops[1]?.click();
       const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
       const next = stops[at + step];
       if (event.key === "Escape" && at > 0) input?.focus();
