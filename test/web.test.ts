@@ -1,0 +1,133 @@
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { validate } from "@readme/openapi-parser";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runningInstances, untilCold } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe } from "./support/probe.ts";
+import { rouseOk } from "./support/rouse.ts";
+
+const service = "probe.v1.ProbeService";
+let mesh: TestMesh;
+const probes: Probe[] = [];
+
+beforeAll(async () => {
+  mesh = await startMesh({ runtime: "process" });
+  const probe = await makeProbe({ version: "1.0.0", idleTimeout: "1s" });
+  probes.push(probe);
+  await probe.register(mesh.data);
+});
+afterAll(async () => {
+  await mesh?.close();
+  for (const probe of probes) await probe.remove();
+});
+
+async function post(path: string, body: unknown) {
+  const response = await fetch(`http://${mesh.edge}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, json: await response.json() };
+}
+
+async function connect(path = "/mcp"): Promise<Client> {
+  const client = new Client({ name: "test", version: "1.0.0" });
+  // The SDK's own types disagree where a field may be undefined.
+  const transport = new StreamableHTTPClientTransport(new URL(`http://${mesh.edge}${path}`)) as unknown;
+  await client.connect(transport as Parameters<typeof client.connect>[0]);
+  return client;
+}
+
+test("JSON wakes a cold service, streams included", async () => {
+  await expect
+    .poll(() => post(`/${service}/Echo`, { text: "hi" }), { timeout: 20_000 })
+    .toMatchObject({
+      status: 200,
+      json: { text: "hi", version: "1.0.0" },
+    });
+  const ticks = await post(`/${service}/Tick`, { count: 3 });
+  expect(ticks.json).toHaveLength(3);
+});
+
+test("the OpenAPI document is valid, and its page loads nothing from elsewhere", async () => {
+  const url = `http://${mesh.edge}/openapi/${service}`;
+  const document = await (await fetch(`${url}.json`)).json();
+  expect(Object.keys(document.paths)).toContain(`/${service}/Echo`);
+  expect(await validate(document)).toMatchObject({ valid: true });
+  const page = await (await fetch(url)).text();
+  for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
+    expect(path).toMatch(/^\//);
+    expect((await fetch(`http://${mesh.edge}${path}`)).status).toBe(200);
+  }
+  const missing = await fetch(`http://${mesh.edge}/openapi/nothing.v1.Nothing.json`);
+  expect(missing.status).toBe(404);
+  expect(await missing.text()).toContain("/openapi lists what there is");
+  expect(await (await fetch(`http://${mesh.edge}/openapi`)).json()).toMatchObject({
+    services: [{ service, version: "1.0.0", page: `/openapi/${service}` }],
+  });
+});
+
+test("an MCP client lists, finds and calls methods; a cold one is woken", async () => {
+  await untilCold(mesh, service);
+  const client = await connect();
+  const { tools } = await client.listTools();
+  const names = tools.map(({ name }) => name);
+  expect(names.slice(0, 2)).toEqual(["find_tools", "call_tool"]);
+  const echo = tools.find(({ name }) => name === "probe_v1_ProbeService_Echo");
+  expect(echo).toMatchObject({
+    description: expect.stringContaining("Returns the text, and who answered."),
+    inputSchema: { type: "object", properties: { text: { type: "string" } } },
+    annotations: { readOnlyHint: true, idempotentHint: true, destructiveHint: false },
+  });
+  expect(await runningInstances(mesh, service)).toEqual([]);
+  const answer = await client.callTool({ name: "probe_v1_ProbeService_Echo", arguments: { text: "by MCP" } });
+  expect(answer).toMatchObject({ structuredContent: { text: "by MCP", version: "1.0.0" } });
+
+  const ticks = await client.callTool({ name: "probe_v1_ProbeService_Tick", arguments: { count: 300 } });
+  expect(ticks.structuredContent).toMatchObject({ truncated: true });
+  expect((ticks.structuredContent as { messages: unknown[] }).messages).toHaveLength(200);
+  const upload = await client.callTool({
+    name: "probe_v1_ProbeService_Upload",
+    arguments: { requests: [{ chunk: "AAEC" }, { chunk: "Aw==" }] },
+  });
+  expect(upload.structuredContent).toMatchObject({ bytes: "4" });
+
+  const found = await client.callTool({ name: "find_tools", arguments: { query: "echo text", limit: 1 } });
+  expect(found.structuredContent).toMatchObject({ tools: [{ name: "probe_v1_ProbeService_Echo" }] });
+  const called = await client.callTool({
+    name: "call_tool",
+    arguments: { name: "probe_v1_ProbeService_Echo", arguments: { text: "indirectly" } },
+  });
+  expect(called.structuredContent).toMatchObject({ text: "indirectly" });
+  await client.close();
+});
+
+test("MCP's errors are the mesh's sentences", async () => {
+  const client = await connect();
+  const fails = async (name: string, input: Record<string, unknown>) => {
+    const answer = await client.callTool({ name, arguments: input });
+    expect(answer.isError).toBe(true);
+    return (answer.content as { text: string }[])[0]?.text;
+  };
+  expect(await fails("nothing", {})).toContain("TOOL_UNKNOWN: There is no tool nothing");
+  expect(await fails("probe_v1_ProbeService_Echo", { txt: 1 })).toContain(
+    "REQUEST_INVALID: The request is no probe",
+  );
+  expect(await fails("probe_v1_ProbeService_Upload", {})).toContain(
+    'give its messages as {"requests": [...]}',
+  );
+  expect(await fails("find_tools", {})).toContain("REQUEST_INVALID: The arguments do not fit: query");
+  await rouseOk(["stop", service, "1.0.0", "--reason", "a test", "--data", mesh.data]);
+  await expect
+    .poll(() => fails("probe_v1_ProbeService_Echo", {}))
+    .toContain("VERSION_STOPPED: probe.v1.ProbeService 1.0.0 is stopped by an administrator: a test");
+  await rouseOk(["start", service, "1.0.0", "--data", mesh.data]);
+  await expect(client.listTools({ cursor: "no cursor!" })).rejects.toThrow("The cursor is none of this list");
+  await client.close();
+
+  const other = await connect("/mcp?service=other.v1.");
+  expect((await other.listTools()).tools.map(({ name }) => name)).toEqual(["find_tools", "call_tool"]);
+  await other.close();
+  expect((await fetch(`http://${mesh.edge}/mcp`, { method: "DELETE" })).status).toBe(405);
+});
