@@ -19,7 +19,7 @@ const ENDLESS = "(setsid sleep 1000 &) ; echo it-runs ; sleep 1000";
 let rig: BuildsRig;
 const repositories: TestRepository[] = [];
 beforeAll(async () => {
-  const limits = { diskBytes: 48 * MiB, outputBytes: 4 * MiB, logBytes: 64 * 1024 };
+  const limits = { diskBytes: 48 * MiB, outputBytes: 4 * MiB, logBytes: 64 * 1024, memoryBytes: 768 * MiB };
   rig = await startBuildsRig({ limits });
 });
 afterAll(async () => {
@@ -62,6 +62,16 @@ test("files that take too much room end the build", async () => {
   expect(build.reason).toBe(
     "The build was ended: its files take more than 48 MiB, clone and dependencies included.",
   );
+  await expectGone(build);
+});
+
+test("too much memory ends the build", async () => {
+  const script = "node --eval 'const all = []; for (;;) all.push(Buffer.alloc(4e6, 1))'";
+  const { build, log } = await rig.run({ repository: await withTest(script) });
+  expect(build.state).toBe(Build_State.FAILED);
+  // Without a cgroup each process has its limit, and says what it says when that is reached.
+  if (log.includes("not limited: memory")) expect(build.reason).toContain("The package's tests failed: ");
+  else expect(build.reason).toBe("A step took more than 768 MiB of memory, so the build was ended.");
   await expectGone(build);
 });
 

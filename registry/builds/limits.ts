@@ -27,5 +27,7 @@ export const defaultLimits: BuildLimits = {
 export const DEFAULT_PARALLEL = 1;
 /** Builds that may wait. */
 export const MOST_QUEUED = 100;
+/** Those of one provider. */
+export const MOST_QUEUED_EACH = 20;
 /** Builds that are kept, with their logs. */
 export const MOST_KEPT = 200;

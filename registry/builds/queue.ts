@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { type Build, Build_State } from "#proto/rouse/registry/v1/builds.ts";
@@ -11,7 +11,14 @@ import { BuildLog, BuildNews } from "./build-log.ts";
 import { BUILD_VARIABLE } from "./environment.ts";
 import { BuildStopped } from "./failure.ts";
 import { checkGit } from "./git.ts";
-import { type BuildLimits, DEFAULT_PARALLEL, defaultLimits, MOST_QUEUED } from "./limits.ts";
+import {
+  type BuildLimits,
+  DEFAULT_PARALLEL,
+  defaultLimits,
+  MOST_QUEUED,
+  MOST_QUEUED_EACH,
+} from "./limits.ts";
+import { removeFolder } from "./remove-folder.ts";
 import type { BuildOrder } from "./request.ts";
 import { runBuild } from "./run-build.ts";
 import { Runner } from "./runner.ts";
@@ -39,8 +46,9 @@ export class BuildQueue {
   readonly #parallel: number;
   readonly #folder: string;
   readonly #running = new Map<string, Running>();
-  readonly #opened = Promise.withResolvers<Runner>();
-  #started = false;
+  /** Nothing of a former registry is left. */
+  readonly #cleaned = Promise.withResolvers<void>();
+  #runner: Promise<Runner> | undefined;
   #closing = false;
 
   constructor(context: RegistryContext, options: BuildsOptions = {}) {
@@ -58,10 +66,9 @@ export class BuildQueue {
 
   /** Begins to build: what waits in the queue goes on, what was cut off has failed. Only for the one who serves the folder. */
   start(): void {
-    this.#started = true;
     for (const build of this.store.inState(Build_State.RUNNING)) this.#markCut(build);
-    this.#opened.resolve(this.#open());
-    this.#opened.promise.then(
+    this.#cleaned.resolve(this.#clean());
+    this.#cleaned.promise.then(
       () => this.#next(),
       (err) => this.#context.log.error({ err }, "Nothing can be built: the folder for builds cannot be used"),
     );
@@ -70,15 +77,16 @@ export class BuildQueue {
   /** @throws RouseError RESOURCE_EXHAUSTED BUILD_QUEUE_FULL, FAILED_PRECONDITION GIT_MISSING. */
   async add(order: BuildOrder, caller: Caller): Promise<BuildRecord> {
     await checkGit();
-    const waiting = this.store.inState(Build_State.QUEUED).length;
-    if (waiting >= MOST_QUEUED)
+    const waiting = this.store.inState(Build_State.QUEUED);
+    const own = waiting.filter(({ provider }) => provider === caller.id).length;
+    if (waiting.length >= MOST_QUEUED || own >= MOST_QUEUED_EACH)
       throw new RouseError(
         "RESOURCE_EXHAUSTED",
-        `${waiting} builds wait already. Try again when some are done ("rouse builds" shows them).`,
+        `${waiting.length} builds wait already, ${own} of them yours. Try again when some are done ("rouse builds" shows them).`,
         { reason: "BUILD_QUEUE_FULL" },
       );
     const build = this.store.add(order, caller, Date.now());
-    this.#opened.promise.then(
+    this.#cleaned.promise.then(
       () => this.#next(),
       () => undefined,
     );
@@ -118,30 +126,26 @@ export class BuildQueue {
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
-    const started = this.#started;
     for (const { stop } of this.#running.values()) stop.abort(new BuildStopped(RESTARTED, false));
     await Promise.all([...this.#running.values()].map(({ ended }) => ended));
-    if (started) {
-      await this.#opened.promise.then(
-        (runner) => runner.close(),
-        () => undefined,
-      );
-    }
+    await this.#runner?.then(
+      (runner) => runner.close(),
+      () => undefined,
+    );
     this.news.tellAll();
     // Readers have their turn before the store is gone.
     await setImmediate();
     this.store.close();
   }
 
-  async #open(): Promise<Runner> {
+  async #clean(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o711 });
     for (const left of await readdir(this.#folder)) {
       // Programs of a former registry that was killed; where there are namespaces, they ended with it.
       for (const { pid } of processesWith(BUILD_VARIABLE, left.replace(/-.*/, ""), BUILD_VARIABLE))
         signalQuietly(pid, "SIGKILL");
-      await rm(join(this.#folder, left), { recursive: true, force: true, maxRetries: 5 });
+      await removeFolder(join(this.#folder, left));
     }
-    return Runner.open(this.#context.dataDir, this.#limits);
   }
 
   #next(): void {
@@ -161,11 +165,13 @@ export class BuildQueue {
   }
 
   async #run(build: BuildRecord, signal: AbortSignal): Promise<void> {
+    // The sandbox is tried out when there is something to run in it.
+    this.#runner ??= Runner.open(this.#context.dataDir, this.#limits);
     const log = new BuildLog(this.store, build, this.#limits.logBytes, () => this.news.tell(build.id));
     await runBuild({
       context: this.#context,
       build,
-      runner: await this.#opened.promise,
+      runner: await this.#runner,
       limits: this.#limits,
       log,
       folder: this.#folder,

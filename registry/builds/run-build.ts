@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
+import { chmod, chown, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Build_State } from "#proto/rouse/registry/v1/builds.ts";
@@ -9,10 +9,12 @@ import type { RegistryContext } from "../context.ts";
 import { parseManifest } from "../manifest.ts";
 import { register } from "../register.ts";
 import type { BuildLog } from "./build-log.ts";
+import { checkKey } from "./check-key.ts";
 import { makeScratch, type Scratch, scratchOf } from "./environment.ts";
 import { BuildStopped, buildFailed } from "./failure.ts";
 import { diskUse } from "./folder-walk.ts";
 import type { BuildLimits } from "./limits.ts";
+import { removeFolder } from "./remove-folder.ts";
 import type { Runner } from "./runner.ts";
 import { BUILD_STEPS, type BuildStep } from "./step-names.ts";
 import { type Made, runSteps } from "./steps.ts";
@@ -53,6 +55,7 @@ export async function runBuild(options: RunBuildOptions): Promise<void> {
   let outcome: BuildChange;
   try {
     say([options.runner.sandbox.words, ...options.runner.unlimited.map((what) => `not limited: ${what}`)]);
+    await checkKey(options.context.consul, build.caller);
     await prepare(options, scratch);
     let commit = "";
     const cloned = (found: string) => {
@@ -71,7 +74,7 @@ export async function runBuild(options: RunBuildOptions): Promise<void> {
     await watching;
   }
   log.endStep(step);
-  await rm(scratch.root, { recursive: true, force: true, maxRetries: 5 }).catch((err: unknown) =>
+  await removeFolder(scratch.root).catch((err: unknown) =>
     options.context.log.warn({ err, build: build.id }, "The scratch folder of a build is left over"),
   );
   change({ ...outcome, endedAtMs: Date.now() });
@@ -93,6 +96,7 @@ async function registerMade(
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<BuildChange> {
+  await checkKey(context.consul, build.caller);
   await mayChange(context, build.caller, parseManifest(manifest.toString()).service);
   signal.throwIfAborted();
   const { repository, ref, id } = build;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Cgroup, Cgroups } from "../../agent/runtimes/cgroup.ts";
+import { buildFailed } from "./failure.ts";
 import type { BuildLimits } from "./limits.ts";
 import { type ProgramEnd, type ProgramOptions, runProgram } from "./program.ts";
 import { findSandbox, programPath, type Sandbox } from "./sandbox.ts";
@@ -50,7 +51,11 @@ export class Runner {
     const inner = confine === false ? command : this.sandbox.wrap(command, { cwd, ...confine });
     const cgroup = confine === false ? undefined : this.#cgroup(id);
     try {
-      return await runProgram(this.#limited(inner, cgroup), options);
+      const end = await runProgram(this.#limited(inner, cgroup), options);
+      if (end.code === 0 || cgroup === undefined || cgroup.outOfMemoryKills() === 0) return end;
+      throw buildFailed(
+        `A step took more than ${Math.round(this.#limits.memoryBytes / 2 ** 20)} MiB of memory, so the build was ended.`,
+      );
     } finally {
       await cgroup?.remove();
     }
@@ -74,6 +79,8 @@ export class Runner {
         ? []
         : ["prlimit", "--core=0", `--fsize=${diskBytes}`, ...(memory ? [`--data=${memoryBytes}`] : [])];
     const join = files.length === 0 ? [] : ["/bin/sh", "-c", joinAndRun, "rouse-limits", ...files, "--"];
-    return [...join, ...limits, ...(limits.length > 0 ? ["--"] : []), ...command];
+    // The mesh goes first.
+    const last = programPath("nice") === undefined ? [] : ["nice", "-n", "10"];
+    return [...join, ...last, ...limits, ...(limits.length > 0 ? ["--"] : []), ...command];
   }
 }
