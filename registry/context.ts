@@ -10,6 +10,8 @@ export interface RegistryContext {
   readonly mesh: MeshFollower;
   readonly bundles: BundleStore;
   readonly access: Access;
+  /** Anybody may make a provider; absent: only the administrator. */
+  readonly openRegistration?: boolean;
   /** Folder of the registry's own. */
   readonly dataDir: string;
   readonly log: Logger;

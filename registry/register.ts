@@ -1,9 +1,10 @@
 import type { RegisterVersionRequest, RegisterVersionResponse } from "#proto/rouse/registry/v1/registry.ts";
+import { RouseError } from "../sdk/errors.ts";
 import type { Caller } from "./access.ts";
 import { unknownBundle } from "./bundles.ts";
 import type { RegistryContext } from "./context.ts";
 import { registerVersion } from "./register-version.ts";
-import { parseRegistration } from "./registration.ts";
+import { parseRegistration, type Registration } from "./registration.ts";
 import { gateContext } from "./releases/context.ts";
 
 /**
@@ -20,6 +21,7 @@ export async function register(
 ): Promise<RegisterVersionResponse> {
   const { mesh, bundles } = context;
   const registration = parseRegistration(request, Date.now());
+  checkMounts(context, caller, registration);
   const { artifact } = registration.deployment;
   const { service, version } = registration.manifest;
   const created = await registerVersion(gateContext(context), caller, registration, async () => {
@@ -34,4 +36,18 @@ export async function register(
     return shown?.versions.has(version) === true && request.tags.every(tagged);
   });
   return { service, version, created };
+}
+
+/** A stranger's service must not see files of the hosts. */
+function checkMounts(
+  { openRegistration }: RegistryContext,
+  caller: Caller,
+  { deployment: { mounts } }: Registration,
+): void {
+  if (openRegistration !== true || caller.administrator || mounts.length === 0) return;
+  throw new RouseError(
+    "PERMISSION_DENIED",
+    `${mounts[0]?.source} would show a file of the hosts. Where anybody may become a provider (--open-registration), only the administrator registers versions with mounts: put the file into the package as an asset, or ask the administrator.`,
+    { reason: "MOUNT_DENIED" },
+  );
 }

@@ -69,6 +69,13 @@ describe("providers and keys", () => {
       const made = await unary(nobody, "createProvider", { id: "self-made", name: "", contact: "" });
       const client = open.connect(RegistryClient, made.key);
       await unary(client, "registerVersion", sampleRequest(sampleManifest({ service: "open.v1.S" })));
+      const mounting = sampleRequest(sampleManifest({ service: "open.v1.M" }), {
+        mounts: [{ source: "/etc/hosts", target: "" }],
+      });
+      const denied = await failure(unary(client, "registerVersion", mounting));
+      expect(denied).toMatchObject({ status: "PERMISSION_DENIED", reason: "MOUNT_DENIED" });
+      expect(denied.message).toContain("/etc/hosts would show a file of the hosts.");
+      expect(await unary(open.client, "registerVersion", mounting)).toMatchObject({ created: true });
       const { providers } = await unary(nobody, "listProviders", {});
       expect(providers).toMatchObject([
         { id: "self-made", name: "self-made", keys: [], services: ["open.v1.S"] },

@@ -7,21 +7,14 @@ import type { RegistryContext } from "../context.ts";
 import { checkProvider } from "./check.ts";
 import { createKey, createProvider, listProviders, revokeKey } from "./store.ts";
 
-/**
- * The service rouse.registry.v1.Providers.
- *
- * @param open - Anybody may make a provider; else only the administrator.
- */
-export function providersService(
-  { access, consul }: RegistryContext,
-  { open }: { readonly open: boolean },
-): ProvidersServer {
+/** The service rouse.registry.v1.Providers. */
+export function providersService({ access, consul, openRegistration }: RegistryContext): ProvidersServer {
   /** Who calls; undefined for a call without key. */
   const callerOf = async (metadata: Metadata): Promise<Caller | undefined> =>
     metadata.get("authorization").length === 0 ? undefined : access.identify(metadata);
   return {
     createProvider: answer(async (request, metadata) => {
-      if (!open && (await callerOf(metadata))?.administrator !== true) throw closed();
+      if (openRegistration !== true && (await callerOf(metadata))?.administrator !== true) throw closed();
       return createProvider(consul, checkProvider(request), Date.now());
     }),
     listProviders: answer(async (_, metadata) => {
