@@ -5,13 +5,15 @@ import { callError } from "../../sdk/grpc.ts";
 import { formatTraceparent, newSpanId, newTraceId } from "../../sdk/tracing/index.ts";
 import { type Mesh, withClient } from "../connect.ts";
 import { type CatalogMethod, findMethod } from "./method.ts";
-import { encodeRequests } from "./requests.ts";
+import { encodeRequests, withFields } from "./requests.ts";
 
 export interface CallOptions {
   /** Version spec. */
   readonly version?: string;
   readonly edge?: true;
   readonly mesh?: true;
+  /** Fields of the request, "name=value". */
+  readonly field: readonly string[];
   /** "name:value". */
   readonly header: readonly string[];
   /** ms. */
@@ -24,7 +26,7 @@ type Call = ClientDuplexStream<Uint8Array, Uint8Array>;
 /**
  * Calls a method through Envoy; prints each response as a line of JSON (proto3 JSON mapping) when it comes.
  *
- * @throws RouseError with the service's status, or as {@link findMethod} and {@link encodeRequests}.
+ * @throws RouseError with the service's status, or as {@link findMethod}, {@link withFields} and {@link encodeRequests}.
  */
 export async function callMethod(
   mesh: Mesh,
@@ -45,6 +47,7 @@ export async function callMethod(
       formatTraceparent({ traceId: newTraceId(), spanId: newSpanId(), sampled: true }),
     );
   if (options.version !== undefined) metadata.set("rouse-version", options.version);
+  const requests = withFields(method, json, options.field);
   const byEdge = options.edge ?? (options.mesh ? false : method.manifest.exposure === "external");
   await withClient(Client, byEdge ? mesh.edge : mesh.mesh, async (client) => {
     const deadline = options.deadline === undefined ? undefined : Date.now() + options.deadline;
@@ -60,7 +63,7 @@ export async function callMethod(
     if (options.verbose) showHead(call, byEdge ? mesh.edge : mesh.mesh, begun);
     const received = receive(call, method, deadline);
     // A request that cannot be encoded is the cause; that the call was cancelled for it is not worth telling.
-    await Promise.all([send(call, method, json), received]);
+    await Promise.all([send(call, method, requests), received]);
   });
 }
 

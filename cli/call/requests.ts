@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline";
 import { fromJsonString, type JsonValue, type Message, toBinary } from "@bufbuild/protobuf";
 import { RouseError } from "../../sdk/errors.ts";
+import { requestOfFields } from "./fields.ts";
 import type { CatalogMethod } from "./method.ts";
 
 /**
@@ -29,6 +30,29 @@ export async function* encodeRequests(
   yield* texts.map((text, index) =>
     encode(method, text, texts.length === 1 ? "The request" : `Request ${index + 1}`),
   );
+}
+
+/**
+ * The requests with fields from the command line put in.
+ *
+ * @throws RouseError INVALID_ARGUMENT FIELD_INVALID, REQUEST_INVALID.
+ */
+export function withFields(
+  { descriptor }: CatalogMethod,
+  json: readonly string[],
+  fields: readonly string[],
+): readonly string[] {
+  if (fields.length === 0) return json;
+  const [text = "{}"] = json;
+  if (json.length > 1 || text === "-")
+    throw invalid(
+      "Fields (-f) make one request: give at most one request as JSON beside them, and no stdin.",
+    );
+  checkJson(text, "The request");
+  const base = JSON.parse(text) as JsonValue;
+  if (typeof base !== "object" || base === null || Array.isArray(base))
+    throw invalid("The request is no object: fields (-f) cannot be put into it.");
+  return [JSON.stringify(requestOfFields(descriptor.input, fields, base))];
 }
 
 async function* encodeLines(method: CatalogMethod): AsyncGenerator<Uint8Array> {

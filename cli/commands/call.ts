@@ -7,6 +7,7 @@ interface CallFlags {
   edge?: true;
   mesh?: true;
   header: string[];
+  field: string[];
   deadline?: number;
   verbose?: true;
 }
@@ -20,6 +21,12 @@ export function addCall(program: Command): void {
     .argument(
       "[json...]",
       'the request as JSON (default: {}), several for a client stream; "-": JSON lines from stdin, sent as they come',
+    )
+    .option(
+      "-f, --field <name=value>",
+      "a field of the request, over the JSON if there is any: name=chr1, region.start=5, name=@file; repeatable",
+      collect,
+      [],
     )
     .option("--version <spec>", "version of the service: exact, line (1.4), range (^1.4.0) or tag")
     .option("--edge", "by the edge listener (default for external services)")
