@@ -55,7 +55,8 @@ export class Exporter {
   }
 }
 
-function readable(span: FinishedSpan, resource: Resource): ReadableSpan {
+/** A span as OpenTelemetry has it. */
+export function readable(span: FinishedSpan, resource: Resource): ReadableSpan {
   const { traceId, spanId, parentSpanId, startMs, endMs, error } = span;
   const context = (id: string) => ({ traceId, spanId: id, traceFlags: TraceFlags.SAMPLED });
   return {
