@@ -7,7 +7,8 @@ export function announce({ mesh, runtimeReason }: RunningMesh, options: UpOption
   console.log(`
 The mesh runs. Instances run in the ${mesh.runtime} runtime${reason}
 
-  edge       http://${mesh.edge}    gRPC, gRPC-web
+  site       http://${mesh.edge}/    the catalog: search, docs, try, usage
+  edge       http://${mesh.edge}    gRPC, gRPC-web, JSON over HTTP, MCP (/mcp)
   Consul     http://${mesh.consul}/ui
   status     npx rouse status
   data       ${mesh.data}
