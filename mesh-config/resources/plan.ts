@@ -1,4 +1,3 @@
-import { barredError } from "../../registry/approval.ts";
 import type { VersionState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import type { StatusName } from "../../sdk/status.ts";
@@ -47,6 +46,9 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   for (const { generation, endpoints } of extras.former ?? []) {
     if (!byGeneration.has(generation)) plans.push({ generation, kind: "warm", endpoints });
   }
+  // The routes themselves answer for what may not run. Its generation keeps a name that no Envoy knows: the first call after the
+  // approval asks for it.
+  if (state.barred === true) return plans;
   const endpoints = byGeneration.get(current) ?? [];
   const error = endpoints.length > 0 ? undefined : explanation(service, state, extras);
   if (error !== undefined) plans.push({ generation: current, kind: "explain", error });
@@ -57,11 +59,10 @@ export function planClusters(service: string, state: VersionState, extras: Extra
 /** Why the current generation has no endpoint, when there is a reason that callers should hear. */
 function explanation(
   service: string,
-  { manifest, activation, approval, barred }: VersionState,
+  { manifest, activation }: VersionState,
   extras: Extras,
 ): RouseError | undefined {
   const { version } = manifest;
-  if (barred === true) return barredError(service, version, approval);
   if (activation.stopped !== undefined) return stopped(service, version, activation.stopped.reason);
   if (activation.failure !== undefined) {
     const { status, message, retryAtMs } = activation.failure;
