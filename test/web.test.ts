@@ -1,3 +1,8 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { validate } from "@readme/openapi-parser";
@@ -5,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { runningInstances, untilCold } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
-import { rouseOk } from "./support/rouse.ts";
+import { root, rouse, rouseOk } from "./support/rouse.ts";
 
 const service = "probe.v1.ProbeService";
 let mesh: TestMesh;
@@ -130,4 +135,65 @@ test("MCP's errors are the mesh's sentences", async () => {
   expect((await other.listTools()).tools.map(({ name }) => name)).toEqual(["find_tools", "call_tool"]);
   await other.close();
   expect((await fetch(`http://${mesh.edge}/mcp`, { method: "DELETE" })).status).toBe(405);
+});
+
+test("rouse call takes fields", async () => {
+  const text = await rouseOk(["call", `${service}/Echo`, "-f", "text=typed", "--data", mesh.data]);
+  expect(JSON.parse(text)).toMatchObject({ text: "typed" });
+  const over = [
+    "call",
+    `${service}/Tick`,
+    '{"count": 9, "interval_ms": 1}',
+    "--field",
+    "count=2",
+    "--data",
+    mesh.data,
+  ];
+  expect((await rouseOk(over)).trim().split("\n")).toHaveLength(2);
+  const { stderr } = await rouse(["call", `${service}/Echo`, "-f", "txt=1", "--data", mesh.data]);
+  expect(stderr).toContain(
+    'probe.v1.EchoRequest has no field "txt"; it has text. (INVALID_ARGUMENT, FIELD_INVALID)',
+  );
+  const two = await rouse(["call", `${service}/Upload`, "{}", "{}", "-f", "chunk=AA==", "--data", mesh.data]);
+  expect(two.stderr).toContain("give at most one request as JSON beside them");
+  const list = await rouse(["call", `${service}/Echo`, "[]", "-f", "text=a", "--data", mesh.data]);
+  expect(list.stderr).toContain("The request is no object");
+});
+
+test("bash completes verbs, flags, services, methods, versions and fields", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "rouse-bash-"));
+  try {
+    await symlink(join(root, "cli/bin/rouse.mjs"), join(folder, "rouse"));
+    const script = `
+      source <(rouse completion bash)
+      try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rouse; echo "\${COMPREPLY[*]-}"; }
+      try rouse unre
+      try rouse call --verb
+      try rouse call pro
+      try rouse call ${service}/E
+      try rouse call ${service}/Echo -f ""
+      try rouse call ${service}/Tick -f count = 3 -f inter
+      try rouse stop ${service} ""
+      try rouse call ${service}/Echo --version ""
+      try rouse nothing ""
+      try rouse completion ba
+    `;
+    const env = { ...process.env, PATH: `${folder}:${process.env.PATH}`, ROUSE_DATA: mesh.data };
+    const { stdout, stderr } = await promisify(execFile)("bash", ["-c", script], { env });
+    expect(stderr).toBe("");
+    expect(stdout.split("\n").slice(0, -1)).toEqual([
+      "unregister",
+      "--verbose",
+      `${service}/`,
+      `${service}/Echo`,
+      "text=",
+      "interval_ms=",
+      "1.0.0",
+      "1.0.0",
+      "",
+      "bash",
+    ]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
