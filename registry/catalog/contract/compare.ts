@@ -1,5 +1,8 @@
 import type { DescEnum, DescField, DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { type Change, Change_Kind } from "#proto/rouse/catalog/v1/catalog.ts";
+import { formatDuration } from "../../../codegen/plugin/duration.ts";
+import { formatMemory } from "../../../codegen/plugin/memory.ts";
+import { compareManifests } from "../../releases/compare-manifests.ts";
 import type { VersionManifest } from "../../state.ts";
 import type { Contract } from "./contract.ts";
 import { fieldText, fieldType } from "./field-text.ts";
@@ -16,24 +19,25 @@ interface Item {
   readonly subject: string;
   /** As it is shown. */
   readonly text: string;
-  /** What callers depend on: when it differs, or is gone, they break. Undefined: they do not depend on it. */
+  /** What callers depend on: they break when it differs. Undefined: they do not depend on it. */
   readonly wire?: string;
+  /** Callers do not break when it is gone; default: they do when they depend on it. */
+  readonly dispensable?: boolean;
 }
 
 /**
  * What differs between two versions: methods, messages, fields, enums, their values, and options. Fields and enum values are
  * matched by number, as on the wire.
  *
- * "breaking" is said of what generated code or JSON of callers would notice: something gone, another type, number, name, shape
- * of a stream or narrower exposure. Whether anybody calls it, the gate of a promotion says.
+ * "breaking" is said of what clients or JSON of callers may notice: something gone, another type, number, name or shape of a
+ * stream, and of options by the rules of the gate that promotions pass. Whether anybody calls it, that gate says.
  */
 export function compareContracts(from: Side, to: Side): Change[] {
-  const changes = [
+  return [
     ...difference(methodItems(from), methodItems(to)),
     ...typeChanges(from.contract, to.contract),
-    ...difference(optionItems(from.manifest), optionItems(to.manifest)),
+    ...optionChanges(from.manifest, to.manifest),
   ];
-  return changes;
 }
 
 function methodItems({ contract }: Side): Map<string, Item> {
@@ -61,7 +65,11 @@ function typeChanges(from: Contract, to: Contract): Change[] {
   for (const [name, type] of before) {
     const other = after.get(name);
     if (other === undefined) continue;
-    changes.push(...difference(memberItems(type), memberItems(other)));
+    const isReserved = reservedIn(other);
+    const items = new Map(
+      [...memberItems(type)].map(([number, item]) => [number, { ...item, dispensable: isReserved(number) }]),
+    );
+    changes.push(...difference(items, memberItems(other)));
   }
   return changes;
 }
@@ -71,7 +79,17 @@ function typesOf({ service }: Contract): Map<string, DescMessage | DescEnum> {
 }
 
 function typeItem(type: DescMessage | DescEnum): Item {
-  return { subject: `${type.kind} ${type.typeName}`, text: `${type.kind} ${type.typeName}`, wire: type.kind };
+  const text = `${type.kind} ${type.typeName}`;
+  // A type is gone when nothing leads to it any more: what led to it is told, and breaks.
+  return { subject: text, text, wire: type.kind, dispensable: true };
+}
+
+/** Whether a number is kept from being used again: so its field may go, by the rules of buf. */
+function reservedIn(type: DescMessage | DescEnum): (number: number) => boolean {
+  // An enum's range includes its end, a message's does not.
+  const last = type.kind === "enum" ? 0 : 1;
+  const ranges = type.proto.reservedRange;
+  return (number) => ranges.some(({ start, end }) => number >= start && number <= end - last);
 }
 
 function memberItems(type: DescMessage | DescEnum): Map<number, Item> {
@@ -100,50 +118,59 @@ function fieldWire(field: DescField): string {
   return [fieldType(field), field.name, field.jsonName, field.oneof?.name ?? ""].join(" ");
 }
 
+/** An option's name, its text, and the rule of the gate that looks at it. */
+type Option = readonly [name: string, text: string, rule?: string, method?: string];
+
 /** Settings of a manifest that callers or hosts notice; text of the description is not one. */
-function optionItems(manifest: VersionManifest): Map<string, Item> {
+function optionsOf(manifest: VersionManifest): Option[] {
   const { resources } = manifest;
-  const options: [string, string, (string | undefined)?][] = [
-    // Callers from outside break when it is no longer for them; the other way nobody does.
-    ["exposure", manifest.exposure, manifest.exposure === "external" ? "external" : undefined],
-    ["session key", manifest.sessionKey],
+  const labels = Object.entries(resources.labels).map((pair) => pair.join("="));
+  return [
+    ["exposure", manifest.exposure, "MANIFEST_EXPOSURE"],
+    ["session key", manifest.sessionKey || "none", "MANIFEST_SESSION_KEY"],
     ["owner", manifest.owner],
-    ["cpu", `${resources.cpu} cores`],
-    ["memory", `${resources.memory / 2 ** 20} MiB`],
+    ["cpu", String(resources.cpu)],
+    ["memory", formatMemory(resources.memory)],
     ["gpu", String(resources.gpu)],
-    [
-      "labels",
-      Object.entries(resources.labels)
-        .map((pair) => pair.join("="))
-        .sort()
-        .join(", "),
-    ],
-    ["start timeout", milliseconds(manifest.startTimeoutMs)],
-    ["idle timeout", manifest.idleTimeoutMs === 0 ? "never" : milliseconds(manifest.idleTimeoutMs)],
+    ["labels", labels.sort().join(", ") || "none"],
+    ["start timeout", formatDuration(manifest.startTimeoutMs)],
+    ["idle timeout", manifest.idleTimeoutMs === 0 ? "never" : formatDuration(manifest.idleTimeoutMs)],
     ["target concurrency", String(manifest.targetConcurrency)],
     ["min instances", String(manifest.minInstances)],
     ["max instances", String(manifest.maxInstances)],
     ["load balancing", manifest.loadBalancing],
     ["approval", manifest.approval ?? "none"],
-    ...manifest.methods.flatMap(
-      ({ name, mode, deadlineMs, idempotency }): [string, string, (string | undefined)?][] => [
-        [`mode of ${name}`, mode, mode],
-        [`deadline of ${name}`, deadlineMs === 0 ? "none" : milliseconds(deadlineMs)],
-        // Who repeats calls because they may must not do so any longer.
-        [`idempotency of ${name}`, idempotency, idempotency === "unknown" ? undefined : idempotency],
+    ...manifest.methods.flatMap(({ name, mode, deadlineMs, idempotency }): Option[] => [
+      [`mode of ${name}`, mode, "MANIFEST_MODE", name],
+      [
+        `deadline of ${name}`,
+        deadlineMs === 0 ? "none" : formatDuration(deadlineMs),
+        "MANIFEST_DEADLINE",
+        name,
       ],
-    ),
-  ];
-  return new Map(
-    options.map(([name, text, wire]) => [
-      name,
-      { subject: `option ${name}`, text, ...(wire === undefined ? {} : { wire }) },
+      [`idempotency of ${name}`, idempotency, "MANIFEST_IDEMPOTENCY", name],
     ]),
-  );
+  ];
 }
 
-function milliseconds(ms: number): string {
-  return ms % 1_000 === 0 ? `${ms / 1_000} s` : `${ms} ms`;
+function optionChanges(from: VersionManifest, to: VersionManifest): Change[] {
+  const breaking = new Set(
+    compareManifests(to, from)
+      .filter(({ severity }) => severity === "breaking")
+      .flatMap(({ rule, methods }) =>
+        methods.length === 0 ? [`${rule} `] : methods.map((name) => `${rule} ${name}`),
+      ),
+  );
+  const before = new Map(optionsOf(from).map((option) => [option[0], option]));
+  return optionsOf(to).flatMap(([name, text, rule, method]): Change[] => {
+    const old = before.get(name);
+    // Options of methods that are new are no news of their own.
+    if (old === undefined || old[1] === text) return [];
+    const breaks = rule !== undefined && breaking.has(`${rule} ${method ?? ""}`);
+    return [
+      { kind: Change_Kind.CHANGED, subject: `option ${name}`, from: old[1], to: text, breaking: breaks },
+    ];
+  });
 }
 
 function byKey<Key, Value>(
@@ -167,7 +194,7 @@ function difference<Key>(from: ReadonlyMap<Key, Item>, to: ReadonlyMap<Key, Item
         subject: before.subject,
         from: before.text,
         to: "",
-        breaking: before.wire !== undefined,
+        breaking: before.wire !== undefined && before.dispensable !== true,
       });
     } else if (before.text !== after.text || before.wire !== after.wire) {
       changes.push({

@@ -1,10 +1,14 @@
-import { type DescField, ScalarType } from "@bufbuild/protobuf";
+import { type DescExtension, type DescField, ScalarType } from "@bufbuild/protobuf";
 import { FieldDescriptorProto_Label } from "@bufbuild/protobuf/wkt";
 import { typeOf } from "./reachable.ts";
 
+/** How a type is called; by default by its full name. */
+type NameType = (typeName: string) => string;
+
 /** Type of a field as a contract says it: "string", "repeated genome.v1.Feature", "map<string, int32>". */
-export function fieldType(field: DescField): string {
-  const name = typeOf(field)?.typeName ?? scalarName(field);
+export function fieldType(field: DescField | DescExtension, nameType: NameType = (name) => name): string {
+  const type = typeOf(field);
+  const name = type === undefined ? scalarName(field) : nameType(type.typeName);
   if (field.fieldKind === "map") return `map<${ScalarType[field.mapKey].toLowerCase()}, ${name}>`;
   if (field.fieldKind === "list") return `repeated ${name}`;
   if (field.proto.proto3Optional) return `optional ${name}`;
@@ -12,18 +16,18 @@ export function fieldType(field: DescField): string {
 }
 
 /** A field as a contract says it, such as "repeated string names = 2 [json_name = "n"]". */
-export function fieldText(field: DescField): string {
+export function fieldText(field: DescField | DescExtension, nameType?: NameType): string {
   const options: string[] = [];
   const { proto } = field;
   if (proto.defaultValue !== "") options.push(`default = ${JSON.stringify(proto.defaultValue)}`);
-  if (proto.jsonName !== "" && proto.jsonName !== camelCase(proto.name))
+  if (field.kind === "field" && proto.jsonName !== "" && proto.jsonName !== camelCase(proto.name))
     options.push(`json_name = ${JSON.stringify(proto.jsonName)}`);
   if (field.deprecated) options.push("deprecated = true");
   const end = options.length > 0 ? ` [${options.join(", ")}]` : "";
-  return `${fieldType(field)} ${field.name} = ${field.number}${end}`;
+  return `${fieldType(field, nameType)} ${field.name} = ${field.number}${end}`;
 }
 
-function scalarName(field: DescField): string {
+function scalarName(field: DescField | DescExtension): string {
   return field.scalar === undefined ? "" : ScalarType[field.scalar].toLowerCase();
 }
 

@@ -2,18 +2,19 @@ import type { UnknownField } from "@bufbuild/protobuf";
 import {
   type DescEnum,
   type DescExtension,
+  type DescField,
   type DescFile,
   type DescMessage,
   type DescService,
   getExtension,
   isMessage,
-  type JsonValue,
   type Message,
-  toJson,
+  ScalarType,
 } from "@bufbuild/protobuf";
 import { Edition, MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Contract } from "./contract.ts";
 import { fieldText } from "./field-text.ts";
+import { scalar, textFormat } from "./text-format.ts";
 
 /*
  * No library for Node prints .proto text with comments and custom options: protobufjs drops both when it reads descriptors, buf
@@ -22,12 +23,16 @@ import { fieldText } from "./field-text.ts";
 
 /** The text of a contract: its own files, the service's first, without those of Google and of the mesh that it imports. */
 export function printContract(contract: Contract): string {
+  return [...printFiles(contract)].map(([name, text]) => `// ${name}\n${text}`).join("\n");
+}
+
+/** The same, file by file. */
+export function printFiles(contract: Contract): Map<string, string> {
   const own = contract.service.file;
   const others = [...contract.types.files]
     .filter((file) => file !== own && !/^(google|rouse\/mesh|buf)\//.test(file.name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const files = [own, ...others].map((file) => new Printer(contract, file).print());
-  return files.join("\n");
+  return new Map([own, ...others].map((file) => [file.proto.name, new Printer(contract, file).print()]));
 }
 
 class Printer {
@@ -43,7 +48,6 @@ class Printer {
 
   print(): string {
     const { proto } = this.#file;
-    this.#line(`// ${this.#file.name}.proto`);
     this.#line(
       proto.edition === Edition.EDITION_UNKNOWN
         ? `syntax = "${proto.syntax || "proto2"}";`
@@ -57,7 +61,10 @@ class Printer {
     for (const message of this.#file.messages) this.#message(message);
     for (const one of this.#file.enums) this.#enum(one);
     this.#extensions(this.#file.extensions);
-    return `${this.#lines.join("\n").replace(/\n{3,}/g, "\n\n")}\n`;
+    return `${this.#lines
+      .join("\n")
+      .replace(/\n{3,}/g, "\n\n")
+      .replace(/\{\n\n/g, "{\n")}\n`;
   }
 
   #service(service: DescService): void {
@@ -87,10 +94,10 @@ class Printer {
       for (const member of message.members) {
         if (member.kind === "oneof") {
           const oneof = () => {
-            for (const field of member.fields) this.#commented(field, `${fieldText(field)};`);
+            for (const field of member.fields) this.#commented(field, this.#field(field));
           };
           this.#block(member, `oneof ${member.name}`, oneof);
-        } else this.#commented(member, `${fieldText(member)};`);
+        } else this.#commented(member, this.#field(member));
       }
       const { reservedName, reservedRange } = message.proto;
       const ranges = reservedRange.map(({ start, end }) =>
@@ -120,7 +127,7 @@ class Printer {
       this.#line();
       this.#line(`extend ${this.#name(extension.extendee.typeName)} {`);
       this.#depth++;
-      this.#commented(extension, `${extension.name} = ${extension.number};`);
+      this.#commented(extension, this.#field(extension));
       this.#depth--;
       this.#line("}");
     }
@@ -137,30 +144,14 @@ class Printer {
       );
       if (extension === undefined) continue;
       const value: unknown = getExtension(options, extension);
-      const json =
+      const text =
         extension.message !== undefined && isMessage(value, extension.message)
-          ? toJson(extension.message, value, { registry: this.#contract.types, useProtoFieldName: true })
-          : typeof value === "bigint"
-            ? value.toString()
-            : (value as JsonValue);
-      this.#line(`option (${extension.typeName}) = ${this.#value(json)};`);
+          ? textFormat(extension.message, value, this.#depth)
+          : extension.enum !== undefined
+            ? (extension.enum.value[Number(value)]?.name ?? String(value))
+            : scalar(extension.scalar ?? ScalarType.STRING, value);
+      this.#line(`option (${extension.typeName}) = ${text};`);
     }
-  }
-
-  /** A value in protobuf's text format. */
-  #value(value: JsonValue | undefined): string {
-    if (Array.isArray(value)) return `[${value.map((item) => this.#value(item)).join(", ")}]`;
-    if (typeof value === "object" && value !== null) {
-      const indent = "  ".repeat(this.#depth + 1);
-      this.#depth++;
-      const fields = Object.entries(value).map(([name, field]) => `${indent}${name}: ${this.#value(field)}`);
-      this.#depth--;
-      return fields.length === 0 ? "{}" : `{\n${fields.join("\n")}\n${"  ".repeat(this.#depth)}}`;
-    }
-    // JSON says enum values as strings; text format wants the bare name.
-    if (typeof value === "string")
-      return /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(value) ? value : JSON.stringify(value);
-    return String(value);
   }
 
   #block(desc: Parameters<Printer["commentOf"]>[0], head: string, body: () => void, empty = " {}"): void {
@@ -191,6 +182,10 @@ class Printer {
 
   #line(text = ""): void {
     this.#lines.push(text === "" ? "" : `${"  ".repeat(this.#depth)}${text}`);
+  }
+
+  #field(field: DescField | DescExtension): string {
+    return `${fieldText(field, (name) => this.#name(name))};`;
   }
 
   /** A type's name as one says it here. */

@@ -1,4 +1,4 @@
-import type { DescEnum, DescField, DescMessage, DescService } from "@bufbuild/protobuf";
+import type { DescEnum, DescExtension, DescField, DescMessage, DescService } from "@bufbuild/protobuf";
 
 /** Messages and enums that a service's methods reach, each after those that use it; without the entries of maps. */
 export function reachableTypes(service: DescService): (DescMessage | DescEnum)[] {
@@ -16,7 +16,7 @@ export function reachableTypes(service: DescService): (DescMessage | DescEnum)[]
 }
 
 /** The message or enum that a field (its elements, its values) has as type. */
-export function typeOf(field: DescField): DescMessage | DescEnum | undefined {
+export function typeOf(field: DescField | DescExtension): DescMessage | DescEnum | undefined {
   switch (field.fieldKind) {
     case "message":
       return field.message;
