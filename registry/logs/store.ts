@@ -179,8 +179,9 @@ export class LogStore {
         // Some room is made, so that not every round deletes.
         const excess = bytes - this.limits.bytesOfHost * 0.9;
         this.#delete(
-          `SELECT id FROM (SELECT line.id AS id, sum(length(text) + ${LINE_COST}) OVER (ORDER BY line.id) AS upto
-            FROM line JOIN instance ON instance.id = line.instance WHERE host = ?) WHERE upto <= ?`,
+          `SELECT id FROM (SELECT line.id AS id, length(text) + ${LINE_COST} AS cost,
+              sum(length(text) + ${LINE_COST}) OVER (ORDER BY line.id) AS upto
+            FROM line JOIN instance ON instance.id = line.instance WHERE host = ?) WHERE upto - cost < ?`,
           name,
           excess,
         );
