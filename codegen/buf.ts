@@ -33,7 +33,7 @@ export async function runBuf(
   const limit = detached
     ? setTimeout(() => {
         late = true;
-        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+        endGroup(child.pid);
       }, limitMs)
     : undefined;
   const code = new Promise<number>((resolve, reject) => {
@@ -58,6 +58,14 @@ export async function runBuf(
     );
   }
   return { code: status, stdout, stderr };
+}
+
+function endGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // It ended by itself in this moment.
+  }
 }
 
 /** One line of buf's `--error-format=json`. */

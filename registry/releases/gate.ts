@@ -118,18 +118,24 @@ async function usageOf(
 /** So many findings are told one by one in an error; it travels in a header. */
 const TOLD = 6;
 
-/** FAILED_PRECONDITION: the move breaks callers. */
+/**
+ * FAILED_PRECONDITION: the move breaks callers.
+ *
+ * @param isNew - The version is about to be registered with the tag.
+ */
 export function promotionBreaks(
   { service, version }: VersionManifest,
   tag: string,
   { findings, against }: Verdict,
+  isNew = false,
 ): RouseError {
   const breaking = findings.filter(({ severity }) => severity === Finding_Severity.BREAKING);
   const told = breaking.slice(0, TOLD).map(({ message }) => message.slice(0, 200));
+  const first = isNew ? "register it without the tag, " : "";
   if (breaking.length > TOLD) told.push(`${breaking.length - TOLD} more`);
   return new RouseError(
     "FAILED_PRECONDITION",
-    `${service} ${version} breaks callers of the tag ${tag}, which names ${against.join(" and ")}: ${told.join("; ")}. Keep that in the contract, or promote it all the same and say why: rouse promote ${service} ${version} --to ${tag} --override REASON`,
+    `${service} ${version} breaks callers of the tag ${tag}, which names ${against.join(" and ")}: ${told.join("; ")}. Keep that in the contract, or ${first}promote it all the same and say why: rouse promote ${service} ${version} --to ${tag} --override REASON`,
     {
       reason: "PROMOTION_BREAKS",
       metadata: { service, version, tag, against: against.join(","), findings: String(breaking.length) },

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CatalogClient } from "#proto/rouse/catalog/v1/catalog.ts";
 import { ProvidersClient } from "#proto/rouse/registry/v1/providers.ts";
 import { RegistryClient, State } from "#proto/rouse/registry/v1/registry.ts";
 import { type PromoteRequest, ReleasesClient, Review_State } from "#proto/rouse/registry/v1/releases.ts";
@@ -131,9 +132,9 @@ describe("the gate", () => {
       });
     const files = { "shop.proto": text(BUY).replace("package shop.v1", "package around.v1") };
     const next = await contractManifest(service, "3.0.0", files);
-    expect(await failure(register("lab-one", next, ["release"]))).toMatchObject({
-      reason: "PROMOTION_BREAKS",
-    });
+    const refused = await failure(register("lab-one", next, ["release"]));
+    expect(refused).toMatchObject({ reason: "PROMOTION_BREAKS" });
+    expect(refused.message).toContain("register it without the tag, promote it all the same and say why");
     const { services } = await unary(rig.client, "listServices", { service });
     expect(services[0]?.versions.map(({ version }) => version)).toEqual(["2.0.0", "1.0.0"]);
     expect(await tagged(service)).toEqual(["1.0.0"]);
@@ -429,6 +430,30 @@ describe("a version that needs approval", () => {
       "careful | approved | 1.0.0 |  | Now yes.",
       "lab-one | asked for approval | 1.0.0 |  | Mended.",
     ]);
+  });
+
+  test("is not listed until it is approved, though it runs, when that is all its contract asks", async () => {
+    const service = "unlisted.v1.S";
+    const catalog = rig.connect(CatalogClient, undefined);
+    const search = async () => {
+      const request = {
+        query: service,
+        owner: "",
+        tag: "",
+        state: "",
+        maxCpu: 0,
+        maxMemoryBytes: 0,
+        gpu: false,
+      };
+      const { hits } = await unary(catalog, "search", { ...request, limit: 0, offset: 0 });
+      return hits.some((hit) => hit.service?.name === service);
+    };
+    await register("lab-one", sampleManifest({ service }, { approval: "listing" }));
+    expect(await state(service, "1.0.0")).toEqual([State.COLD, ""]);
+    expect(await search()).toBe(false);
+    const [review] = await open(service);
+    await unary(as("careful"), "decideReview", { id: review?.id ?? "", approve: true, message: "Yes." });
+    await expect.poll(search).toBe(true);
   });
 
   test("cannot spare itself the approval that the one before asked for", async () => {

@@ -1,4 +1,4 @@
-import { type ReleasesServer, Review_State } from "#proto/rouse/registry/v1/releases.ts";
+import { type ReleasesServer, type Review, Review_State } from "#proto/rouse/registry/v1/releases.ts";
 import { answer } from "../../sdk/answer.ts";
 import { mayChange } from "../access.ts";
 import type { RegistryContext } from "../context.ts";
@@ -11,6 +11,18 @@ import { checkPromotion, promote } from "./promote.ts";
 import { listReviewers, setReviewer } from "./reviewers.ts";
 import { listReviews } from "./reviews.ts";
 import { rollback } from "./rollback.ts";
+
+/** Clients take 4 MiB in one message. */
+const LARGEST_ANSWER = 3 * 2 ** 20;
+
+/** As many of the first as fit into an answer. */
+function newest(reviews: readonly Review[]): Review[] {
+  let bytes = 0;
+  return reviews.filter((review) => {
+    bytes += Buffer.byteLength(JSON.stringify(review));
+    return bytes <= LARGEST_ANSWER;
+  });
+}
 
 /** Entries of the history when the caller gives no limit, and at most. */
 const HISTORY = { byDefault: 100, most: 1_000 };
@@ -59,7 +71,8 @@ export function releasesService(context: RegistryContext): ReleasesServer {
     }),
     listReviews: answer(async ({ service, openOnly }) => {
       const reviews = await listReviews(consul, service);
-      return { reviews: openOnly ? reviews.filter(({ state }) => state === Review_State.OPEN) : reviews };
+      const wanted = openOnly ? reviews.filter(({ state }) => state === Review_State.OPEN) : reviews;
+      return { reviews: newest(wanted) };
     }),
     setReviewer: answer(async ({ provider, reviews }, metadata) => {
       const caller = await access.identify(metadata);

@@ -7,15 +7,7 @@ import { approvalSchema, type CatalogEntry, catalogEntrySchema } from "../record
 import { parseValue, type ServiceRecord } from "../service-record.ts";
 import { RELEASE } from "../spec.ts";
 import type { WeightedVersion } from "../state.ts";
-import {
-  type Candidate,
-  type GateContext,
-  isGated,
-  judge,
-  promotionBreaks,
-  readCandidate,
-  type Verdict,
-} from "./gate.ts";
+import { type Candidate, type GateContext, isGated, judge, promotionBreaks, readCandidate } from "./gate.ts";
 import { hasNamed, readMoves } from "./tag-moves.ts";
 
 /**
@@ -39,29 +31,36 @@ export async function guardTag(
     const known = record.tags[tag]?.some((named) => named.version === version) === true;
     if (known || hasNamed(moves, version, entry.deployment.registeredAtMs)) continue;
     const candidate = await readCandidate(context, service, version);
-    if (candidate !== undefined) await guardCandidate(context, candidate, tag, record);
+    if (candidate !== undefined) await checkCandidate(context, candidate, tag, record, false);
   }
 }
 
-/** As {@link guardTag}, for a version that is about to be registered with tags. */
+/** As {@link guardTag}, for a version that is about to be registered with the tag. */
 export async function guardCandidate(
   context: GateContext,
   candidate: Candidate,
   tag: string,
   record: ServiceRecord,
 ): Promise<void> {
-  if (!isGated(tag)) return;
-  const verdict = await judge(context, candidate, tag, record.tags[tag] ?? []);
-  checkVerdict(candidate, tag, verdict);
+  if (isGated(tag)) await checkCandidate(context, candidate, tag, record, true);
 }
 
-function checkVerdict({ manifest }: Candidate, tag: string, verdict: Verdict): void {
-  if (verdict.breaking) throw promotionBreaks(manifest, tag, verdict);
+async function checkCandidate(
+  context: GateContext,
+  candidate: Candidate,
+  tag: string,
+  record: ServiceRecord,
+  isNew: boolean,
+): Promise<void> {
+  const { manifest } = candidate;
+  const verdict = await judge(context, candidate, tag, record.tags[tag] ?? []);
+  if (verdict.breaking) throw promotionBreaks(manifest, tag, verdict, isNew);
   if (!verdict.needsReview) return;
   const { service, version } = manifest;
+  const first = isNew ? "Register it without the tag, and ask" : "Ask";
   throw new RouseError(
     "FAILED_PRECONDITION",
-    `The contract of ${service} asks for a review before the tag ${tag} names ${version}. Register it without the tag if it is new, and ask for the review: rouse promote ${service} ${version} --to ${tag} --message TEXT`,
+    `The contract of ${service} asks for a review before the tag ${tag} names ${version}. ${first} for the review: rouse promote ${service} ${version} --to ${tag} --message TEXT`,
     { reason: "REVIEW_NEEDED", metadata: { service, version, tag } },
   );
 }
