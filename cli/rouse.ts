@@ -37,7 +37,7 @@ export async function buildProgram(verb: string | undefined): Promise<Command> {
     // Verbs have a --version of their own: the version of a service.
     .enablePositionalOptions()
     .exitOverride();
-  const files = readdirSync(folder).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+  const files = verbFiles();
   const only = files.filter((name) => name === `${verb}.ts`);
   for (const file of only.length > 0 ? only : files.sort()) {
     const module = (await import(new URL(file, folder).href)) as Record<string, unknown>;
@@ -47,6 +47,18 @@ export async function buildProgram(verb: string | undefined): Promise<Command> {
   }
   for (const command of program.commands) completeCommand(command);
   return program;
+}
+
+/** Names of all verbs but those for programs, without loading one. */
+export function verbs(): string[] {
+  return verbFiles()
+    .map((file) => file.slice(0, -".ts".length))
+    .filter((verb) => !verb.startsWith("__"))
+    .sort();
+}
+
+function verbFiles(): string[] {
+  return readdirSync(folder).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
 }
 
 /** Who started this process ends: it ends too, even when that was killed. */

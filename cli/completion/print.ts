@@ -1,5 +1,5 @@
 import { readMesh } from "../connect.ts";
-import { buildProgram } from "../rouse.ts";
+import { buildProgram, verbs } from "../rouse.ts";
 import { meshCatalog } from "./catalog.ts";
 import { complete } from "./complete.ts";
 
@@ -16,6 +16,11 @@ export async function printCandidates(shell: string, index: number, words: reado
   while (before.length < index) before.push("");
   // bash takes words apart at "=".
   const line = shell === "bash" ? joined(before) : before;
+  if (line.length <= 1 && !line[0]?.startsWith("-")) {
+    // All verbs' modules would take a second to load.
+    for (const verb of verbs()) if (verb.startsWith(line[0] ?? "")) console.log(verb);
+    return;
+  }
   const data = line[line.indexOf("--data") + 1];
   const catalog = meshCatalog(() => readMesh(line.includes("--data") ? data : undefined));
   const verb = line.length > 1 ? line[0] : undefined;
