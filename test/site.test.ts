@@ -222,6 +222,7 @@ describe.skipIf(chromiumPath === undefined)("the site in Chromium, on a whole me
     await open("/reviews");
     const review = page.getByRole("region", { name: `${genome} 3.0.0` });
     await review.getByText("back to what was cited").waitFor();
+    await review.getByRole("button", { name: /^Show all \d+ findings$/ }).click();
     await review.locator(".findings li", { hasText: "LookUp" }).first().waitFor();
     await review.getByLabel("Message").fill("Nobody needs 2.0.0.");
     await review.getByRole("button", { name: "Deny" }).click();

@@ -19,6 +19,8 @@ export interface FollowOptions<T> {
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+/** A stream that lasted so long is opened again at once. */
+const SETTLED_MS = 5_000;
 
 /**
  * Keeps a server stream open: after a loss it is opened again, after 0.5 s at first and then ever later, up to
@@ -45,9 +47,12 @@ export function follow<T>({ open, onMessage, onState, endless = true }: FollowOp
     const { signal } = controller;
     const current = () => !stopped && !signal.aborted;
     let error: RouseError | undefined;
+    let answered = false;
+    const begun = performance.now();
     try {
       for await (const message of open(signal)) {
         if (!current()) return;
+        answered = true;
         pause = FIRST_PAUSE_MS;
         report({ status: "open", error: undefined });
         onMessage(message);
@@ -59,6 +64,11 @@ export function follow<T>({ open, onMessage, onState, endless = true }: FollowOp
     if ((error === undefined && !endless) || (error !== undefined && isFinal(error))) {
       done = true;
       report({ status: "ended", error });
+      return;
+    }
+    // A proxy on the way may end streams that are old: no news for the reader.
+    if (answered && performance.now() - begun > SETTLED_MS) {
+      timer = setTimeout(() => void run(), 0);
       return;
     }
     report({ status: "lost", error });

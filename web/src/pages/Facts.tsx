@@ -31,6 +31,12 @@ export function Facts({ known, info }: Props) {
         <SourceFacts source={source} />
         <Fact name="Licence">{about?.license}</Fact>
         <Fact name="Contact">{about?.contact !== "" && <Contact contact={about?.contact ?? ""} />}</Fact>
+        <Fact name="By HTTP">
+          {info.external && info.version === known.summary?.defaultVersion && (
+            // Swagger's page is not of this site: the browser loads it.
+            <a href={`/openapi/${encodeURIComponent(known.summary.name)}`}>JSON and OpenAPI</a>
+          )}
+        </Fact>
         <Fact name="Artifact">{info.artifact !== "" && <code>{shorten(info.artifact)}</code>}</Fact>
         <Fact name="Description">{info.revision > 0n && `revision ${info.revision}`}</Fact>
         <Fact name="Approval">{info.approval}</Fact>

@@ -28,12 +28,15 @@ export function ProvidersPage() {
           <p class="soft">
             {[
               provider.contact,
-              plural(provider.keys.filter((key) => key.revokedAtMs === 0n).length, "key"),
+              // Strangers are not told the keys.
+              provider.keys.length > 0
+                ? plural(provider.keys.filter((key) => key.revokedAtMs === 0n).length, "key")
+                : "",
               plural(provider.services.length, "service"),
             ]
               .filter((part) => part !== "")
               .join(" · ")}
-            {provider.createdAtMs > 0n && " · "}
+            {provider.createdAtMs > 0n && " · since "}
             <Time ms={provider.createdAtMs} />
           </p>
           <ul class="plain">

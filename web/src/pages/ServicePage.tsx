@@ -3,7 +3,7 @@ import { catalog } from "../api.ts";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { StateBadge } from "../components/StateBadge.tsx";
 import { useLoad } from "../load.ts";
-import { navigate, withQuery } from "../router.tsx";
+import { Link, navigate, withQuery } from "../router.tsx";
 import { useServiceState } from "../state.ts";
 import { useTitle } from "../title.ts";
 import { Name } from "./HitList.tsx";
@@ -111,7 +111,7 @@ function VersionNotes({ info }: { readonly info: VersionInfo | undefined }) {
       )}
       {info.approval === "pending" && (
         <Note kind="warning">
-          Version {info.version} waits for its approval. Until then calls do not start it.
+          Version {info.version} waits for its approval: see the <Link href="/reviews">reviews</Link>.
         </Note>
       )}
       {info.approval === "denied" && (

@@ -15,8 +15,9 @@ interface Props {
 export function Versions({ service, known, live, query }: Props) {
   const names =
     known?.versions.map(({ version }) => version) ?? live?.versions.map(({ version }) => version) ?? [];
-  const from = query.get("from") ?? names[1] ?? names[0] ?? "";
   const to = query.get("to") ?? names[0] ?? "";
+  const released = known?.summary?.defaultVersion ?? "";
+  const from = query.get("from") ?? (released !== "" && released !== to ? released : before(names, to));
   return (
     <div class="stack">
       {known !== undefined && <VersionTable service={service} known={known} live={live} />}
@@ -32,6 +33,11 @@ export function Versions({ service, known, live, query }: Props) {
       )}
     </div>
   );
+}
+
+/** The version that another one came after; names are newest first. */
+function before(names: readonly string[], version: string): string {
+  return names[names.indexOf(version) + 1] ?? names[0] ?? "";
 }
 
 interface ChoiceProps {
