@@ -3,6 +3,7 @@ import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { processesWith } from "../agent/runtimes/proc.ts";
 import { BUILD_VARIABLE } from "../registry/builds/environment.ts";
+import { innerFolder, outerFolder } from "../registry/builds/scratch-folder.ts";
 import { addProbe, makeRepository, type TestRepository } from "../registry/builds/testing/repository.ts";
 import { until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
@@ -85,7 +86,9 @@ test("a registry that is killed leaves nothing of a build behind, and tells it l
   const { code, stderr } = await run("builds", "log", id, "--follow");
   expect(code).toBe(1);
   expect(stderr).toContain("The registry restarted while the build ran. Start it again.");
-  expect(await readdir(join(mesh.data, "registry", "builds"))).toEqual([]);
+  const dataDir = join(mesh.data, "registry");
+  for (const folder of [innerFolder(dataDir), outerFolder(dataDir)])
+    expect(await readdir(folder).catch(() => [])).toEqual([]);
 });
 
 test("a build is cancelled by a command", async () => {

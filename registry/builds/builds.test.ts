@@ -36,7 +36,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await other.remove();
   // No build leaves anything behind.
-  expect(await readdir(join(rig.dataDir, "builds"))).toEqual([]);
+  expect(await rig.leftovers()).toEqual([]);
 });
 
 const served = () => `${http.url}/${basename(repository.dir)}/.git`;

@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -39,7 +38,7 @@ async function withTest(script: string): Promise<string> {
 /** Nothing of the build runs, and its folder is gone. */
 async function expectGone({ id }: Build): Promise<void> {
   expect(processesWith(BUILD_VARIABLE, id, BUILD_VARIABLE)).toEqual([]);
-  expect(await readdir(join(rig.dataDir, "builds"))).toEqual([]);
+  expect(await rig.leftovers()).toEqual([]);
 }
 
 test("too much output ends the build, and the log keeps its beginning and its last lines", async () => {

@@ -1,14 +1,11 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { type Build, Build_State } from "#proto/rouse/registry/v1/builds.ts";
-import { processesWith } from "../../agent/runtimes/proc.ts";
-import { signalQuietly } from "../../agent/runtimes/process-unit.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { ADMINISTRATOR, type Caller } from "../access.ts";
 import type { RegistryContext } from "../context.ts";
 import { BuildLog, BuildNews } from "./build-log.ts";
-import { BUILD_VARIABLE } from "./environment.ts";
 import { BuildStopped } from "./failure.ts";
 import { checkGit } from "./git.ts";
 import {
@@ -21,7 +18,8 @@ import {
 import { removeFolder } from "./remove-folder.ts";
 import type { BuildOrder } from "./request.ts";
 import { runBuild } from "./run-build.ts";
-import { Runner } from "./runner.ts";
+import { endProcesses, Runner } from "./runner.ts";
+import { innerFolder, outerFolder } from "./scratch-folder.ts";
 import { type BuildChange, type BuildRecord, BuildStore } from "./store.ts";
 
 export interface BuildsOptions {
@@ -44,7 +42,6 @@ export class BuildQueue {
   readonly #context: RegistryContext;
   readonly #limits: BuildLimits;
   readonly #parallel: number;
-  readonly #folder: string;
   readonly #running = new Map<string, Running>();
   /** Nothing of a former registry is left. */
   readonly #cleaned = Promise.withResolvers<void>();
@@ -55,7 +52,6 @@ export class BuildQueue {
     this.#context = context;
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#parallel = options.parallel ?? DEFAULT_PARALLEL;
-    this.#folder = join(context.dataDir, "builds");
     this.store = new BuildStore(join(context.dataDir, "builds.db"));
   }
 
@@ -132,6 +128,7 @@ export class BuildQueue {
       (runner) => runner.close(),
       () => undefined,
     );
+    await rmdir(outerFolder(this.#context.dataDir)).catch(() => undefined);
     this.news.tellAll();
     // Readers have their turn before the store is gone.
     await setImmediate();
@@ -139,12 +136,13 @@ export class BuildQueue {
   }
 
   async #clean(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o711 });
-    for (const left of await readdir(this.#folder)) {
-      // Programs of a former registry that was killed; where there are namespaces, they ended with it.
-      for (const { pid } of processesWith(BUILD_VARIABLE, left.replace(/-.*/, ""), BUILD_VARIABLE))
-        signalQuietly(pid, "SIGKILL");
-      await removeFolder(join(this.#folder, left));
+    const { dataDir } = this.#context;
+    for (const folder of [innerFolder(dataDir), outerFolder(dataDir)]) {
+      for (const left of await readdir(folder).catch(() => [])) {
+        // Programs of a former registry that was killed; where there are namespaces, they ended with it.
+        endProcesses(left.replace(/-.*/, ""));
+        await removeFolder(join(folder, left));
+      }
     }
   }
 
@@ -155,13 +153,21 @@ export class BuildQueue {
       this.#change(build, { state: Build_State.RUNNING });
       const stop = new AbortController();
       const ended = this.#run(build, stop.signal)
-        .catch((err) => this.#context.log.error({ err, build: build.id }, "A build broke"))
+        .catch((err: unknown) => this.#broke(build, err))
         .then(() => {
           this.#running.delete(build.id);
           this.#next();
         });
       this.#running.set(build.id, { stop, ended });
     }
+  }
+
+  /** What is wrong with the registry's host, a full disk say. */
+  #broke(build: BuildRecord, err: unknown): void {
+    this.#context.log.error({ err, build: build.id }, "A build could not be run");
+    const reason = `The registry could not run the build: ${RouseError.from(err).message}. Its own log has more.`;
+    this.#runner = undefined;
+    this.#change(build, { state: Build_State.FAILED, reason, endedAtMs: Date.now() });
   }
 
   async #run(build: BuildRecord, signal: AbortSignal): Promise<void> {
@@ -174,7 +180,6 @@ export class BuildQueue {
       runner: await this.#runner,
       limits: this.#limits,
       log,
-      folder: this.#folder,
       signal,
       change: (change) => this.#change(build, change),
     });

@@ -16,6 +16,7 @@ import { diskUse } from "./folder-walk.ts";
 import type { BuildLimits } from "./limits.ts";
 import { removeFolder } from "./remove-folder.ts";
 import type { Runner } from "./runner.ts";
+import { ownFolder } from "./scratch-folder.ts";
 import { BUILD_STEPS, type BuildStep } from "./step-names.ts";
 import { type Made, runSteps } from "./steps.ts";
 import type { BuildChange, BuildRecord } from "./store.ts";
@@ -26,8 +27,6 @@ export interface RunBuildOptions {
   readonly runner: Runner;
   readonly limits: BuildLimits;
   readonly log: BuildLog;
-  /** Folder for the scratch folder. */
-  readonly folder: string;
   /** Aborted with a {@link BuildStopped} to end the build. */
   readonly signal: AbortSignal;
   readonly change: (change: BuildChange) => void;
@@ -49,7 +48,9 @@ export async function runBuild(options: RunBuildOptions): Promise<void> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(buildFailed(tooLong(limits.timeMs, step))), limits.timeMs);
   const signal = AbortSignal.any([options.signal, limit.signal]);
-  const scratch = scratchOf(await mkdtemp(join(options.folder, `${build.id}-`)));
+  const { folder } = options.runner.sandbox;
+  await ownFolder(folder);
+  const scratch = scratchOf(await mkdtemp(join(folder, `${build.id}-`)));
   const watched = new AbortController();
   const watching = watchDisk(scratch, limits, watched.signal, limit);
   let outcome: BuildChange;

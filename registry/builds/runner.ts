@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
 import { type Cgroup, Cgroups } from "../../agent/runtimes/cgroup.ts";
+import { processesWith } from "../../agent/runtimes/proc.ts";
+import { signalQuietly } from "../../agent/runtimes/process-unit.ts";
+import { BUILD_VARIABLE } from "./environment.ts";
 import { buildFailed } from "./failure.ts";
 import type { BuildLimits } from "./limits.ts";
 import { type ProgramEnd, type ProgramOptions, runProgram } from "./program.ts";
@@ -8,6 +11,11 @@ import { findSandbox, programPath, type Sandbox } from "./sandbox.ts";
 export interface RunOptions extends ProgramOptions {
   /** In the sandbox, with or without the network; false: as the registry itself, for what runs no code of the repository. */
   readonly confine: { readonly network: boolean; readonly scratch: string } | false;
+}
+
+/** Ends all programs of a build that still run, also those that have left its process groups. */
+export function endProcesses(id: string): void {
+  for (const { pid } of processesWith(BUILD_VARIABLE, id, BUILD_VARIABLE)) signalQuietly(pid, "SIGKILL");
 }
 
 /** Joins the cgroups named before "--", then becomes the program. */
@@ -58,6 +66,7 @@ export class Runner {
       );
     } finally {
       await cgroup?.remove();
+      if (confine !== false && !this.sandbox.endsAll) endProcesses(id);
     }
   }
 

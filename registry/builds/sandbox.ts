@@ -1,15 +1,21 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { accessSync, constants, existsSync, realpathSync } from "node:fs";
-import { chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { confineScript, type View } from "./confine-script.ts";
+import { innerFolder, outerFolder, ownFolder } from "./scratch-folder.ts";
 
 /** Keeps a build's programs from what is not theirs, as far as this machine lets. */
 export interface Sandbox {
   /** One line for the log of each build. */
   readonly words: string;
+  /** Where the scratch folders are. */
+  readonly folder: string;
+  /** What a program leaves running ends with it, whatever that does. */
+  readonly endsAll: boolean;
   /** Whom the scratch folder must belong to, when not to this process's user. */
   readonly uid: number | undefined;
   /** The command line that runs a program in the sandbox. */
@@ -30,12 +36,14 @@ const asNobody = isRoot ? [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-gr
  * @param dataDir of the registry, which no build may read.
  */
 export async function findSandbox(dataDir: string): Promise<Sandbox> {
-  for (const sandbox of [namespaces(dataDir, false), namespaces(dataDir, true), otherUser()]) {
+  for (const sandbox of [namespaces(dataDir, false), namespaces(dataDir, true), otherUser(dataDir)]) {
     if (sandbox !== undefined && (await holds(sandbox, dataDir))) return sandbox;
   }
   return {
     words:
       "no sandbox: this machine allows neither namespaces nor another user, so the build runs with the registry's own rights",
+    folder: innerFolder(dataDir),
+    endsAll: false,
     uid: undefined,
     wrap: (command) => [...command],
   };
@@ -47,6 +55,8 @@ function namespaces(dataDir: string, network: boolean): Sandbox | undefined {
   const view = viewOf(dataDir);
   return {
     words: `sandbox: new namespaces${isRoot ? ` and user ${NOBODY}` : ""}; the registry's data, home folders and /tmp are out of sight${network ? "; the host's network is within reach" : ", and only dependencies come over the network"}`,
+    folder: innerFolder(dataDir),
+    endsAll: true,
     uid: isRoot ? NOBODY : undefined,
     wrap(command, { cwd, scratch, network: wanted }) {
       const kept = network || wanted;
@@ -74,10 +84,12 @@ function namespaces(dataDir: string, network: boolean): Sandbox | undefined {
   };
 }
 
-function otherUser(): Sandbox | undefined {
+function otherUser(dataDir: string): Sandbox | undefined {
   if (!isRoot || programPath("setpriv") === undefined) return;
   return {
     words: `half a sandbox: the build runs as user ${NOBODY}; namespaces are forbidden here, so it sees what everybody on this host may see, its network included`,
+    folder: outerFolder(dataDir),
+    endsAll: false,
     uid: NOBODY,
     wrap: (command) => ["setpriv", ...asNobody, ...powerless, ...command],
   };
@@ -120,19 +132,23 @@ export function programPath(name: string): string | undefined {
 
 /** Whether a program in the sandbox can work, and cannot read the registry's data. */
 async function holds(sandbox: Sandbox, dataDir: string): Promise<boolean> {
-  const folder = join(dataDir, "builds");
-  await mkdir(folder, { recursive: true });
-  const scratch = realpathSync(await mkdtemp(join(folder, "trial-")));
-  const secret = join(realpathSync(dataDir), `trial-${basename(scratch)}`);
+  const secret = join(realpathSync(dataDir), `trial-${randomUUID()}`);
+  let scratch = "";
   const script = `
     const { existsSync, readFileSync, writeFileSync } = require("node:fs");
-    writeFileSync("written", "");
+    writeFileSync(process.argv[1] + "/written", "");
     readFileSync(${JSON.stringify(join(root, "package.json"))});
     try { readFileSync(${JSON.stringify(secret)}); process.exit(1); } catch { process.exit(0); }`;
   try {
+    await ownFolder(sandbox.folder);
+    scratch = realpathSync(await mkdtemp(join(sandbox.folder, "trial-")));
     await writeFile(secret, "", { mode: 0o600 });
     if (sandbox.uid !== undefined) await chown(scratch, sandbox.uid, sandbox.uid);
-    const command = sandbox.wrap([process.execPath, "-e", script], { cwd: scratch, scratch, network: false });
+    const command = sandbox.wrap([process.execPath, "-e", script, scratch], {
+      cwd: scratch,
+      scratch,
+      network: false,
+    });
     const [file = "", ...args] = command;
     await promisify(execFile)(file, args, { cwd: scratch, timeout: 20_000 });
     return true;
@@ -140,6 +156,6 @@ async function holds(sandbox: Sandbox, dataDir: string): Promise<boolean> {
     return false;
   } finally {
     await rm(secret, { force: true });
-    await rm(scratch, { recursive: true, force: true });
+    if (scratch !== "") await rm(scratch, { recursive: true, force: true });
   }
 }

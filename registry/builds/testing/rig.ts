@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +15,7 @@ import { startConsul } from "../../../test/support/consul.ts";
 import { adminKey } from "../../access.ts";
 import { type RunningRegistry, startRegistry } from "../../server.ts";
 import { type BuildsOptions, hasEnded } from "../queue.ts";
+import { innerFolder, outerFolder } from "../scratch-folder.ts";
 
 /** A registry on a real Consul that builds, and a client of its builds. */
 export interface BuildsRig {
@@ -38,6 +39,8 @@ export interface BuildsRig {
   run(request: Partial<StartBuildRequest>): Promise<{ build: Build; log: string }>;
   /** Resolves when a line of the log holds the text. */
   untilSaid(id: string, text: string): Promise<void>;
+  /** Names of what builds have left on disk. */
+  leftovers(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -109,6 +112,10 @@ export async function startBuildsRig(first: BuildsOptions = {}): Promise<BuildsR
         if (hasEnded(build)) throw new Error(`the build ended before it said ${text}: ${build.reason}`);
         await sleep(20);
       }
+    },
+    async leftovers() {
+      const folders = [innerFolder(dataDir), outerFolder(dataDir)];
+      return (await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])))).flat();
     },
     async close() {
       client.close();
