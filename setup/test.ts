@@ -18,6 +18,7 @@ export async function test(args: readonly string[]): Promise<void> {
   await generateProtos();
   const envoy = await needTool("envoy");
   const consul = await needTool("consul");
+  const otelcol = await needTool("otelcol");
   await generatePackages();
   await prepareSite();
   const chromium = await chromiumForTests();
@@ -32,6 +33,7 @@ export async function test(args: readonly string[]): Promise<void> {
       ...process.env,
       ENVOY_BIN: envoy,
       CONSUL_BIN: consul,
+      OTELCOL_BIN: otelcol,
       ...(chromium === undefined ? {} : { CHROMIUM_BIN: chromium }),
       ...(docker?.host === undefined ? {} : { DOCKER_HOST: docker.host }),
     };

@@ -34,6 +34,13 @@ export const tools = {
     variable: "CONSUL_BIN",
     versionArguments: ["version"],
   },
+  otelcol: {
+    title: "OpenTelemetry Collector",
+    version: "0.162.0",
+    range: ">=0.100.0 <1",
+    variable: "OTELCOL_BIN",
+    versionArguments: ["--version"],
+  },
   ghz: {
     title: "ghz",
     version: "0.121.0",
