@@ -267,6 +267,9 @@ describe("a review", () => {
       status: "FAILED_PRECONDITION",
       reason: "REVIEW_NEEDED",
     });
+    const removal = await failure(setTag(service, "release"));
+    expect(removal).toMatchObject({ status: "FAILED_PRECONDITION", reason: "REVIEW_NEEDED" });
+    expect(removal.message).toContain("cannot be taken away: calls would follow the highest stable version");
     const { id } = await ask(service, "1.1.0", { message: "Faster." });
     expect(await tagged(service)).toEqual(["1.0.0"]);
     const again = await failure(unary(as("lab-one"), "promote", promotion(service, "1.1.0")));

@@ -1,6 +1,6 @@
 import semver from "semver";
 import { RouseError } from "../../sdk/errors.ts";
-import { approvalShown } from "../approval.ts";
+import { approvalShown, strictest } from "../approval.ts";
 import { approvalKey, catalogKey } from "../keys.ts";
 import { readKey } from "../kv.ts";
 import { approvalSchema, type CatalogEntry, catalogEntrySchema } from "../records.ts";
@@ -24,6 +24,7 @@ export async function guardTag(
   record: ServiceRecord,
 ): Promise<void> {
   if (!isGated(tag)) return;
+  if (tag === RELEASE && versions.length === 0) await checkRemovable(context, service, record);
   const { moves } = await readMoves(context.consul, service, tag);
   for (const entry of await followed(context, service, tag, versions, record)) {
     await checkApproved(context, entry, tag);
@@ -62,6 +63,18 @@ async function checkCandidate(
     "FAILED_PRECONDITION",
     `The contract of ${service} asks for a review before the tag ${tag} names ${version}. ${first} for the review: rouse promote ${service} ${version} --to ${tag} --message TEXT`,
     { reason: "REVIEW_NEEDED", metadata: { service, version, tag } },
+  );
+}
+
+/** Without the tag, calls would follow each new version without anybody's review. */
+async function checkRemovable(context: GateContext, service: string, record: ServiceRecord): Promise<void> {
+  const named = record.tags[RELEASE] ?? [];
+  const entries = await Promise.all(named.map(({ version }) => readEntry(context, service, version)));
+  if (strictest(entries.map((entry) => entry?.manifest.approval)) === undefined) return;
+  throw new RouseError(
+    "FAILED_PRECONDITION",
+    `The contract of ${service} asks for a review of each move of the tag release, so that it cannot be taken away: calls would follow the highest stable version. Ask for a move: rouse promote ${service} VERSION --to release`,
+    { reason: "REVIEW_NEEDED", metadata: { service, tag: RELEASE } },
   );
 }
 
