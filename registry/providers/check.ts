@@ -2,6 +2,7 @@ import type { CreateProviderRequest } from "#proto/rouse/registry/v1/providers.t
 import { RouseError } from "../../sdk/errors.ts";
 import { ADMINISTRATOR } from "../access.ts";
 import { textFault } from "../descriptions/text.ts";
+import { lookOf } from "../look-alike.ts";
 
 /** Names that would pass for somebody with power. */
 const RESERVED = new Set([ADMINISTRATOR, "admin", "root", "rouse", "system", "registry", "mesh"]);
@@ -39,8 +40,12 @@ function line(field: string, text: string, most: number): string {
   const value = text.trim().normalize("NFC");
   const fault =
     value.length > most ? `has ${value.length} characters; keep it to ${most}` : textFault(value, false);
-  if (fault === undefined) return value;
-  throw new RouseError("INVALID_ARGUMENT", `The provider's ${field} ${fault}.`, {
-    reason: "PROVIDER_TEXT_INVALID",
-  });
+  if (fault === undefined && (value === "" || lookOf(value) !== "")) return value;
+  throw new RouseError(
+    "INVALID_ARGUMENT",
+    `The provider's ${field} ${fault ?? "has nothing that can be seen"}.`,
+    {
+      reason: "PROVIDER_TEXT_INVALID",
+    },
+  );
 }

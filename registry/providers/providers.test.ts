@@ -158,6 +158,9 @@ describe("providers and keys", () => {
     expect((await failure(create("text-1", "", "\u202egro.elpmaxe"))).message).toBe(
       "The provider's contact holds a character that turns the direction of writing (U+202E) at character 1; take it out.",
     );
+    expect((await failure(create("text-1", "\u200b\u2060"))).message).toBe(
+      "The provider's name has nothing that can be seen.",
+    );
     expect((await failure(create("text-1", "a\nb"))).message).toContain("must be one line");
     expect(await failure(create("text-1", "x".repeat(101)))).toMatchObject({
       reason: "PROVIDER_TEXT_INVALID",
