@@ -83,6 +83,12 @@ function SideBySide({
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys.
     <div class="scroll" tabIndex={0}>
       <table class="diff">
+        <colgroup>
+          <col class="lines" />
+          <col />
+          <col class="lines" />
+          <col />
+        </colgroup>
         <thead>
           <tr>
             <th colSpan={2}>{from}</th>
