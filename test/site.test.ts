@@ -239,6 +239,26 @@ describe.skipIf(chromiumPath === undefined)("the site in Chromium, on a whole me
     await page.evaluate(() => sessionStorage.clear());
   });
 
+  test("what a registry lacks is a note, and a part that cannot be loaded a sentence", async () => {
+    const old = await context.newPage();
+    await old.route("**/rouse.registry.v1.Releases/*", (route) =>
+      route.fulfill({
+        headers: {
+          "content-type": "application/grpc-web+proto",
+          "grpc-status": "12",
+          "grpc-message": "The server does not implement it",
+        },
+      }),
+    );
+    await open("/reviews", old);
+    await old.getByText(/^This registry does not offer the reviews yet\./).waitFor();
+    expect(await old.getByRole("alert").count()).toBe(0);
+    await old.route("**/assets/HostsPage-*.js", (route) => route.abort());
+    await old.getByRole("link", { name: "Hosts" }).click();
+    await old.getByText("A part of the page could not be loaded: reload the page.").waitFor();
+    await old.close();
+  });
+
   test("every page on a phone of 360 pixels: nothing scrolls sideways", async () => {
     const phone = await context.browser()?.newPage({ viewport: { width: 360, height: 740 } });
     if (phone === undefined) throw new Error("The browser is gone.");
