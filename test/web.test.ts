@@ -6,7 +6,8 @@ import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { validate } from "@readme/openapi-parser";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chromiumPath, startChromium } from "./support/chromium.ts";
 import { runningInstances, untilCold } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
@@ -70,6 +71,32 @@ test("the OpenAPI document is valid, and its page loads nothing from elsewhere",
   expect(await missing.text()).toContain("/openapi lists what there is");
   expect(await (await fetch(`http://${mesh.edge}/openapi`)).json()).toMatchObject({
     services: [{ service, version: "1.0.0", page: `/openapi/${service}` }],
+  });
+});
+
+describe.skipIf(chromiumPath === undefined)("in a browser", () => {
+  test("a method is tried out on the page, through the edge", async () => {
+    const chromium = await startChromium();
+    try {
+      const page = await chromium.browser.newPage();
+      const foreign: string[] = [];
+      page.on("request", (request) => {
+        if (!request.url().startsWith(`http://${mesh.edge}/`)) foreign.push(request.url());
+      });
+      await page.goto(`http://${mesh.edge}/openapi/${service}`);
+      await page.locator('[id$="-Echo"] button').first().click();
+      await page.locator('[id$="-Echo"] textarea').fill('{"text": "tried"}');
+      await page.getByRole("button", { name: "Execute" }).click();
+      await page
+        .locator('[id$="-Echo"] .live-responses-table .response-col_description')
+        .getByText('"tried"')
+        .waitFor();
+      if (process.env.SHOTS)
+        await page.screenshot({ path: `${process.env.SHOTS}/openapi.png`, fullPage: true });
+      expect(foreign.filter((url) => !url.startsWith("data:"))).toEqual([]);
+    } finally {
+      await chromium.close();
+    }
   });
 });
 
