@@ -48,7 +48,7 @@ export function parseRegistration(request: RegisterVersionRequest, nowMs: number
     },
     descriptorSet,
     digest: createHash("sha256").update(descriptorSet).digest("hex"),
-    tags: [...new Set(request.tags.map(checkTagName))],
+    tags: tagsOf(request.tags),
     about: checkAbout(mergeAbout(request.about, aboutOfManifest(manifest))),
     source: checkSource(request.source),
   };
@@ -80,6 +80,18 @@ function manifestOf(bytes: Uint8Array): Manifest {
     );
   }
   return manifest;
+}
+
+/** Most tags of one registration: each is a step of its transaction, which has 128 at most. */
+const MOST_TAGS = 32;
+
+function tagsOf(names: readonly string[]): string[] {
+  const tags = [...new Set(names.map(checkTagName))];
+  if (tags.length <= MOST_TAGS) return tags;
+  throw invalid(
+    "TAG_INVALID",
+    `${tags.length} tags shall name the version; at most ${MOST_TAGS} are set by a registration. Set the others by "rouse tag".`,
+  );
 }
 
 function artifactOf({ artifact }: RegisterVersionRequest): Deployment["artifact"] {

@@ -84,8 +84,7 @@ test.each<[string, Change[], object[]]>([
       {
         severity: "breaking",
         rule: "FIELD_NO_DELETE_UNLESS_NAME_RESERVED",
-        message:
-          'removes field "2" with name "most" on message "GetSequenceRequest" without reserving the name "most"',
+        message: "removes field `GetSequenceRequest.most` (2) without reserving its name",
         methods: ["GetSequence"],
       },
     ],
@@ -97,7 +96,7 @@ test.each<[string, Change[], object[]]>([
       {
         severity: "note",
         rule: "FIELD_NO_DELETE",
-        message: 'removes field "2" with name "most" on message "GetSequenceRequest"',
+        message: "removes field `GetSequenceRequest.most` (2)",
         methods: ["GetSequence"],
       },
     ],
@@ -105,7 +104,14 @@ test.each<[string, Change[], object[]]>([
   [
     "an enum of an imported file loses a value",
     [[" STRAND_FORWARD = 1;", ""]],
-    [{ severity: "breaking", rule: "ENUM_VALUE_NO_DELETE_UNLESS_NAME_RESERVED", methods: both }],
+    [
+      {
+        severity: "breaking",
+        rule: "ENUM_VALUE_NO_DELETE_UNLESS_NAME_RESERVED",
+        message: "removes value 1 of enum `Strand` without reserving its name",
+        methods: both,
+      },
+    ],
   ],
 ])("%s", async (_, changes, expected) => {
   const found = await compare(...changes);
@@ -181,7 +187,7 @@ test("findings say who calls what they name", async () => {
     ]),
   ).toEqual([
     [
-      'field "1" with name "reference" on message "Region" changed option "json_name" from "reference" to "ref", which `Genome.GetFeatures` and `Genome.GetSequence` use, called 1,205 times by at least 2 clients in the last 7 days',
+      'field `Region.reference` (1) changed option "json_name" from "reference" to "ref", which `Genome.GetFeatures` and `Genome.GetSequence` use, called 1,205 times by at least 2 clients in the last 7 days',
       "",
       1_205,
       2,
@@ -193,7 +199,7 @@ test("findings say who calls what they name", async () => {
       2,
     ],
     [
-      'field "1" with name "residues" on message "GetSequenceResponse" changed type from "string" to "bytes", which `Genome.GetSequence` uses, called 1 time by 1 client in the last 7 days',
+      'field `GetSequenceResponse.residues` (1) changed type from "string" to "bytes", which `Genome.GetSequence` uses, called 1 time by 1 client in the last 7 days',
       "GetSequence",
       1,
       1,

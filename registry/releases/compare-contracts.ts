@@ -173,6 +173,9 @@ function sentence(message: string): string {
     .trim()
     .replace(/\. See https:.*$/s, "")
     .replace(/\.$/, "")
+    .replace(/field "(\d+)" with name "(\w+)" on message "([\w.]+)"/i, "field `$3.$2` ($1)")
+    .replace(/enum value "(-?\d+)" on enum "([\w.]+)"/i, "value $1 of enum `$2`")
+    .replace(/(without reserving) the (name|number) "[^"]*"/, "$1 its $2")
     .replace(/^Previously present (.*) was deleted( without .*)?$/s, "removes $1$2")
     .replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 }

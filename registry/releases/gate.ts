@@ -117,6 +117,11 @@ async function usageOf(
 
 /** So many findings are told one by one in an error; it travels in a header. */
 const TOLD = 6;
+const LONGEST = 240;
+
+function shortened(message: string): string {
+  return message.length > LONGEST ? `${message.slice(0, LONGEST - 1)}…` : message;
+}
 
 /**
  * FAILED_PRECONDITION: the move breaks callers.
@@ -130,7 +135,7 @@ export function promotionBreaks(
   isNew = false,
 ): RouseError {
   const breaking = findings.filter(({ severity }) => severity === Finding_Severity.BREAKING);
-  const told = breaking.slice(0, TOLD).map(({ message }) => message.slice(0, 200));
+  const told = breaking.slice(0, TOLD).map(({ message }) => shortened(message));
   const first = isNew ? "register it without the tag, " : "";
   if (breaking.length > TOLD) told.push(`${breaking.length - TOLD} more`);
   return new RouseError(

@@ -161,6 +161,29 @@ describe("the gate", () => {
     expect(await failure(setTag(service, "release", "2.0.0"))).toMatchObject({ reason: "PROMOTION_BREAKS" });
   });
 
+  test("lets one of two promotions win, and registrations set a bounded number of tags", async () => {
+    const service = "two.v1.S";
+    for (const version of ["1.0.0", "1.1.0", "1.2.0"])
+      await register("lab-one", sampleManifest({ service, version }));
+    await unary(as("lab-one"), "promote", promotion(service, "1.0.0"));
+    const both = await Promise.allSettled(
+      ["1.1.0", "1.2.0"].map((version) => unary(as("lab-one"), "promote", promotion(service, version))),
+    );
+    for (const result of both)
+      if (result.status === "rejected")
+        expect(result.reason).toMatchObject({ status: "ABORTED", reason: "TAG_CHANGED" });
+    const won = both.findIndex(({ status }) => status === "fulfilled");
+    expect(await tagged(service)).toEqual([
+      both.every(({ status }) => status === "fulfilled") ? expect.any(String) : ["1.1.0", "1.2.0"][won],
+    ]);
+
+    const tags = Array.from({ length: 33 }, (_, i) => `t${i}x`);
+    const many = await failure(register("lab-one", sampleManifest({ service, version: "2.0.0" }), tags));
+    expect(many).toMatchObject({ reason: "TAG_INVALID" });
+    expect(many.message).toContain("33 tags shall name the version; at most 32 are set by a registration.");
+    await register("lab-one", sampleManifest({ service, version: "2.0.0" }), tags.slice(1));
+  });
+
   test("compares option values", async () => {
     const manifest = sampleManifest({ service: "options.v1.S" });
     await register("lab-one", manifest, ["release"]);

@@ -40,7 +40,9 @@ export function joinUsage(
     };
   });
   const gravity = ({ severity }: Finding) => (severity === Finding_Severity.BREAKING ? 0 : 1);
-  return findings.sort((a, b) => gravity(a) - gravity(b) || b.calls - a.calls);
+  // buf tells them by file and rule.
+  const removal = ({ rule }: Finding) => (rule === "RPC_NO_DELETE" ? 0 : 1);
+  return findings.sort((a, b) => gravity(a) - gravity(b) || b.calls - a.calls || removal(a) - removal(b));
 }
 
 function clauses(
