@@ -10,6 +10,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "cold-start": () => import("./cold-start.ts"),
   "idle-wake": () => import("./idle-wake.ts"),
   "consul-change": () => import("./consul-change.ts"),
+  search: () => import("./search.ts"),
 };
 
 const asked = process.argv.slice(2);

@@ -59,6 +59,8 @@ export class CatalogIndex {
   #readers = 0;
   #pumping = false;
   #described = false;
+  #followed = false;
+  #beganAt: number | undefined = performance.now();
   #closed = false;
   #settled: (() => void)[] = [];
 
@@ -110,6 +112,7 @@ export class CatalogIndex {
   #follow({ services }: MeshState): void {
     const before = this.#seen;
     this.#seen = services;
+    this.#followed = true;
     for (const [name, service] of services) {
       if (before.get(name) !== service) this.#dirty.add(name);
     }
@@ -211,7 +214,16 @@ export class CatalogIndex {
     }
     if (!this.#isSettled()) return;
     this.index.commit();
+    this.#report();
     for (const resolve of this.#settled.splice(0)) resolve();
+  }
+
+  /** Says once that everything of the start can be found; some thousand services take their time. */
+  #report(): void {
+    if (this.#beganAt === undefined || !this.#described || !this.#followed) return;
+    const tookMs = Math.round(performance.now() - this.#beganAt);
+    this.#beganAt = undefined;
+    this.#options.log.info({ services: this.index.size, tookMs }, "The search index has all contracts");
   }
 
   async #readOne(name: string): Promise<void> {
