@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { CatalogClient } from "#proto/rouse/catalog/v1/catalog.ts";
 import { Build_State } from "#proto/rouse/registry/v1/builds.ts";
 import { RegistryClient } from "#proto/rouse/registry/v1/registry.ts";
 import { unary } from "../../sdk/grpc.ts";
@@ -64,7 +65,13 @@ test("a branch is cloned over HTTP, built, tested and registered with where it c
     "register: beta → 1.0.0",
   ])
     expect(log).toContain(line);
-  const client = new RegistryClient(rig.registry().address, credentials.createInsecure());
+  const { address } = rig.registry();
+  const catalog = new CatalogClient(address, credentials.createInsecure());
+  const { versions } = await unary(catalog, "getService", { name: "probe.v1.ProbeService" });
+  catalog.close();
+  const source = { repository: served(), ref: "main", commit, build: build.id };
+  expect(versions).toMatchObject([{ version: "1.0.0", registeredBy: "administrator", source }]);
+  const client = new RegistryClient(address, credentials.createInsecure());
   const { services } = await unary(client, "listServices", { service: "probe.v1.ProbeService" });
   client.close();
   expect(services[0]?.tags).toMatchObject([{ name: "beta", versions: [{ version: "1.0.0" }] }]);

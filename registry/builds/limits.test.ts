@@ -154,6 +154,48 @@ test("a registry that restarts says so in what it cut off, goes on with what wai
   expect(builds.map(({ id }) => id)).toEqual([waiting.id, running.id]);
 });
 
+test("where anybody may become a provider, strangers build from public URLs, and the host's own disk is not theirs", async () => {
+  const open = await startBuildsRig({}, { openRegistration: true });
+  try {
+    const providers = new ProvidersClient(open.registry().address, credentials.createInsecure());
+    const { key } = await unary(providers, "createProvider", { id: "stranger", name: "", contact: "" });
+    const repository = await withTest("true");
+    for (const url of [
+      repository,
+      `file://${repository}`,
+      "git@example.org:a/b.git",
+      "ssh://git@example.org/a",
+    ]) {
+      expect(await failure(open.start({ repository: url }, key))).toMatchObject({
+        status: "PERMISSION_DENIED",
+        reason: "BUILD_NOT_FOR_STRANGERS",
+        message: expect.stringContaining("Give an https, http or git URL."),
+      });
+    }
+    // A key that was revoked while its build waited.
+    const blocking = await open.start({ repository: await withTest(ENDLESS) });
+    const started = await open
+      .start({ repository: "http://127.0.0.1:9/x" }, key)
+      .catch((error: unknown) => error);
+    if (started instanceof Error) {
+      expect(started).toMatchObject({ reason: "BUILD_NOT_FOR_STRANGERS" });
+      expect(started.message).toContain("on a host that cannot lock a build in");
+    } else {
+      const keyId = /^rouse_([0-9a-f]{12})_/.exec(key)?.[1] ?? "";
+      await unary(providers, "revokeKey", { provider: "stranger", keyId }, { metadata: withKey(key) });
+      await open.cancel(blocking.id);
+      const { id } = started as Build;
+      await open.follow(id);
+      expect((await open.get(id)).reason).toBe(
+        "The key by which stranger asked for this build was revoked meanwhile. Start it again with a good one.",
+      );
+    }
+    providers.close();
+  } finally {
+    await open.close();
+  }
+});
+
 test("calls that are refused", async () => {
   const start = (request: object) => failure(rig.start({ repository: "/x", ...request }));
   expect(await start({ repository: "ext::sh -c id" })).toMatchObject({ reason: "REPOSITORY_INVALID" });

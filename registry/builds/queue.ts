@@ -21,6 +21,7 @@ import { runBuild } from "./run-build.ts";
 import { endProcesses, Runner } from "./runner.ts";
 import { innerFolder, outerFolder } from "./scratch-folder.ts";
 import { type BuildChange, type BuildRecord, BuildStore } from "./store.ts";
+import { checkStranger } from "./strangers.ts";
 
 export interface BuildsOptions {
   /** Builds that run at the same time. Default 1. */
@@ -70,8 +71,12 @@ export class BuildQueue {
     );
   }
 
-  /** @throws RouseError RESOURCE_EXHAUSTED BUILD_QUEUE_FULL, FAILED_PRECONDITION GIT_MISSING. */
+  /**
+   * @throws RouseError RESOURCE_EXHAUSTED BUILD_QUEUE_FULL, FAILED_PRECONDITION GIT_MISSING, PERMISSION_DENIED
+   *   BUILD_NOT_FOR_STRANGERS.
+   */
   async add(order: BuildOrder, caller: Caller): Promise<BuildRecord> {
+    await checkStranger(this.#context, caller, order, async () => (await this.#open()).sandbox);
     await checkGit();
     const waiting = this.store.inState(Build_State.QUEUED);
     const own = waiting.filter(({ provider }) => provider === caller.id).length;
@@ -146,6 +151,12 @@ export class BuildQueue {
     }
   }
 
+  /** The sandbox is tried out when there is something to run in it. */
+  #open(): Promise<Runner> {
+    this.#runner ??= Runner.open(this.#context.dataDir, this.#limits);
+    return this.#runner;
+  }
+
   #next(): void {
     while (!this.#closing && this.#running.size < this.#parallel) {
       const [build] = this.store.inState(Build_State.QUEUED);
@@ -171,13 +182,11 @@ export class BuildQueue {
   }
 
   async #run(build: BuildRecord, signal: AbortSignal): Promise<void> {
-    // The sandbox is tried out when there is something to run in it.
-    this.#runner ??= Runner.open(this.#context.dataDir, this.#limits);
     const log = new BuildLog(this.store, build, this.#limits.logBytes, () => this.news.tell(build.id));
     await runBuild({
       context: this.#context,
       build,
-      runner: await this.#runner,
+      runner: await this.#open(),
       limits: this.#limits,
       log,
       signal,

@@ -12,8 +12,9 @@ export interface BuildOrder {
   readonly tags: readonly string[];
 }
 
-const MOST_URL = 2_048;
-const MOST_REF = 255;
+/** As long as the catalog keeps the source of a version. */
+const MOST_URL = 500;
+const MOST_REF = 200;
 const MOST_FOLDER = 1_024;
 const MOST_TAGS = 20;
 

@@ -51,12 +51,15 @@ export function withKey(key: string): Metadata {
   return metadata;
 }
 
-export async function startBuildsRig(first: BuildsOptions = {}): Promise<BuildsRig> {
+export async function startBuildsRig(
+  first: BuildsOptions = {},
+  more: { openRegistration?: boolean } = {},
+): Promise<BuildsRig> {
   const dataDir = await mkdtemp(join(tmpdir(), "rouse-test-builds-"));
   const consul = await startConsul();
   const log = pino({ level: "silent" });
   const startOne = (builds: BuildsOptions) =>
-    startRegistry({ listen: "127.0.0.1:0", consul: consul.address, dataDir, log, builds });
+    startRegistry({ listen: "127.0.0.1:0", consul: consul.address, dataDir, log, builds, ...more });
   let registry = await startOne(first);
   const connect = () => new BuildsClient(registry.address, credentials.createInsecure());
   let client = connect();
