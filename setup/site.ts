@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { generate } from "../codegen/generate.ts";
 import { mustRun } from "./command.ts";
+import { withLock } from "./lock.mjs";
 import { step } from "./progress.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -13,11 +14,17 @@ const root = join(import.meta.dirname, "..");
 const contracts = ["registry", "catalog", "usage"];
 
 /**
- * Generates the site's gRPC-web clients (web/gen) and builds it (web/dist), unless both are up to date.
+ * Generates the site's gRPC-web clients (web/gen) and builds it (web/dist), unless both are up to date. One process
+ * at a time does it.
  *
  * @throws RouseError SETUP_FAILED with the last words of the build.
  */
 export async function prepareSite(): Promise<void> {
+  const wait = (owner: number) => console.error(`Process ${owner} builds the site already; waiting …`);
+  await withLock(join(root, "node_modules", ".rouse-site.lock"), generateAndBuild, wait);
+}
+
+async function generateAndBuild(): Promise<void> {
   const genStamp = join(root, "web", "gen", ".inputs");
   const generated = hash(["proto/rouse/**/*.proto", "codegen/**/*.ts", "package-lock.json"]);
   if (readIfThere(genStamp) !== generated) {
