@@ -162,3 +162,32 @@ test("URLs lose their passwords only", () => {
   expect(withoutPassword("git@example.org:a/b")).toBe("git@example.org:a/b");
   expect(withoutPassword("/srv/r@1.git")).toBe("/srv/r@1.git");
 });
+
+test("the administrator's key goes to one's own mesh only, and helps where the kept key does not do", async () => {
+  const data = join(dir, "own");
+  const writeMesh = (registry: string) => {
+    const names = ["edge", "mesh", "consul", "registryHttp", "control", "agent", "envoyAdmin"];
+    const others = Object.fromEntries(names.map((name) => [name, "127.0.0.1:9"]));
+    const mesh = { ...others, registry, meshSocket: "/nowhere", runtime: "process", pid: process.pid };
+    return writeFile(join(data, "mesh.json"), JSON.stringify(mesh));
+  };
+  await mkdir(join(data, "registry"), { recursive: true });
+  await writeFile(join(data, "registry/admin.key"), `${rig.key}\n`);
+  const own = { ROUSE_DATA: data, XDG_CONFIG_HOME: join(dir, "own-config") };
+  await writeMesh("127.0.0.1:9");
+  expect((await run(["provider", "whoami"], own)).out).toContain("KEY_MISSING");
+  expect((await run(["provider", "whoami"], { ...own, ROUSE_KEY: "admin" })).out).toContain("KEY_MISSING");
+
+  await writeMesh(rig.registry.address);
+  expect((await run(["provider", "whoami"], own)).out).toBe(
+    "the administrator (key admin, from the data folder)",
+  );
+  expect((await run(["provider", "create", "newcomer"], own)).code).toBe(0);
+  const { out } = await run(["deprecate", service, "1.0.0", "--reason", "mine is better"], own);
+  expect(out).toContain(`${service} belongs to acme (a@example.org); your key is newcomer's`);
+  expect(out).toContain(
+    "with ROUSE_KEY=admin you act as its administrator. (PERMISSION_DENIED, NOT_YOUR_SERVICE)",
+  );
+  const asAdmin = { ...own, ROUSE_KEY: "admin" };
+  expect((await run(["deprecate", service, "1.0.0", "--reason", "it is old"], asAdmin)).code).toBe(0);
+});
