@@ -134,6 +134,8 @@ describe.skipIf(chromiumPath === undefined)("the site in Chromium, on a whole me
       /ready [\d.]+ m?s/,
     );
     expect(await page.title()).toBe("not loaded again");
+    await rouse("tag", genome, "beta", "1.0.0");
+    await eventually(() => page.getByLabel("Version").textContent()).toContain("1.0.0 · beta");
     // The catalog has it from its own stream.
     await page.getByRole("link", { name: "Catalog" }).click();
     await eventually(() =>

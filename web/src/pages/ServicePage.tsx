@@ -1,4 +1,5 @@
-import type { GetServiceResponse, VersionInfo } from "../../gen/rouse/catalog/v1/catalog.ts";
+import { useRef } from "preact/hooks";
+import type { GetServiceResponse, ServiceState, VersionInfo } from "../../gen/rouse/catalog/v1/catalog.ts";
 import { catalog } from "../api.ts";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { StateBadge } from "../components/StateBadge.tsx";
@@ -20,8 +21,10 @@ interface Props {
 /** Everything of one service. The query's "version" is the one that is shown; by default what calls get. */
 export function ServicePage({ service, tab, query }: Props) {
   useTitle(service);
-  const known = useLoad(service, (signal) => catalog.getService({ name: service }, { signal }));
   const live = useServiceState(service, "one");
+  const known = useLoad(`${service} ${useNews(live)}`, (signal) =>
+    catalog.getService({ name: service }, { signal }),
+  );
   const version =
     query.get("version") ??
     (known.value?.summary?.defaultVersion ||
@@ -68,6 +71,18 @@ export function ServicePage({ service, tab, query }: Props) {
       )}
     </div>
   );
+}
+
+/** Changes whenever versions, tags or approvals do after the page was opened: what it has asked for is old then. */
+function useNews(live: ServiceState | undefined): string {
+  const first = useRef<string>(undefined);
+  if (live === undefined) return "";
+  const now = JSON.stringify([
+    live.tags,
+    live.versions.map(({ version, state }) => [version, state === "pending"]),
+  ]);
+  first.current ??= now;
+  return now === first.current ? "" : now;
 }
 
 function VersionChoice({
