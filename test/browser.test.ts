@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type PageServer, servePage } from "../examples/browser/page-server.ts";
 import { findChromium } from "../setup/chromium.ts";
@@ -63,10 +63,35 @@ describe.skipIf(executablePath === undefined)("a page in Chromium, over gRPC-web
     await page.press("#location", "Enter");
   }
 
-  test("wakes the services that it calls, and the service which these call", async () => {
+  test("shows a cold start as progress: who wakes, how far it is, and then what each stage took", async () => {
     expect(await runningInstances(mesh, genome)).toEqual([]);
     expect(await runningInstances(mesh, composition)).toEqual([]);
-    await page.goto(server.url);
+    // An agent that stands still makes the start last until everything was looked at.
+    mesh.kill("agent", "SIGSTOP");
+    try {
+      await page.goto(server.url);
+      const card = page.locator("#waking");
+      await card.waitFor();
+      await eventually(() => card.locator("strong").textContent()).toBe(`${genome} 2.0.0`);
+      await eventually(() => card.locator("ol .now").textContent()).toBe("instance starts");
+      expect(await card.locator("#waking-title").textContent()).toBe("Waking services");
+      expect(await card.locator("ol .past").textContent()).toBe("call held");
+      const clock = () => card.locator(".clock").textContent();
+      const before = await clock();
+      await eventually(clock).not.toBe(before);
+      expect(await page.locator("#status").textContent()).toBe("Waiting …");
+    } finally {
+      mesh.kill("agent", "SIGCONT");
+    }
+    await ended("StreamWindows @2").waitFor();
+    await page.locator("#waking").waitFor({ state: "hidden" });
+    const wakes = page.locator("#wakes > li");
+    await eventually(() => wakes.count()).toBe(2);
+    for (const wake of await wakes.all())
+      expect(await wake.locator("p").textContent()).toMatch(/started \d+ ms, ready \d+ ms, pushed \d+ ms/);
+  });
+
+  test("draws the whole genome from the services that it woke, and the service which these call", async () => {
     await ended("ListReferences @2").waitFor();
     await ended("StreamWindows @2").waitFor();
     await ended("StreamFeatures @2").waitFor();
@@ -87,6 +112,120 @@ describe.skipIf(executablePath === undefined)("a page in Chromium, over gRPC-web
     await ended("GetSequence @2").waitFor();
   });
 
+  const seen = async () => {
+    const [, start = "", end = ""] =
+      /:([\d,]+)-([\d,]+)$/.exec(await page.locator("#location").inputValue()) ?? [];
+    return { start: Number(start.replaceAll(",", "")), end: Number(end.replaceAll(",", "")) };
+  };
+  const bases = async () => {
+    const { start, end } = await seen();
+    return end - start + 1;
+  };
+
+  test("zooms and moves by wheel, buttons, keys, drag and pinch", async () => {
+    await page.click("#all");
+    await eventually(bases).toBe(48_502);
+    const canvas = page.locator("#canvas");
+    const box = await canvas.boundingBox();
+    if (box === null) throw new Error("the canvas is not there");
+    const [x, y] = [box.x + box.width / 2, box.y + 40];
+    await page.mouse.move(x, y);
+    await page.mouse.wheel(0, -600);
+    await eventually(bases).toBeLessThan(30_000);
+    const wheel = await seen();
+    // What is under the pointer stays there.
+    expect(Math.abs((wheel.start + wheel.end) / 2 - 24_251)).toBeLessThan(200);
+    await page.mouse.down();
+    await page.mouse.move(x + 200, y, { steps: 4 });
+    await page.mouse.up();
+    await eventually(async () => (await seen()).start).toBeLessThan(wheel.start);
+    expect(Math.abs((await bases()) - (wheel.end - wheel.start + 1))).toBeLessThan(3);
+    await page.click("#in");
+    await eventually(bases).toBeLessThan(16_000);
+    await canvas.focus();
+    const keyed = await seen();
+    await page.keyboard.press("ArrowRight");
+    await eventually(async () => (await seen()).start).toBeGreaterThan(keyed.start);
+    await page.keyboard.press("ArrowDown");
+    await eventually(bases).toBeGreaterThan(19_000);
+    await pinch(canvas, x, y);
+    await eventually(bases).toBeLessThan(12_000);
+    await page.keyboard.press("0");
+    await eventually(bases).toBe(48_502);
+  });
+
+  /** Two fingers that go from 60 to 200 pixels apart. */
+  async function pinch(canvas: Locator, x: number, y: number): Promise<void> {
+    const session = await page.context().newCDPSession(page);
+    const touch = (type: "touchStart" | "touchMove" | "touchEnd", half: number) =>
+      session.send("Input.dispatchTouchEvent", {
+        type,
+        touchPoints:
+          type === "touchEnd"
+            ? []
+            : [
+                { x: x - half, y, id: 0 },
+                { x: x + half, y, id: 1 },
+              ],
+      });
+    await canvas.scrollIntoViewIfNeeded();
+    await touch("touchStart", 30);
+    for (const half of [50, 70, 100]) await touch("touchMove", half);
+    await touch("touchEnd", 0);
+    await session.detach();
+  }
+
+  test("finds a gene whatever the case, suggests names, and shows a feature that is clicked", async () => {
+    expect(await page.locator("#names option").count()).toBe(75);
+    await goTo("CRO");
+    await eventually(details).toContain("namecrotypegeneplace38,041–38,241");
+    await page.click("#details >> text=Sequence");
+    await eventually(() => page.locator("#details pre").textContent()).toMatch(
+      /^>cro NC_001416\.1:38041-38241\nATGGAACAACGCATAACC/,
+    );
+    await page.click("#all");
+    await page.locator("#feature-list button", { hasText: "bor" }).click();
+    await eventually(details).toContain("namebor");
+    await page.locator("#canvas").focus();
+    await page.keyboard.press("p");
+    await eventually(details).not.toContain("namebor");
+    // A third of the way: the long gene J is there, in the first lane of its strand.
+    await goTo("J");
+    await eventually(details).toContain("nameJ");
+    await page.locator("#feature-list button", { hasText: "lom" }).click();
+    const canvas = await page.locator("#canvas").boundingBox();
+    await page.locator("#canvas").click({ position: { x: (canvas?.width ?? 0) / 2, y: 238 } });
+    await eventually(details).toContain("nameJtypegene");
+    await goTo("nin");
+    expect(await page.locator("#error").textContent()).toBe(
+      'No gene is called "nin"; there is ninB, ninC, ninD, ninE, ninF, ninG, ….',
+    );
+    await page.click("#all");
+  });
+
+  test("shows other types of features when they are asked for", async () => {
+    await page.locator("#types").getByLabel("CDS").check();
+    await eventually(() => page.locator("#feature-count").textContent()).toContain("145 in view");
+    await page.locator("#types").getByLabel("CDS").uncheck();
+    await eventually(() => page.locator("#feature-count").textContent()).toContain("75 in view");
+  });
+
+  test("is accessible, in light and dark, and fits a phone", async () => {
+    const audit = await readFile(join(root, "node_modules/axe-core/axe.min.js"), "utf8");
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.evaluate(audit);
+      const found = await page.evaluate<string[]>(
+        "axe.run().then(({violations}) => violations.map((v) => `${v.impact} ${v.id}: ${v.nodes[0].html}`))",
+      );
+      expect(found.filter((line) => /^(serious|critical)/.test(line))).toEqual([]);
+    }
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.setViewportSize({ width: 360, height: 760 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
+    await page.setViewportSize({ width: 1280, height: 760 });
+  });
+
   test("wakes version 1 when the user switches to it, which knows less", async () => {
     await page.click('[data-version="1"]');
     await ended("StreamFeatures @1").waitFor();
@@ -103,8 +242,12 @@ describe.skipIf(executablePath === undefined)("a page in Chromium, over gRPC-web
     const error = page.locator("#error");
     await eventually(() => error.textContent()).toContain("stopped by an administrator: the archive moves");
     expect(await ended("ListReferences @1").getAttribute("class")).toBe("failed");
-    await page.click('[data-version="2"]');
+    await rouseOk(["start", genome, "1.0.0", "--data", mesh.data]);
+    await error.getByText("Try again").click();
     await eventually(() => error.isHidden()).toBe(true);
+    await ended("StreamFeatures @1").waitFor();
+    await page.click('[data-version="2"]');
+    await ended("StreamFeatures @2").waitFor();
   });
 
   test("says what is wrong with a place, and nothing fails unseen", async () => {

@@ -1,16 +1,32 @@
-import type { Feature } from "@rouse-examples/genome/messages";
+import { type Feature, Strand } from "@rouse-examples/genome/messages";
 import { draw } from "./draw.ts";
+import { listenForGestures } from "./gestures.ts";
 import { Loader } from "./loader.ts";
 import { formatLocation, type Named, parseLocation } from "./location.ts";
-import { callPanel, element, showDetails, showError } from "./panel.ts";
+import { callPanel, element, showDetails, showError, showFeatureList } from "./panel.ts";
 import type { Hit, Scene } from "./scene.ts";
-import { type Sources, sourcesOf } from "./sources.ts";
-import { basesOf, pan, type View, within, zoom } from "./view.ts";
+import { Names } from "./search.ts";
+import { type Sources, services, sourcesOf } from "./sources.ts";
+import { onThemeChange } from "./theme.ts";
+import { choices, filterOf } from "./types.ts";
+import { basesOf, type View, within, zoom } from "./view.ts";
+import { type Waking, watchWaking } from "./waking.ts";
+import { wakingCard } from "./waking-card.ts";
 
 const { edge } = (await (await fetch("config.json")).json()) as { edge: string };
 const canvas = element<HTMLCanvasElement>("canvas");
 const box = element<HTMLInputElement>("location");
-const panel = callPanel();
+const names = new Names();
+const chosen = new Set(["genes", "operators"]);
+const quiet: Waking = { states: () => [], wakes: () => [], usualMs: () => 0 };
+let waking = quiet;
+
+const panel = callPanel(() => drawWaking());
+const drawWaking = wakingCard(
+  () => waking,
+  () => panel.pending(),
+);
+waking = watchWaking(edge, services, drawWaking);
 
 let references: Named[] = [];
 let reference: Named = { name: "", length: 0 };
@@ -23,23 +39,59 @@ let scene: Scene = {
 };
 let hits: Hit[] = [];
 let drawn = 0;
+let source = sources("2");
+let version = "2";
+
+/** Features of the view, by their start. */
+function seen(): Feature[] {
+  const { start, span } = scene.view;
+  return scene.features.filter((feature) => feature.end > start && feature.start <= start + span);
+}
 
 function show(part: Partial<Scene>): void {
   scene = { ...scene, ...part };
+  if (part.features !== undefined) remember(part.features);
   cancelAnimationFrame(drawn);
   drawn = requestAnimationFrame(() => {
-    if (reference.length > 0) hits = draw(canvas, scene);
+    if (reference.length === 0) return;
+    hits = draw(canvas, scene);
+    const { start, end } = basesOf(scene.view);
+    const features = seen();
+    const what = `${formatLocation(reference.name, start, end)}, ${features.length} features`;
+    canvas.setAttribute("aria-label", `Tracks of ${what}: ruler, GC content, sequence, features`);
+    showFeatureList(features, scene.selected, select);
   });
 }
 
-const fail = (error: unknown) => showError(error instanceof Error ? error.message : String(error));
-const loader = new Loader(sources("2"), show, fail);
+let suggested = 0;
+function remember(features: readonly Feature[]): void {
+  names.add(features);
+  const all = names.suggestions();
+  if (all.length === suggested) return;
+  suggested = all.length;
+  element("names").replaceChildren(
+    ...all.map((name) => {
+      const option = document.createElement("option");
+      option.value = name;
+      return option;
+    }),
+  );
+}
+
+const fail = (error: unknown) => showError(error instanceof Error ? error.message : String(error), retry);
+const loader = new Loader(source, filterOf(chosen), show, fail);
+
+function retry(): void {
+  showError("");
+  if (reference.length === 0) void open(version);
+  else go(scene.view);
+}
 
 /** Each call has a row of its own in the list of calls. */
-function sources(version: string): Sources {
+function sources(spec: string): Sources {
   const of = () => {
     const id = {};
-    return sourcesOf(edge, version, (report) => panel(id, report));
+    return sourcesOf(edge, spec, (report) => panel.report(id, report));
   };
   return {
     references: () => of().references(),
@@ -50,25 +102,31 @@ function sources(version: string): Sources {
 }
 
 function go(view: View): void {
-  show({ view });
-  const { start, end } = basesOf(view);
-  box.value = formatLocation(reference.name, start, end);
-  loader.load(reference.name, view);
+  const next = within(view);
+  show({ view: next });
+  const { start, end } = basesOf(next);
+  if (document.activeElement !== box || box.value === "")
+    box.value = formatLocation(reference.name, start, end);
+  loader.load(reference.name, next);
 }
 
-async function open(version: string): Promise<void> {
+async function open(spec: string): Promise<void> {
   showError("");
-  const from = sources(version);
-  loader.use(from);
+  version = spec;
+  source = sources(spec);
+  loader.use(source);
+  names.clear();
   show({ features: [], windows: [], sequence: undefined, selected: undefined });
-  showDetails(undefined);
+  showDetails(undefined, actions);
   try {
-    references = await from.references();
+    references = await source.references();
     const same = references.find(({ name }) => name === reference.name);
     const next = same ?? references[0];
-    if (next === undefined) return;
-    if (same === undefined)
-      scene = { ...scene, view: within({ length: next.length, start: 0, span: next.length }) };
+    if (next === undefined) {
+      showError("The genome service has no references.");
+      return;
+    }
+    if (same === undefined) scene = { ...scene, view: { length: next.length, start: 0, span: next.length } };
     reference = next;
     element("title").textContent = reference.name;
     go(scene.view);
@@ -85,74 +143,85 @@ element("go").addEventListener("submit", (event) => {
   else if (location.kind === "place") {
     reference = location.reference;
     go(location.view);
-  } else find(location.name);
-});
-
-/** Names are looked for among what is loaded: browsers cannot send the stream of questions that LookUp takes. */
-function find(name: string): void {
-  const feature = scene.features.find((one) => one.name === name);
-  if (feature === undefined) {
-    showError(`No gene "${name}" in what is loaded; zoom out, or type a place.`);
-    return;
+  } else {
+    const found = names.find(location.name);
+    if (found.kind === "none") showError(found.message);
+    else focus(found.feature);
   }
-  const margin = Math.max(50, feature.end - feature.start) * 0.25;
+});
+// The next click is to replace what is written.
+box.addEventListener("focus", () => box.select());
+
+/** Selects a feature and goes to it. */
+function focus(feature: Feature): void {
   select(feature);
-  go(
-    within({ ...scene.view, start: feature.start - margin, span: feature.end - feature.start + 2 * margin }),
-  );
+  const margin = Math.max(50, feature.end - feature.start) * 0.25;
+  go({ ...scene.view, start: feature.start - margin, span: feature.end - feature.start + 2 * margin });
+  const { start, end } = basesOf(scene.view);
+  box.value = formatLocation(reference.name, start, end);
 }
+
+const actions = {
+  show: focus,
+  sequence: (feature: Feature) =>
+    source.sequence(
+      { reference: feature.reference, start: feature.start, end: feature.end },
+      feature.strand === Strand.STRAND_REVERSE,
+      AbortSignal.timeout(120_000),
+    ),
+};
 
 function select(feature: Feature): void {
   show({ selected: feature });
-  showDetails(feature);
+  showDetails(feature, actions);
 }
 
+const whole = () => go({ length: reference.length, start: 0, span: reference.length });
 element("in").addEventListener("click", () => go(zoom(scene.view, 0.5)));
 element("out").addEventListener("click", () => go(zoom(scene.view, 2)));
-element("all").addEventListener("click", () =>
-  go(within({ length: reference.length, start: 0, span: reference.length })),
-);
+element("all").addEventListener("click", whole);
 
-canvas.addEventListener(
-  "wheel",
-  (event) => {
-    event.preventDefault();
-    const at = event.offsetX / canvas.clientWidth;
-    if (Math.abs(event.deltaX) > Math.abs(event.deltaY))
-      go(pan(scene.view, event.deltaX / canvas.clientWidth));
-    else go(zoom(scene.view, 1.0015 ** event.deltaY, at));
+listenForGestures(canvas, {
+  view: () => scene.view,
+  go: (view) => {
+    if (reference.length > 0) go(view);
   },
-  { passive: false },
-);
-canvas.addEventListener("pointerdown", (down) => {
-  canvas.setPointerCapture(down.pointerId);
-  const from = scene.view;
-  const move = (event: PointerEvent) => go(pan(from, (down.offsetX - event.offsetX) / canvas.clientWidth));
-  canvas.addEventListener("pointermove", move);
-  canvas.addEventListener(
-    "pointerup",
-    (up) => {
-      canvas.removeEventListener("pointermove", move);
-      if (Math.hypot(up.offsetX - down.offsetX, up.offsetY - down.offsetY) > 4) return;
-      const hit = hits.find(
-        ({ x, y, width, height }) =>
-          up.offsetX >= x - 2 &&
-          up.offsetX <= x + Math.max(width, 12) &&
-          up.offsetY >= y &&
-          up.offsetY <= y + height,
-      );
-      if (hit !== undefined) select(hit.feature);
-    },
-    { once: true },
-  );
-});
-canvas.addEventListener("keydown", (event) => {
-  if (event.key === "ArrowLeft") go(pan(scene.view, -0.2));
-  else if (event.key === "ArrowRight") go(pan(scene.view, 0.2));
-  else if (event.key === "+") go(zoom(scene.view, 0.5));
-  else if (event.key === "-") go(zoom(scene.view, 2));
+  tap(x, y) {
+    const hit = hits.find(
+      (one) =>
+        x >= one.x - 2 && x <= one.x + Math.max(one.width, 12) && y >= one.y && y <= one.y + one.height,
+    );
+    if (hit !== undefined) select(hit.feature);
+  },
+  step(by) {
+    const features = seen();
+    const at = features.findIndex((feature) => feature === scene.selected);
+    const next = features[at < 0 ? (by > 0 ? 0 : features.length - 1) : at + by];
+    if (next !== undefined) select(next);
+  },
+  fit(what) {
+    if (what === "all") whole();
+    else if (scene.selected !== undefined) focus(scene.selected);
+  },
 });
 new ResizeObserver(() => show({})).observe(canvas);
+onThemeChange(() => show({}));
+
+for (const { id, title } of choices) {
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  input.type = "checkbox";
+  input.checked = chosen.has(id);
+  input.addEventListener("change", () => {
+    if (input.checked) chosen.add(id);
+    else chosen.delete(id);
+    loader.filter(filterOf(chosen));
+    show({ features: [] });
+    if (reference.length > 0) go(scene.view);
+  });
+  label.append(input, title);
+  element("types").append(label);
+}
 
 for (const button of document.querySelectorAll<HTMLButtonElement>("[data-version]"))
   button.addEventListener("click", () => {
@@ -161,4 +230,5 @@ for (const button of document.querySelectorAll<HTMLButtonElement>("[data-version
     void open(button.dataset.version ?? "2");
   });
 
-await open("2");
+// Not awaited: the browser would show the page as loading until the services have woken.
+void open("2");

@@ -2,6 +2,10 @@
 export interface CallReport {
   readonly what: string;
   readonly version: string;
+  /** Service that is called. */
+  readonly service: string;
+  /** Version spec that it is called with; "": its release. */
+  readonly spec: string;
   /** ms to the first answer; undefined: none yet. */
   readonly first: number | undefined;
   readonly messages: number;
@@ -12,7 +16,7 @@ export interface CallReport {
 /** Follows a stream or a single answer: tells at the first message, at the end and when it fails. */
 export async function follow<T>(
   call: AsyncIterable<T> | Promise<T>,
-  about: { what: string; version: string },
+  about: Pick<CallReport, "what" | "version" | "service" | "spec">,
   tell: (report: CallReport) => void,
   each: (message: T) => void,
 ): Promise<void> {

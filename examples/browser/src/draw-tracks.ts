@@ -1,13 +1,10 @@
 import { bases } from "./palette.ts";
 import type { Scene } from "./scene.ts";
+import { currentTheme } from "./theme.ts";
 import { pixelOf, ticks, type View } from "./view.ts";
 
-const ink = "#1d2733";
-const soft = "#66727f";
-const line = "#dfe4ea";
-
 export function label(context: CanvasRenderingContext2D, text: string, x: number, y: number): void {
-  context.fillStyle = soft;
+  context.fillStyle = currentTheme().soft;
   context.font = "600 10.5px system-ui, 'DejaVu Sans', sans-serif";
   context.textAlign = "left";
   context.fillText(text, x, y);
@@ -20,19 +17,19 @@ export function drawOverview(
   width: number,
   y: number,
 ): void {
-  context.fillStyle = "#eef1f4";
+  context.fillStyle = currentTheme().track;
   context.beginPath();
   context.roundRect(14, y, width - 28, 8, 4);
   context.fill();
   const x = (edge: number) => 14 + (edge / view.length) * (width - 28);
-  context.fillStyle = "#1f6feb";
+  context.fillStyle = currentTheme().accent;
   context.beginPath();
   context.roundRect(x(view.start), y, Math.max(4, x(view.start + view.span) - x(view.start)), 8, 4);
   context.fill();
 }
 
 export function drawRuler(context: CanvasRenderingContext2D, view: View, width: number, y: number): void {
-  context.strokeStyle = line;
+  context.strokeStyle = currentTheme().line;
   context.lineWidth = 1;
   context.beginPath();
   context.moveTo(0, y + 0.5);
@@ -44,7 +41,7 @@ export function drawRuler(context: CanvasRenderingContext2D, view: View, width: 
     context.lineTo(x, y + 6);
   }
   context.stroke();
-  context.fillStyle = soft;
+  context.fillStyle = currentTheme().soft;
   context.font = "11px system-ui, 'DejaVu Sans', sans-serif";
   context.textAlign = "center";
   for (const mark of marks)
@@ -67,7 +64,7 @@ export function drawGc(
   );
   const [low, high] = [0.25, 0.75];
   const at = (gc: number) => y + height * (1 - (Math.min(Math.max(gc, low), high) - low) / (high - low));
-  context.strokeStyle = line;
+  context.strokeStyle = currentTheme().line;
   context.setLineDash([3, 4]);
   context.beginPath();
   context.moveTo(0, Math.round(at(0.5)) + 0.5);
@@ -106,7 +103,7 @@ export function drawSequence(
   for (let i = first; i < last; i++) {
     const base = sequence.residues[i]?.toUpperCase() ?? "";
     const x = pixelOf(view, sequence.start - 1 + i, width);
-    context.fillStyle = bases[base] ?? ink;
+    context.fillStyle = bases[base] ?? currentTheme().ink;
     if (pixels >= 8) context.fillText(base, x + pixels / 2, y + 13);
     else context.fillRect(x, y, Math.max(0.6, pixels - 0.4), 18);
   }

@@ -2,6 +2,7 @@ import type { Window } from "@rouse-examples/composition/messages";
 import type { Feature } from "@rouse-examples/genome/messages";
 import type { Scene } from "./scene.ts";
 import type { Sources } from "./sources.ts";
+import type { TypeFilter } from "./types.ts";
 import { basesOf, type View, within } from "./view.ts";
 
 /** Widest view whose bases are fetched. */
@@ -14,13 +15,20 @@ const mostFeatures = 5_000;
 /** Fetches what a view shows and a view's width around it, once; a newer view ends the calls of an older one. */
 export class Loader {
   #sources: Sources;
+  #filter: TypeFilter;
   #loaded: { reference: string; start: number; end: number; span: number } | undefined;
   #abort = new AbortController();
   readonly #show: (part: Partial<Scene>) => void;
   readonly #fail: (error: unknown) => void;
 
-  constructor(sources: Sources, show: (part: Partial<Scene>) => void, fail: (error: unknown) => void) {
+  constructor(
+    sources: Sources,
+    filter: TypeFilter,
+    show: (part: Partial<Scene>) => void,
+    fail: (error: unknown) => void,
+  ) {
     this.#sources = sources;
+    this.#filter = filter;
     this.#show = show;
     this.#fail = fail;
   }
@@ -28,6 +36,12 @@ export class Loader {
   /** Asks other services from now on. */
   use(sources: Sources): void {
     this.#sources = sources;
+    this.#loaded = undefined;
+  }
+
+  /** Shows other features from now on. */
+  filter(filter: TypeFilter): void {
+    this.#filter = filter;
     this.#loaded = undefined;
   }
 
@@ -45,7 +59,9 @@ export class Loader {
     const { signal } = this.#abort;
     const run = (work: Promise<void>) =>
       work.catch((error: unknown) => {
-        if (!signal.aborted) this.#fail(error);
+        if (signal.aborted) return;
+        this.#loaded = undefined;
+        this.#fail(error);
       });
     run(this.#features(region, signal));
     run(this.#windows(region, Math.max(leastWindow, Math.ceil(view.span / 250)), signal));
@@ -61,9 +77,9 @@ export class Loader {
     const enough = new AbortController();
     const both = AbortSignal.any([signal, enough.signal]);
     try {
-      await this.#sources.features(region, both, (feature) => {
-        // Version 1 knows no filter and sends all types.
-        if (feature.type !== "gene" && feature.type !== "operator") return;
+      const filter = this.#filter;
+      await this.#sources.features(region, filter.types, both, (feature) => {
+        if (!filter.shows(feature.type)) return;
         features.push(feature);
         if (features.length % 25 === 0) this.#show({ features: [...features] });
         if (features.length === mostFeatures) enough.abort();
@@ -88,7 +104,7 @@ export class Loader {
     region: { reference: string; start: number; end: number },
     signal: AbortSignal,
   ): Promise<void> {
-    const residues = await this.#sources.sequence(region, signal);
+    const residues = await this.#sources.sequence(region, false, signal);
     if (!signal.aborted) this.#show({ sequence: { start: region.start, residues } });
   }
 }

@@ -2,13 +2,14 @@ import { type Feature, Strand } from "@rouse-examples/genome/messages";
 
 /** Colours that differ for the colour-blind as well (Paul Tol's "muted" scheme, https://sronpersonalpages.nl/~pault/). */
 const roles: Record<string, string> = {
-  head: "#332288",
+  // The scheme's indigo, lighter: it has to be seen on a dark page as well.
+  head: "#5b4bc4",
   "DNA packaging": "#88ccee",
   tail: "#44aa99",
-  recombination: "#117733",
+  recombination: "#2c8f4c",
   regulation: "#cc6677",
   replication: "#ddcc77",
-  lysis: "#882255",
+  lysis: "#a53d72",
   lysogeny: "#aa4499",
   "host takeover": "#999933",
 };

@@ -4,11 +4,24 @@ import { createGenomeServiceBrowserClient } from "@rouse-examples/genome/browser
 import type { Feature, Reference } from "@rouse-examples/genome/messages";
 import { type CallReport, follow } from "./calls.ts";
 
+const genomeService = "genome.v1.GenomeService";
+const compositionService = "composition.v1.CompositionService";
+
+/** Services that the page calls. */
+export const services: ReadonlySet<string> = new Set([genomeService, compositionService]);
+
 /** What the tracks show, from the services of the mesh. */
 export interface Sources {
   references(): Promise<Reference[]>;
-  sequence(region: Region, signal: AbortSignal): Promise<string>;
-  features(region: Region, signal: AbortSignal, each: (feature: Feature) => void): Promise<void>;
+  /** @param reverse reads the other strand, from its 5' end. */
+  sequence(region: Region, reverse: boolean, signal: AbortSignal): Promise<string>;
+  /** @param types empty: all. */
+  features(
+    region: Region,
+    types: readonly string[],
+    signal: AbortSignal,
+    each: (feature: Feature) => void,
+  ): Promise<void>;
   windows(region: Region, size: number, signal: AbortSignal, each: (window: Window) => void): Promise<void>;
 }
 
@@ -22,7 +35,7 @@ interface Region {
 export function sourcesOf(edge: string, version: string, tell: (report: CallReport) => void): Sources {
   const genome = createGenomeServiceBrowserClient({ baseUrl: edge, version });
   const composition = createCompositionServiceBrowserClient({ baseUrl: edge });
-  const about = (what: string) => ({ what, version });
+  const about = (what: string) => ({ what, version, service: genomeService, spec: version });
   return {
     async references() {
       const references: Reference[] = [];
@@ -32,17 +45,17 @@ export function sourcesOf(edge: string, version: string, tell: (report: CallRepo
       );
       return references;
     },
-    async sequence(region, signal) {
+    async sequence(region, reverseComplement, signal) {
       let residues = "";
-      const call = genome.getSequence({ region, reverseComplement: false }, { signal });
+      const call = genome.getSequence({ region, reverseComplement }, { signal });
       await follow(call, about("GetSequence"), tell, (answer) => {
         residues = answer.residues;
       });
       return residues;
     },
-    features: (region, signal, each) =>
+    features: (region, types, signal, each) =>
       follow(
-        genome.streamFeatures({ region, types: ["gene", "operator"] }, { signal }),
+        genome.streamFeatures({ region, types: [...types] }, { signal }),
         about("StreamFeatures"),
         tell,
         each,
@@ -50,7 +63,7 @@ export function sourcesOf(edge: string, version: string, tell: (report: CallRepo
     windows: (region, size, signal, each) =>
       follow(
         composition.streamWindows({ region, window: size, step: 0, genomeVersion: version }, { signal }),
-        about("StreamWindows"),
+        { what: "StreamWindows", version, service: compositionService, spec: "" },
         tell,
         each,
       ),

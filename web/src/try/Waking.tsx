@@ -54,7 +54,8 @@ export function Waking({ run, service, version }: Props) {
   const elapsed = Math.max(0, now - run.startedAtMs);
   // A warm service answers before anybody could read this.
   if (elapsed < 150) return <div class="try-waking quiet" />;
-  const at = state === "warm" ? 2 : state === "starting" ? 1 : state === "" ? -1 : 0;
+  // A call to a cold version is held already: an instance registers only when it serves.
+  const at = state === "warm" ? 2 : state === "starting" || state === "cold" ? 1 : -1;
   return (
     <div class="try-waking" data-testid="waking">
       <p role="status">{sentence(state, host)}</p>
@@ -83,7 +84,7 @@ export function Waking({ run, service, version }: Props) {
 function sentence(state: string, host: string): string {
   switch (state) {
     case "cold":
-      return "The service is asleep: this call wakes it.";
+      return "The service was asleep: this call wakes it.";
     case "starting":
       return `The service wakes: an instance starts${host === "" ? "" : ` on ${host}`}.`;
     case "warm":
