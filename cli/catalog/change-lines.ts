@@ -26,6 +26,8 @@ export function changeLines(changes: readonly Change[], width = terminalWidth())
 export function changeSummary(changes: readonly Change[]): string {
   if (changes.length === 0) return "The contracts are the same.";
   const breaking = changes.filter((change) => change.breaking).length;
-  const many = changes.length === 1 ? "1 difference" : `${changes.length} differences`;
-  return breaking === 0 ? `${many}, none breaks callers.` : `${many}, ${breaking} of them may break callers.`;
+  if (changes.length === 1)
+    return `1 difference, which ${breaking === 1 ? "may break" : "breaks no"} callers.`;
+  const many = `${changes.length} differences`;
+  return breaking === 0 ? `${many}; none breaks callers.` : `${many}; ${breaking} may break callers.`;
 }

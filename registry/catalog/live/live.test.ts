@@ -125,6 +125,28 @@ test("200 watchers all hear of a change, and those that went are forgotten", asy
   await deregisterInstance(rig.kv, "echo-2");
 });
 
+test("a slow reader skips what it missed and gets the newest", async () => {
+  const stream = catalog.watchState({ service: SERVICE });
+  const reader = new Reader<WatchStateResponse>(stream);
+  await reader.next();
+  const changes = 100;
+  const reason = (number: number) => `${number} ${"x".repeat(20_000)}`;
+  for (let number = 1; number <= changes; number++) {
+    await updateActivation(rig.kv, SERVICE, "1.0.0", (activation) => ({
+      ...activation,
+      stopped: { reason: reason(number), atMs: 1 },
+    }));
+  }
+  let messages = 0;
+  await reader.until(({ services }) => {
+    messages++;
+    return services[0]?.versions[0]?.reason === reason(changes);
+  });
+  expect(messages).toBeLessThan(changes);
+  reader[Symbol.dispose]();
+  await updateActivation(rig.kv, SERVICE, "1.0.0", ({ stopped: _, ...activation }) => activation);
+});
+
 test("a message for many is encoded once", () => {
   let encoded = 0;
   const encode = encodeOnce(({ text }: { text: string }) => {
