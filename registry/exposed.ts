@@ -10,10 +10,26 @@ export interface Exposed {
 
 /** The default versions of all services that are called from outside, in the order of their registration. */
 export function exposedServices(mesh: MeshState): Exposed[] {
-  const found = [...mesh.services].flatMap(([name, state]) => exposedVersion(name, state) ?? []);
+  const found = exposedUnsorted(mesh);
   const at = ({ state }: Exposed) => state.deployment.registeredAtMs;
   return found.sort((a, b) => at(a) - at(b) || (a.service < b.service ? -1 : 1));
 }
+
+/** The same in no order that means anything. */
+export function exposedUnsorted(mesh: MeshState): Exposed[] {
+  return [...mesh.services].flatMap(([name, state]) => {
+    let found = defaults.get(state);
+    if (found === undefined) {
+      const exposed = exposedVersion(name, state);
+      found = exposed === undefined ? [] : [exposed];
+      defaults.set(state, found);
+    }
+    return found;
+  });
+}
+
+/** A service's state stays the same object until it changes, and there may be ten thousand of them. */
+const defaults = new WeakMap<ServiceState, readonly Exposed[]>();
 
 /**
  * The version of a service that a spec means to callers from outside: an external one, which is listed.

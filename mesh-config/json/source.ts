@@ -1,7 +1,7 @@
 import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
-import { exposedServices } from "../../registry/exposed.ts";
+import { exposedServices, exposedUnsorted } from "../../registry/exposed.ts";
 import type { MeshState, VersionManifest } from "../../registry/state.ts";
 import { type Resource, resourceOfBytes } from "../xds/resource.ts";
 import { type CanonicalFile, canonicalService } from "./canonical.ts";
@@ -57,16 +57,16 @@ export class JsonMethods {
   }
 
   meshChanged(state: MeshState): void {
-    const wanted = exposedServices(state).map(({ service, version, state: { manifest } }) => ({
+    // Most changes are of instances.
+    const found = exposedUnsorted(state);
+    const wanted = new Set(this.#wanted.map(({ manifest }) => manifest));
+    if (found.length === wanted.size && found.every(({ state: { manifest } }) => wanted.has(manifest)))
+      return;
+    this.#wanted = exposedServices(state).map(({ service, version, state: { manifest } }) => ({
       service,
       version,
       manifest,
     }));
-    const same =
-      wanted.length === this.#wanted.length &&
-      wanted.every(({ manifest }, index) => manifest === this.#wanted[index]?.manifest);
-    if (same) return;
-    this.#wanted = wanted;
     this.#soon(QUIET_MS);
   }
 

@@ -29,6 +29,9 @@ const RESERVED = new Set(
   ).split(" "),
 );
 
+/** Such as "genome.v1.GenomeService". */
+const fullName = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$/;
+
 /** How a method is called in JSON over HTTP. */
 export function bindingsOf(method: DescMethod): Bindings {
   const bindings: Binding[] = [];
@@ -40,8 +43,8 @@ export function bindingsOf(method: DescMethod): Bindings {
     else bindings.push(found);
   }
   const own = defaultBinding(method);
-  if (!bindings.some(({ verb, template }) => verb === own.verb && template === own.template))
-    bindings.push(own);
+  const others = bindings.filter(({ verb, template }) => verb !== own.verb || template !== own.template);
+  bindings.splice(0, bindings.length, ...others, own);
   return { bindings, refused };
 }
 
@@ -75,7 +78,9 @@ function binding(method: DescMethod, rule: HttpRule): Binding | string {
   const [first = ""] = path.segments;
   if (first === "*" || first === "**") return "it would take the paths of others: begin it with a name";
   if (RESERVED.has(first)) return `paths below /${first} are the mesh's own`;
-  if (first.includes(".") && first !== method.parent.typeName) return `/${first}/ is another service's`;
+  const own = defaultBinding(method);
+  if (fullName.test(first) && (verb !== own.verb || template !== own.template))
+    return `/${first}/ is for the methods of ${first} by their names`;
   for (const { field } of path.variables) {
     const found = fieldAt(method.input, field);
     if (found === undefined) return `the request has no field ${field}`;

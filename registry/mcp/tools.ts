@@ -26,13 +26,19 @@ export function toolName(service: string, method: string): string {
   return `${plain.slice(-(LONGEST_NAME - HASH - 1)).replace(/^_+/, "")}_${hash}`;
 }
 
+/** Names of the methods' tools, for they are asked for with each request. */
+const known = new WeakMap<VersionManifest, readonly string[]>();
+
 /** All methods of the services as tools, in the order of their names. */
 export function toolMethods(services: readonly Exposed[]): Map<string, ToolMethod> {
   const sorted = [...services].sort((a, b) => (a.service < b.service ? -1 : 1));
   const out = new Map<string, ToolMethod>();
   for (const exposed of sorted) {
-    for (const method of exposed.state.manifest.methods) {
-      const name = toolName(exposed.service, method.name);
+    const { manifest } = exposed.state;
+    const names = known.get(manifest) ?? manifest.methods.map(({ name }) => toolName(exposed.service, name));
+    known.set(manifest, names);
+    for (const [index, method] of manifest.methods.entries()) {
+      const name = names[index] ?? "";
       // Names that differ in "." and "_" alone: the first one has it.
       const free = out.has(name) ? `${name.slice(0, LONGEST_NAME - 2)}_2` : name;
       if (!out.has(free)) out.set(free, { name: free, exposed, method });

@@ -74,13 +74,15 @@ export function openApiDocument(contract: Contract, manifest: VersionManifest): 
     }
   }
   const text = manifest.description || comments.of(service.file, service);
+  // Comments often begin with the very summary.
+  const summary = text.startsWith(manifest.summary) ? "" : manifest.summary;
   return {
     openapi: "3.1.0",
     info: {
       title: service.typeName,
       version: manifest.version,
       description: [
-        manifest.summary,
+        summary,
         text,
         `Each method also answers to \`POST /${service.typeName}/METHOD\` with its request as the body.`,
       ]
