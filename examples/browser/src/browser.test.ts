@@ -1,6 +1,9 @@
+import { Feature } from "@rouse-examples/genome/messages";
 import { expect, test } from "vitest";
 import { lanesOf } from "./lanes.ts";
 import { formatLocation, parseLocation } from "./location.ts";
+import { Names } from "./search.ts";
+import { filterOf } from "./types.ts";
 import { basesOf, pan, ticks, within, zoom } from "./view.ts";
 
 const view = { length: 1_000, start: 100, span: 200 };
@@ -62,4 +65,29 @@ test("features that overlap go to lanes of their own", () => {
   ];
   expect(lanesOf(items, () => 0)).toEqual([0, 1, 2, 0]);
   expect(lanesOf(items, () => 30)).toEqual([0, 1, 2, 3]);
+});
+
+test("names are found as written, whatever the case, and by their only beginning", () => {
+  const names = new Names();
+  const found = (name: string) => {
+    const result = names.find(name);
+    return result.kind === "none" ? result.message : result.feature.name;
+  };
+  names.add(["cI", "cII", "CI", "ninA", "ninB", "bor", "__proto__"].map((name) => Feature.create({ name })));
+  expect(["cI", "CI", "cii", "bo", "__PROTO__"].map(found)).toEqual(["cI", "CI", "cII", "bor", "__proto__"]);
+  expect(found("ci")).toBe('No gene is called "ci"; there is cI, CI.');
+  expect(found("nin")).toBe('No gene is called "nin"; there is ninA, ninB.');
+  expect(found("o")).toBe('No gene is called "o"; there is bor, __proto__.');
+  expect(found("lacZ")).toBe('No gene "lacZ" in what is loaded; zoom out, or type a place.');
+});
+
+test("types of features: what is asked for, and what is shown", () => {
+  const genes = filterOf(new Set(["genes"]));
+  expect(genes.types).toEqual(["gene", "pseudogene"]);
+  expect(["gene", "CDS", "region"].filter(genes.shows)).toEqual(["gene"]);
+  const more = filterOf(new Set(["genes", "others"]));
+  // What has no choice of its own can only be had by asking for all.
+  expect(more.types).toEqual([]);
+  expect(["gene", "CDS", "exon", "region"].filter(more.shows)).toEqual(["gene", "exon"]);
+  expect(["gene", "exon"].filter(filterOf(new Set()).shows)).toEqual([]);
 });
