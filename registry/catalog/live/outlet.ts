@@ -5,6 +5,7 @@ export class Outlet<Message> {
   readonly #call: ServerWritableStream<unknown, Message>;
   readonly #gone = Promise.withResolvers<void>();
   #wake: (() => void) | undefined;
+  #ended = false;
 
   constructor(call: ServerWritableStream<unknown, Message>) {
     this.#call = call;
@@ -18,7 +19,7 @@ export class Outlet<Message> {
   }
 
   get gone(): boolean {
-    return this.#call.cancelled || this.#call.destroyed;
+    return this.#ended || this.#call.cancelled || this.#call.destroyed;
   }
 
   /** Writes a message, and waits until the reader takes more; resolves at once for one that is gone. */
@@ -41,7 +42,12 @@ export class Outlet<Message> {
     this.#wake?.();
   }
 
+  /** Ends the stream from our side. */
   end(): void {
-    if (!this.gone) this.#call.end();
+    if (this.gone) return;
+    this.#ended = true;
+    this.#call.end();
+    this.#gone.resolve();
+    this.wake();
   }
 }

@@ -23,6 +23,9 @@ const RETRY_MS = 5_000;
 /** Fields whose pieces come from contracts alone. */
 const CONTRACT_FIELDS: ReadonlySet<FieldName> = new Set(["methods", "messages", "fields", "comments"]);
 
+/** How long a broken index is left as it is, ms. */
+const REBUILD_MS = 30_000;
+
 /** What a service's document was made of: while this is the same, the document is. */
 interface Basis {
   readonly manifest: VersionManifest;
@@ -42,13 +45,13 @@ export interface CatalogIndexOptions {
  * version, and of the names of its others. Names are found at once; contracts are read in the background, each once.
  */
 export class CatalogIndex {
-  readonly index = new SearchIndex();
+  #index = new SearchIndex();
   readonly #options: CatalogIndexOptions;
   readonly #bases = new Map<string, Basis>();
   /** What contracts say that were just read, until it is indexed. */
   readonly #fresh = new WeakMap<VersionManifest, readonly Piece[]>();
   /** Versions whose contract the index has. */
-  readonly #read = new WeakSet<VersionManifest>();
+  #read = new WeakSet<VersionManifest>();
   /** Services to look at again. */
   readonly #dirty = new Set<string>();
   /** Services whose contract is to be read. */
@@ -58,6 +61,7 @@ export class CatalogIndex {
   #seen: MeshState["services"] = new Map();
   #readers = 0;
   #pumping = false;
+  #broken = false;
   #described = false;
   #followed = false;
   #beganAt: number | undefined = performance.now();
@@ -77,6 +81,10 @@ export class CatalogIndex {
     );
   }
 
+  get index(): SearchIndex {
+    return this.#index;
+  }
+
   /** Descriptions of these services have changed. */
   touch(services: Iterable<string>): void {
     for (const name of services) this.#dirty.add(name);
@@ -93,7 +101,7 @@ export class CatalogIndex {
   /** Resolves when what has just been registered can be found; at the start, when there is much to read, at once. */
   async caughtUp(): Promise<void> {
     const waiting = this.#wanted.size + this.#dirty.size + this.#readers;
-    if (waiting === 0 || waiting > FEW) return;
+    if (waiting === 0 || waiting > FEW || this.#broken) return;
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, PATIENCE_MS);
     await Promise.race([this.settled(), late.promise]);
@@ -106,7 +114,7 @@ export class CatalogIndex {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#wanted.clear();
     this.#dirty.clear();
-    this.index.close();
+    this.#index.close();
   }
 
   #follow({ services }: MeshState): void {
@@ -127,7 +135,7 @@ export class CatalogIndex {
     if (!this.#described || this.#pumping || this.#closed) return;
     this.#slice();
     this.#readNext();
-    if (this.#dirty.size === 0) return;
+    if (this.#dirty.size === 0 || this.#broken) return;
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
@@ -137,12 +145,41 @@ export class CatalogIndex {
 
   #slice(): void {
     const until = performance.now() + SLICE_MS;
-    if (this.#dirty.size > 0) this.index.begin();
-    for (const name of this.#dirty) {
-      this.#dirty.delete(name);
-      this.#update(name, this.#seen.get(name));
-      if (performance.now() >= until) return;
+    if (this.#broken || this.#dirty.size === 0) return;
+    try {
+      this.#index.begin();
+      for (const name of this.#dirty) {
+        this.#dirty.delete(name);
+        this.#update(name, this.#seen.get(name));
+        if (performance.now() >= until) return;
+      }
+    } catch (err) {
+      this.#rebuildLater(err);
     }
+  }
+
+  /** The disk of the temporary file is full, or the like: what is indexed answers on, and is made anew after a pause. */
+  #rebuildLater(err: unknown): void {
+    this.#options.log.error({ err }, "The search index cannot be written; it is made anew in a while");
+    this.#broken = true;
+    this.#later(REBUILD_MS, () => {
+      const before = this.#index;
+      this.#index = new SearchIndex();
+      before.close();
+      this.#bases.clear();
+      this.#read = new WeakSet();
+      this.#broken = false;
+      for (const name of this.#seen.keys()) this.#dirty.add(name);
+      this.#pump();
+    });
+  }
+
+  #later(ms: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (!this.#closed) work();
+    }, ms).unref();
+    this.#timers.add(timer);
   }
 
   #isSettled(): boolean {
@@ -156,7 +193,7 @@ export class CatalogIndex {
     if (service === undefined || version === undefined || manifest === undefined) {
       this.#bases.delete(name);
       this.#wanted.delete(name);
-      this.index.remove(name);
+      this.#index.remove(name);
       return;
     }
     const versions = [...listedVersions(service), ...service.tags.keys()].join(" ");
@@ -169,7 +206,7 @@ export class CatalogIndex {
     const contract = this.#contractOf(name, manifest, known);
     if (contract === undefined) {
       // What is indexed of the version before stays until this one's contract is here.
-      this.index.announce(name);
+      this.#index.announce(name);
       this.#wanted.add(name);
     } else this.#put(name, basis, contract);
   }
@@ -181,7 +218,7 @@ export class CatalogIndex {
       { field: "versions", where: "versions and tags", text: versions },
       ...contract,
     ];
-    this.index.put({ id: name, pieces: bounded(pieces) });
+    this.#index.put({ id: name, pieces: bounded(pieces) });
   }
 
   /** What is known of the contract: just read, or indexed before. */
@@ -197,7 +234,7 @@ export class CatalogIndex {
       return fresh;
     }
     if (!this.#read.has(manifest) || known?.manifest !== manifest) return undefined;
-    return this.index.pieces(name).filter(({ field }) => CONTRACT_FIELDS.has(field));
+    return this.#index.pieces(name).filter(({ field }) => CONTRACT_FIELDS.has(field));
   }
 
   /** Reads wanted contracts, some at a time. */
@@ -213,7 +250,12 @@ export class CatalogIndex {
       });
     }
     if (!this.#isSettled()) return;
-    this.index.commit();
+    try {
+      this.#index.commit();
+    } catch (err) {
+      this.#rebuildLater(err);
+      return;
+    }
     this.#report();
     for (const resolve of this.#settled.splice(0)) resolve();
   }
@@ -223,7 +265,7 @@ export class CatalogIndex {
     if (this.#beganAt === undefined || !this.#described || !this.#followed) return;
     const tookMs = Math.round(performance.now() - this.#beganAt);
     this.#beganAt = undefined;
-    this.#options.log.info({ services: this.index.size, tookMs }, "The search index has all contracts");
+    this.#options.log.info({ services: this.#index.size, tookMs }, "The search index has all contracts");
   }
 
   async #readOne(name: string): Promise<void> {
@@ -240,13 +282,11 @@ export class CatalogIndex {
         { err, service: name },
         "A contract could not be read for search; it is tried again",
       );
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
+      this.#later(RETRY_MS, () => {
         if (this.#bases.get(name)?.manifest !== manifest) return;
         this.#wanted.add(name);
         this.#readNext();
-      }, RETRY_MS).unref();
-      this.#timers.add(timer);
+      });
     }
   }
 }
