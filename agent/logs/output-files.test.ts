@@ -68,3 +68,37 @@ test("lines come whole, whatever chunks cut apart", () => {
   const long = splitter.push(Buffer.alloc(200_000, "x"));
   expect(long.join("").length + splitter.end().join("").length).toBe(200_000);
 });
+
+test("lines behind a position, each with its own, and none twice or lost over a cut and a new reader", async () => {
+  const output = new OutputFiles(folder, "placed");
+  await writeFile(output.path("stdout"), "one\ntwo ä\r\n");
+  const never = new AbortController().signal;
+  const read = async (stdout: number) => {
+    const found: [string, number][] = [];
+    for await (const { line, position } of output.after({ stdout, stderr: 0 }, Promise.resolve(), never))
+      found.push([line, position]);
+    return found;
+  };
+  expect(await read(0)).toEqual([
+    ["one", 4],
+    ["two ä", 12],
+  ]);
+  expect(await read(4)).toEqual([["two ä", 12]]);
+  // The older half is kept beside, and positions go on.
+  await output.bound(2);
+  await appendFile(output.path("stdout"), "three\n");
+  expect(await read(4)).toEqual([
+    ["two ä", 12],
+    ["three", 18],
+  ]);
+  expect(await read(12)).toEqual([["three", 18]]);
+  await output.bound(2);
+  await appendFile(output.path("stdout"), "four");
+  // What is cut off for good is not there any more.
+  expect(await read(0)).toEqual([
+    ["three", 18],
+    ["four", 22],
+  ]);
+  expect(await read(22)).toEqual([]);
+  await output.remove();
+});

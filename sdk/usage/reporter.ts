@@ -1,4 +1,5 @@
-import { Client, credentials } from "@grpc/grpc-js";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { collectorTarget, untraced } from "../tracing/collector-target.ts";
 import { CallCounts } from "./counts.ts";
 import { encodeCounts } from "./encode.ts";
@@ -7,6 +8,8 @@ const PATH = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 /** From a call to the report that has it, at most; ms. */
 const INTERVAL_MS = 10_000;
 const TIMEOUT_MS = 5_000;
+/** Between tries of a server that ends, ms. */
+const LAST_PAUSE_MS = 250;
 /** The sums are sent again after so long, calls or not: who keeps them forgets an instance that says nothing; ms. */
 const REPEAT_MS = 3_600_000;
 
@@ -27,8 +30,8 @@ export function countCalls(service: string, version: string): CallCounts | undef
   return reporter.counts;
 }
 
-/** Sends what was not sent yet. Resolves when that has arrived, or after the time (ms) at the latest. */
-export async function flushCounts(timeoutMs = 2_000): Promise<void> {
+/** Sends what was not sent yet. Resolves when that has arrived, or after the time (ms) at the latest: it is the last chance. */
+export async function flushCounts(timeoutMs = 5_000): Promise<void> {
   await Promise.all(reporters.map((reporter) => reporter.end(timeoutMs)));
 }
 
@@ -57,7 +60,11 @@ class Reporter {
   async end(timeoutMs: number): Promise<void> {
     clearInterval(this.#timer);
     await this.#underway;
-    await this.#report(timeoutMs);
+    const end = Date.now() + timeoutMs;
+    for (let left = timeoutMs; left > 0 && this.counts.total !== this.#sent; left = end - Date.now()) {
+      await this.#report(left);
+      if (this.counts.total !== this.#sent) await sleep(Math.min(LAST_PAUSE_MS, end - Date.now()));
+    }
     this.#grpc?.close();
   }
 
@@ -86,9 +93,9 @@ class Reporter {
     const body = Buffer.from(encodeCounts(server, this.counts, Date.now()));
     const deadline = Date.now() + timeoutMs;
     return new Promise((resolve) => {
-      // Who is away now gets the sums the next time.
+      // Who is away now gets the sums the next time; a collector that takes traces only has no use for them.
       this.#grpc?.makeUnaryRequest(PATH, same, same, body, untraced(), { deadline }, (error) =>
-        resolve(error === null),
+        resolve(error === null || error.code === status.UNIMPLEMENTED),
       );
     });
   }
