@@ -14,6 +14,8 @@ export function Breakdown({ title, rows, chosen, onChoose }: Props) {
   const sorted = rows
     .flatMap(({ name, points: [point] }) => (point === undefined ? [] : [{ name, point }]))
     .sort((a, b) => Number(b.point.calls - a.point.calls));
+  // A wake belongs to no single call, so the mesh may not tell whose it was.
+  const cold = sorted.some(({ point }) => point.coldStarts > 0n);
   const most = Number(sorted[0]?.point.calls ?? 1n);
   if (sorted.length === 0) return null;
   return (
@@ -36,9 +38,11 @@ export function Breakdown({ title, rows, chosen, onChoose }: Props) {
             <th scope="col" class="number">
               p99
             </th>
-            <th scope="col" class="number">
-              Cold starts
-            </th>
+            {cold && (
+              <th scope="col" class="number">
+                Cold starts
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -68,7 +72,7 @@ export function Breakdown({ title, rows, chosen, onChoose }: Props) {
               <td class="number">{formatMs(point.p50Ms)}</td>
               <td class="number">{formatMs(point.p90Ms)}</td>
               <td class="number">{formatMs(point.p99Ms)}</td>
-              <td class="number">{Number(point.coldStarts).toLocaleString("en")}</td>
+              {cold && <td class="number">{Number(point.coldStarts).toLocaleString("en")}</td>}
             </tr>
           ))}
         </tbody>

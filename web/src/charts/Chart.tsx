@@ -16,7 +16,7 @@ interface Props {
 }
 
 const height = 150;
-const edge = { left: 56, right: 8, top: 8, bottom: 22 };
+const edge = { left: 64, right: 8, top: 8, bottom: 22 };
 
 /** Lines or stacked bars against time; values under the pointer or by the arrow keys, and as a table. */
 export function Chart({ title, times, lines, kind, format, whole = false, summary, rangeMs }: Props) {

@@ -60,7 +60,7 @@ function typescript(facts: SampleFacts): Sample {
   return {
     id: "typescript",
     title: "TypeScript",
-    before: "In a package with the contract below proto/: `rouse gen` writes the client.",
+    before: "In a package with the contract below proto/: rouse gen writes the client.",
     text:
       `import { create${service}Client } from "./gen/${stem(facts)}.client.ts";\n\n${make}` +
       `using client = create${service}Client({ target: ${JSON.stringify(host(facts))}, version: ${JSON.stringify(version)} });\n` +
@@ -78,7 +78,7 @@ function browser(facts: SampleFacts): Sample {
     title: "Browser",
     before: requests
       ? "Browsers cannot send a stream of requests over gRPC-web, so a page cannot call this method."
-      : "gRPC-web, in a page that your bundler builds: `rouse gen` writes the client.",
+      : "gRPC-web, in a page that your bundler builds: rouse gen writes the client.",
     text: requests
       ? undefined
       : `import { create${service}BrowserClient } from "./gen/${stem(facts)}.browser.ts";\n\n` +

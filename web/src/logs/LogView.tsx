@@ -251,7 +251,8 @@ function plainLine(line: NumberedLine): string {
 }
 
 function statusText(status: string, follow: boolean): string {
-  if (status === "connecting") return "Connecting …";
+  // The stream's first sign of life is its first line.
+  if (status === "connecting") return follow ? "Following" : "Reading";
   if (status === "lost") return "Connection lost, trying again …";
   if (status === "open") return follow ? "Following" : "Reading";
   return "Ended";

@@ -154,8 +154,9 @@ export function aroundSpans(page: TraceSpan, spans: readonly TraceSpan[]): Trace
   return [{ ...page, startMs: inner.startMs - around }, ...spans];
 }
 
-/** "0.42 ms", "12.3 ms", "1.25 s". */
+/** "0 ms", "0.42 ms", "12.3 ms", "1.25 s". */
 export function formatMs(ms: number): string {
+  if (ms === 0) return "0 ms";
   if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`;
   if (ms >= 1_000) return `${(ms / 1_000).toFixed(2)} s`;
   return `${ms.toFixed(ms < 1 ? 2 : 1)} ms`;
