@@ -1,9 +1,9 @@
-import type { DescEnum, DescMessage } from "@bufbuild/protobuf";
+import type { DescEnum, DescMessage, DescMethod } from "@bufbuild/protobuf";
 import type { FieldDoc, GetContractResponse, MethodDoc, TypeDoc } from "#proto/rouse/catalog/v1/catalog.ts";
+import { bindingsOf } from "../../json/bindings.ts";
 import type { VersionManifest } from "../../state.ts";
 import type { Contract } from "./contract.ts";
 import { fieldType } from "./field-text.ts";
-import { httpPath } from "./http-path.ts";
 import { reachableTypes, typeOf } from "./reachable.ts";
 
 /** The documentation of a version's contract, made of its descriptor set and its manifest. */
@@ -22,11 +22,17 @@ export function contractDocs(manifest: VersionManifest, contract: Contract): Get
       mode: own?.mode ?? "sync",
       deadlineMs: own?.deadlineMs ?? 0,
       idempotency: own?.idempotency ?? "unknown",
-      http: httpPath(contract, method),
+      http: httpOf(method),
     };
   });
   const types = reachableTypes(service).map((type) => typeDoc(contract, type));
   return { version: manifest.version, methods, types, descriptorSet: Buffer.from(descriptorSet) };
+}
+
+/** The first of the ways in which a method is called in JSON: the contract's own, if it has one. */
+function httpOf(method: DescMethod): string {
+  const [first] = bindingsOf(method).bindings;
+  return first === undefined ? "" : `${first.verb} ${first.template}`;
 }
 
 function typeDoc({ comments }: Contract, type: DescMessage | DescEnum): TypeDoc {
