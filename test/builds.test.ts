@@ -47,7 +47,7 @@ test("a pushed repository becomes a service that answers calls", async () => {
   );
   const answer = JSON.parse(await ok("call", "probe.v1.ProbeService/Echo", '{"text": "built"}')) as object;
   expect(answer).toMatchObject({ text: "built", version: "1.0.0" });
-  const [head, row] = (await ok("builds")).split("\n");
+  const [head, row] = (await ok("builds", "--registry", mesh.edge)).split("\n");
   expect(head).toMatch(/^BUILD +QUEUED +STATE +COMMIT +SERVICE +REASON$/);
   expect(row).toMatch(
     new RegExp(`^${id} .* succeeded +${commit.slice(0, 12)} +probe.v1.ProbeService 1.0.0$`),

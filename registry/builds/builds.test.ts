@@ -8,6 +8,7 @@ import { Build_State } from "#proto/rouse/registry/v1/builds.ts";
 import { RegistryClient } from "#proto/rouse/registry/v1/registry.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { freePorts } from "../../test/support/consul.ts";
+import { giveTo } from "./folder-walk.ts";
 import { type GitHttp, serveGit } from "./testing/git-http.ts";
 import { addProbe, makeRepository, packageJson, type TestRepository } from "./testing/repository.ts";
 import { type BuildsRig, startBuildsRig } from "./testing/rig.ts";
@@ -121,8 +122,14 @@ test("branches, tags and commits, whole or by their first digits, over HTTP and 
   }
 });
 
+async function disposable() {
+  const made = await makeRepository();
+  return { ...made, [Symbol.asyncDispose]: made.remove };
+}
+
 test("repositories that cannot be cloned", async () => {
   const [port] = await freePorts(1);
+  await using foreign = await disposable();
   const cases = [
     [`${http.url}/private${new URL(served()).pathname}`, "asks for a password or a key, or does not exist."],
     [`${http.url}/nothing.git`, `There is no git repository at ${http.url}/nothing.git. Check the URL.`],
@@ -130,7 +137,14 @@ test("repositories that cannot be cloned", async () => {
     [`http://127.0.0.1:${port}/x.git`, "cannot be reached from the registry. Check the URL and the network."],
     [other.dir, `${other.dir} has no default branch; it may be empty.`],
   ] as const;
-  for (const [url, words] of cases) {
+  // Only root can give a repository away.
+  if (process.getuid?.() === 0) {
+    await foreign.commit({ a: "a" });
+    await giveTo(1000, foreign.dir);
+  }
+  const more =
+    process.getuid?.() === 0 ? [[foreign.dir, "belongs to another user of the registry's host"]] : [];
+  for (const [url = "", words = ""] of [...cases, ...more]) {
     const { build, log } = await rig.run({ repository: url });
     expect(build).toMatchObject({ state: Build_State.FAILED, step: "clone", commit: "" });
     expect(build.reason).toContain(words);

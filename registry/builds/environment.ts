@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PROTOCOLS } from "./request.ts";
 
@@ -23,8 +23,6 @@ export function scratchOf(root: string): Scratch {
 /** Makes the folders, empty. */
 export async function makeScratch({ root, home, tmp, checkout, made }: Scratch): Promise<void> {
   for (const folder of [root, home, tmp, checkout, made]) await mkdir(folder, { recursive: true });
-  // Repositories of other users are read, too: nothing of their configuration that could run a program is used by git.
-  await writeFile(join(home, "gitconfig"), "[safe]\n\tdirectory = *\n");
 }
 
 /** The environment of all programs of a build: nothing of the registry's own but the way to the programs. */
@@ -53,7 +51,7 @@ export function networkEnvironment(): Record<string, string> {
 }
 
 /** In addition for git: it asks nobody anything, and reads no configuration but ours. */
-export function gitEnvironment(scratch: Scratch): Record<string, string> {
+export function gitEnvironment(): Record<string, string> {
   return {
     GIT_TERMINAL_PROMPT: "0",
     GIT_ASKPASS: "false",
@@ -62,7 +60,9 @@ export function gitEnvironment(scratch: Scratch): Record<string, string> {
     GCM_INTERACTIVE: "never",
     GIT_SSH_COMMAND: "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oConnectTimeout=20",
     GIT_CONFIG_NOSYSTEM: "1",
-    GIT_CONFIG_GLOBAL: join(scratch.home, "gitconfig"),
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    // A local repository could name a program that brings what it lacks.
+    GIT_NO_LAZY_FETCH: "1",
     GIT_ALLOW_PROTOCOL: PROTOCOLS.join(":"),
     GIT_LFS_SKIP_SMUDGE: "1",
   };

@@ -120,6 +120,11 @@ const CAUSES: readonly (readonly [RegExp, (repository: string, found: string) =>
     (repository) => `${repository} cannot be cloned: git does not know or allow its protocol.`,
   ],
   [
+    /dubious ownership/i,
+    (repository) =>
+      `${repository} belongs to another user of the registry's host, and git reads only what its own user owns. Give the repository's https or ssh URL, or a copy that belongs to the registry's user.`,
+  ],
+  [
     /could not resolve host(name)?|name or service not known|failed to connect|connection (refused|timed out|reset)|couldn't connect|unable to connect|no route to host|network is unreachable/i,
     (repository) =>
       `The host of ${repository} cannot be reached from the registry. Check the URL and the network.`,

@@ -102,6 +102,7 @@ test("cancelling ends what runs and what waits; only the provider and the admini
   const repository = await withTest(ENDLESS);
   const running = await rig.start({ repository });
   const waiting = await rig.start({ repository });
+  expect(await rig.read(waiting.id)).toBe("queue: waits until a build has ended");
   expect(waiting).toMatchObject({ state: Build_State.QUEUED, step: "", provider: "administrator" });
   const providers = new ProvidersClient(rig.registry().address, credentials.createInsecure());
   const request = { id: "acme-builds", name: "", contact: "" };

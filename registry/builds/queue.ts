@@ -87,6 +87,11 @@ export class BuildQueue {
         { reason: "BUILD_QUEUE_FULL" },
       );
     const build = this.store.add(order, caller, Date.now());
+    const before = waiting.length + this.#running.size;
+    if (before >= this.#parallel) {
+      const line = `waits until ${before === 1 ? "a build has" : `${before} builds have`} ended`;
+      this.store.append(build.seq, [{ atMs: Date.now(), step: "queue", line }]);
+    }
     this.#cleaned.promise.then(
       () => this.#next(),
       () => undefined,

@@ -71,7 +71,7 @@ async function cloneStep(options: StepsOptions, say: (line: string) => void): Pr
   const env = {
     ...buildEnvironment(build.id, scratch),
     ...networkEnvironment(),
-    ...gitEnvironment(scratch),
+    ...gitEnvironment(),
   };
   const safe = ["core.hooksPath=/dev/null", "credential.helper=", "protocol.ext.allow=never", "gc.auto=0"];
   const git: Git = (args, quiet = false) =>
