@@ -23,7 +23,6 @@ const RETRY_MS = 5_000;
 /** Fields whose pieces come from contracts alone. */
 const CONTRACT_FIELDS: ReadonlySet<FieldName> = new Set(["methods", "messages", "fields", "comments"]);
 
-/** How long a broken index is left as it is, ms. */
 const REBUILD_MS = 30_000;
 
 /** What a service's document was made of: while this is the same, the document is. */
@@ -38,6 +37,8 @@ export interface CatalogIndexOptions {
   readonly abouts: Abouts;
   readonly contracts: ContractStore;
   readonly log: Logger;
+  /** How long a broken index is left as it is before it is made anew, ms. Default 30,000. */
+  readonly rebuildMs?: number;
 }
 
 /**
@@ -162,10 +163,14 @@ export class CatalogIndex {
   #rebuildLater(err: unknown): void {
     this.#options.log.error({ err }, "The search index cannot be written; it is made anew in a while");
     this.#broken = true;
-    this.#later(REBUILD_MS, () => {
+    this.#later(this.#options.rebuildMs ?? REBUILD_MS, () => {
       const before = this.#index;
       this.#index = new SearchIndex();
-      before.close();
+      try {
+        before.close();
+      } catch {
+        // What broke it may have closed it.
+      }
       this.#bases.clear();
       this.#read = new WeakSet();
       this.#broken = false;
