@@ -48,7 +48,7 @@ test("a restart under warm traffic fails no call and wakes nothing", async () =>
           .status()[0]
           ?.types.map(({ resources }) => resources),
       )
-      .toEqual([2, 2, 3, 2]);
+      .toEqual([2, 2, 3, 2, 0]);
   }
   stop = true;
   await calling;
@@ -142,5 +142,6 @@ test("no stream is served before the first full state is there", async () => {
     ["endpoint", ""],
     ["listener", ""],
     ["route", ""],
+    ["extension", ""],
   ]);
 });

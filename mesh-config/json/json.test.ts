@@ -239,6 +239,31 @@ test("one contract that Envoy cannot read costs the others nothing, and no conne
   stream.cancel();
 });
 
+test("JSON is taken while the control plane restarts", async () => {
+  const rig = await start({ [shelf]: set }, (mesh) => mesh.put(version(manifest(shelf, "1.0.0"))));
+  const server = await shelfServer();
+  startsWhatIsWanted(rig, () => server.address);
+  await configured(rig, 1);
+  const get = async () => (await call(rig, "POST", `/${shelf}/GetBook`, { id: "1" })).status;
+  expect(await get()).toBe(200);
+  const statuses = new Set<number>();
+  let stop = false;
+  const calling = (async () => {
+    while (!stop) statuses.add(await get());
+  })();
+  await rig.restartControl(async () => expect(await get()).toBe(200));
+  await expect.poll(() => status(rig)).toMatchObject({ jsonServices: 1 });
+  const types = () =>
+    rig
+      .control()
+      .status()[0]
+      ?.types.find(({ type }) => type === "extension")?.resources;
+  await expect.poll(types).toBe(1);
+  stop = true;
+  await calling;
+  expect([...statuses]).toEqual([200]);
+});
+
 function rename(file: FileDescriptorProto): void {
   const text = toJsonString(FileDescriptorProtoSchema, file).replaceAll("shelf.v1", "spoilt.v1");
   Object.assign(file, fromJsonString(FileDescriptorProtoSchema, text));

@@ -121,7 +121,8 @@ export class DeltaStream {
 
   /** Endpoints go with their cluster, and a cluster only once no route that Envoy has points to it. */
   #mayRemove(kind: Kind, snapshot: Snapshot): boolean {
-    if (kind === "endpoint") return false;
+    // A filter's configuration is replaced; after a restart it is made a little later than the rest.
+    if (kind === "endpoint" || kind === "extension") return false;
     if (kind !== "cluster") return true;
     return (this.#begun.has("route") || !this.#resumed) && this.subscriptions.route.upToDate(snapshot);
   }
