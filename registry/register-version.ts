@@ -51,11 +51,12 @@ export async function registerVersion(
     checkName(service, record);
     const { registeredAtMs } = registration.deployment;
     const owned = await claim(consul, caller, service, registeredAtMs);
-    await checkArtifact();
     const release = await releaseSteps(context, caller.id, registration, record);
     const value = JSON.stringify(entryOf(registration, release.approval));
     const { revision, steps } = await firstSteps(consul, registration, caller.id, release.approval);
     checkSize(service, version, [value, ...steps.map((step) => step.value ?? "")]);
+    // Last: what is refused leaves no bundle behind.
+    await checkArtifact();
     const folder = blobFolder(service, version, registration.digest);
     const intact = await writeBlob(consul, folder, registration.descriptorSet);
     const written = await transact(consul, [
