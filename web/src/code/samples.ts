@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { methodName } from "../../../codegen/names.ts";
 import type { Json } from "../try/json.ts";
 import { goText, pythonLiteral, shellWord } from "./quote.ts";
-import { tsLiteral } from "./ts-literal.ts";
+import { tsRequest } from "./ts-literal.ts";
 
 /** What a sample is made of. */
 export interface SampleFacts {
@@ -53,9 +53,9 @@ function typescript(facts: SampleFacts): Sample {
   const { requests, answers } = shape(facts);
   const { method, version } = facts;
   const service = method.parent.name;
-  const call = `client.${methodName(method.name)}(${requests ? "requests()" : tsLiteral(method.input, facts.request)})`;
+  const call = `client.${methodName(method.name)}(${requests ? "requests()" : tsRequest(method.input, facts.request)})`;
   const make = requests
-    ? `async function* requests() {\n  yield ${tsLiteral(method.input, facts.request, "  ")};\n}\n\n`
+    ? `async function* requests() {\n  yield ${tsRequest(method.input, facts.request, "  ")};\n}\n\n`
     : "";
   return {
     id: "typescript",
@@ -72,7 +72,7 @@ function browser(facts: SampleFacts): Sample {
   const { requests, answers } = shape(facts);
   const { method, version, edge } = facts;
   const service = method.parent.name;
-  const call = `client.${methodName(method.name)}(${tsLiteral(method.input, facts.request)})`;
+  const call = `client.${methodName(method.name)}(${tsRequest(method.input, facts.request)})`;
   return {
     id: "browser",
     title: "Browser",
@@ -161,10 +161,21 @@ function python(facts: SampleFacts): Sample {
   };
 }
 
-/** Package of a file as buf's managed mode names it: "genome/v1/genome" → path "genome/v1", name "genomev1". */
+/**
+ * Package of a file as buf's managed mode names it: "genome/v1/genome" → "example.org/yours/gen/genome/v1", name
+ * "genomev1"; the well-known types have packages of their own.
+ */
 function goPackage(file: string): { path: string; name: string } {
+  const [, known] = /^google\/protobuf\/(\w+)$/.exec(file) ?? [];
+  if (known !== undefined) {
+    const name = `${known.replaceAll("_", "")}pb`;
+    return { path: `google.golang.org/protobuf/types/known/${name}`, name };
+  }
   const path = file.includes("/") ? file.slice(0, file.lastIndexOf("/")) : "";
-  return { path, name: path.split("/").slice(-2).join("").replaceAll(/[^\w]/g, "") || moduleOf(file) };
+  return {
+    path: `example.org/yours/gen/${path}`,
+    name: path.split("/").slice(-2).join("").replaceAll(/[^\w]/g, "") || moduleOf(file),
+  };
 }
 
 function go(facts: SampleFacts): Sample {
@@ -193,11 +204,18 @@ function go(facts: SampleFacts): Sample {
     ...(answers ? ['"io"'] : []),
     '"log"',
     "",
-    ...[...packages].map(([folder, name]) => `${name} "example.org/yours/gen/${folder}"`),
-    '"google.golang.org/grpc"',
-    '"google.golang.org/grpc/credentials/insecure"',
-    '"google.golang.org/grpc/metadata"',
-    '"google.golang.org/protobuf/encoding/protojson"',
+    ...[
+      ...[...packages].map(([from, name]) => ({ from, name: from.endsWith(`/${name}`) ? "" : `${name} ` })),
+      ...[
+        "google.golang.org/grpc",
+        "google.golang.org/grpc/credentials/insecure",
+        "google.golang.org/grpc/metadata",
+        "google.golang.org/protobuf/encoding/protojson",
+      ].map((from) => ({ from, name: "" })),
+    ]
+      // As gofmt sorts them.
+      .sort((a, b) => (a.from < b.from ? -1 : 1))
+      .map(({ from, name }) => `${name}${JSON.stringify(from)}`),
   ];
   return {
     id: "go",

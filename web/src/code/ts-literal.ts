@@ -14,7 +14,44 @@ const int64 = new Set([
   ScalarType.FIXED64,
 ]);
 
-/** A request as code writes it for the types that `rouse gen` makes. @param json in protobuf's JSON mapping. */
+/**
+ * A request as code writes it. A well-known type that is a request itself is the plain message: ts-proto unwraps it in
+ * fields only.
+ */
+export function tsRequest(desc: DescMessage, json: Json, indent = ""): string {
+  const inner = () => JSON.stringify(json, null, 2).replaceAll("\n", `\n${indent}`);
+  if (wrapperScalar(desc) !== undefined) return `{ value: ${tsLiteral(desc, json, indent)} }`;
+  switch (desc.typeName) {
+    case "google.protobuf.FieldMask":
+      return `{ paths: ${tsLiteral(desc, json, indent)} }`;
+    case "google.protobuf.Struct":
+      return `{ fields: ${inner()} }`;
+    case "google.protobuf.ListValue":
+      return `{ values: ${inner()} }`;
+    case "google.protobuf.Value":
+      return json === null
+        ? '{ kind: { $case: "nullValue", value: 0 } }'
+        : `{ kind: { $case: "${valueCase(json)}", value: ${inner()} } }`;
+    default:
+      return tsLiteral(desc, json, indent);
+  }
+}
+
+function valueCase(json: Json): string {
+  if (Array.isArray(json)) return "listValue";
+  switch (typeof json) {
+    case "string":
+      return "stringValue";
+    case "number":
+      return "numberValue";
+    case "boolean":
+      return "boolValue";
+    default:
+      return "structValue";
+  }
+}
+
+/** A message as code writes it for the types that `rouse gen` makes. @param json in protobuf's JSON mapping. */
 export function tsLiteral(desc: DescMessage, json: Json, indent = ""): string {
   const known = knownLiteral(desc, json, indent);
   if (known !== undefined) return known;
