@@ -19,7 +19,18 @@ const probes: Probe[] = [];
 
 beforeAll(async () => {
   mesh = await startMesh({ runtime: "process" });
-  const probe = await makeProbe({ version: "1.0.0", idleTimeout: "1s" });
+  const probe = await makeProbe({
+    version: "1.0.0",
+    idleTimeout: "1s",
+    // Nobody has to bring Google's files.
+    edit: (contract) =>
+      contract
+        .replace('import "rouse', 'import "google/api/annotations.proto";\nimport "rouse')
+        .replace(
+          "returns (stream TickResponse);",
+          'returns (stream TickResponse) { option (google.api.http) = {get: "/v1/ticks/{count}"}; }',
+        ),
+  });
   probes.push(probe);
   await probe.register(mesh.data);
 });
@@ -54,12 +65,24 @@ test("JSON wakes a cold service, streams included", async () => {
     });
   const ticks = await post(`/${service}/Tick`, { count: 3 });
   expect(ticks.json).toHaveLength(3);
+  const own = await fetch(`http://${mesh.edge}/v1/ticks/2?interval_ms=1`);
+  expect(await own.json()).toHaveLength(2);
+  // As "curl -d" sends it.
+  const curl = { "content-type": "application/x-www-form-urlencoded" };
+  const form = await fetch(`http://${mesh.edge}/${service}/Echo`, {
+    method: "POST",
+    headers: curl,
+    body: "{}",
+  });
+  expect(await form.json()).toMatchObject({ version: "1.0.0" });
 });
 
 test("the OpenAPI document is valid, and its page loads nothing from elsewhere", async () => {
   const url = `http://${mesh.edge}/openapi/${service}`;
   const document = await (await fetch(`${url}.json`)).json();
-  expect(Object.keys(document.paths)).toContain(`/${service}/Echo`);
+  expect(Object.keys(document.paths)).toEqual(
+    expect.arrayContaining([`/${service}/Echo`, "/v1/ticks/{count}"]),
+  );
   expect(await validate(document)).toMatchObject({ valid: true });
   const page = await (await fetch(url)).text();
   for (const [, path] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
