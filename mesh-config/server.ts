@@ -11,6 +11,7 @@ import { JsonMethods, type ReadDescriptorSet } from "./json/source.ts";
 import { adsService, lrsService } from "./proto/wire.ts";
 import type { MeshSettings } from "./resources/settings.ts";
 import { type EnvoyStatus, envoyStatus } from "./status.ts";
+import { wakeWatch } from "./wake-watch.ts";
 import { Wakes } from "./wakes.ts";
 import { Wants } from "./wants.ts";
 import { Control } from "./xds/control.ts";
@@ -154,12 +155,14 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   server.addService(adsService, streams.ads);
   server.addService(lrsService, streams.lrs);
   const status = () => envoyStatus(control?.streams ?? []);
+  const watched = wakeWatch(wakes);
   server.addService(MeshConfigService, {
     getStatus: answer(async () => {
       const { services = [], gaps = [] } = json?.status ?? {};
       return { envoys: status(), jsonServices: services.length, jsonGaps: [...gaps] };
     }),
     listWakes: answer(async ({ service, limit }) => ({ wakes: wakes.list(service, limit) })),
+    watchWakes: watched.serve,
   } satisfies MeshConfigServer);
 
   const checking = setInterval(() => drains?.check(), CHECK_MS);
@@ -182,6 +185,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       wants.close();
       activation.close();
       streams.end();
+      watched.end();
       await explainer.close();
     },
   };

@@ -1,5 +1,6 @@
-import { status } from "@grpc/grpc-js";
+import { credentials, status } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
+import { MeshConfigClient, type WatchWakesResponse } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
 import { callError } from "../sdk/grpc.ts";
 import { nextGeneration, startRig, startsWhatIsWanted, type TestRig } from "./testing/rig.ts";
 import { instance, manifest, type TestMesh, version } from "./testing/state.ts";
@@ -232,4 +233,26 @@ test("a stopped version says why, and wakes nothing", async () => {
   });
   expect(callError(answer.error)).toMatchObject({ reason: "VERSION_STOPPED" });
   expect(rig.orchestrator.wanted).toEqual([]);
+});
+
+test("who watches hears which wakes are under way, and when they end", async () => {
+  rig = await startRig({ prepare: one });
+  const echo = await rig.echo(service, "one");
+  const client = new MeshConfigClient(rig.control().address, credentials.createInsecure());
+  const stream = client.watchWakes({}).on("error", () => undefined);
+  try {
+    const seen: unknown[] = [];
+    for await (const { underWay } of stream as AsyncIterable<WatchWakesResponse>) {
+      seen.push(underWay.map(({ version }) => version));
+      if (seen.length === 1) {
+        startsWhatIsWanted(rig, () => echo.address);
+        rig.client.echo(service).catch(() => undefined);
+      }
+      if (seen.length === 3) break;
+    }
+    expect(seen).toEqual([[], ["1.0.0"], []]);
+  } finally {
+    stream.cancel();
+    client.close();
+  }
 });

@@ -21,6 +21,7 @@ export class Wakes {
   readonly #all: Wake[] = [];
   readonly #open = new Map<string, Wake>();
   readonly #now: () => number;
+  readonly #listeners = new Set<() => void>();
 
   constructor(now: () => number = preciseNow) {
     this.#now = now;
@@ -47,6 +48,7 @@ export class Wakes {
     this.#open.set(name, wake);
     this.#all.push(wake);
     if (this.#all.length > KEPT) this.#drop();
+    this.#tell();
     return wake.heldMs;
   }
 
@@ -87,8 +89,28 @@ export class Wakes {
     return chosen.slice(-(limit === 0 ? 20 : limit)).reverse();
   }
 
+  /** Those that are under way, oldest first. */
+  underWay(): Wake[] {
+    return [...this.#open.values()];
+  }
+
+  /**
+   * Tells each time that a wake begins or ends; it must return quickly, for calls are held meanwhile.
+   *
+   * @returns what ends it.
+   */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
   #end(name: string, wake: Wake): void {
     this.#open.delete(name);
+    this.#tell();
     const endMs = this.#now();
     // The orchestrator's own times may come a moment after the cluster's release.
     setTimeout(() => exportSpans("rouse-mesh-config", spans(wake, endMs)), 200).unref();

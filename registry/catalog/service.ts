@@ -13,9 +13,10 @@ import { ContractStore } from "./contract/store.ts";
 import { encodeOnce } from "./live/encode-once.ts";
 import { HostsFeed } from "./live/hosts-watch.ts";
 import { StateWatch } from "./live/state-watch.ts";
+import { Waking } from "./live/waking.ts";
 import { CatalogIndex } from "./search/catalog-index.ts";
 import { checkSearch, MOST_QUERY, search } from "./search/search.ts";
-import { serviceDetails } from "./view.ts";
+import { type Beside, serviceDetails } from "./view.ts";
 import { WakeReader } from "./wakes.ts";
 
 /** The definition of rouse.catalog.v1.Catalog that the server takes: news for many readers is encoded once. */
@@ -52,9 +53,14 @@ export function catalogService(
   const contracts = new ContractStore(consul);
   const abouts = new Abouts(consul, log, (services) => index.touch(services));
   const index = new CatalogIndex({ mesh, abouts, contracts, log });
-  const states = new StateWatch(mesh);
-  const hosts = new HostsFeed(consul, mesh, log);
   const wakes = new WakeReader(options.control);
+  const waking = new Waking(wakes.client, (services) => states.touch(services));
+  const states = new StateWatch(mesh, (service, version) => waking.has(service, version));
+  const hosts = new HostsFeed(consul, mesh, log);
+  const besideOf = (service: string): Beside => ({
+    about: (version) => abouts.get(service, version),
+    isWaking: (version) => waking.has(service, version),
+  });
 
   const current = async (): Promise<MeshState> => {
     const state = await mesh.state();
@@ -87,11 +93,11 @@ export function catalogService(
         checkSearch(request);
         await current();
         await index.caughtUp();
-        return search(index.index, await current(), abouts, request);
+        return search(index.index, await current(), besideOf, request);
       }),
       getService: answer(async ({ name }) => {
         const service = await known(name);
-        return serviceDetails(name, service, (version) => abouts.get(name, version));
+        return serviceDetails(name, service, besideOf(name));
       }),
       getContract: answer(async ({ service, spec }) => {
         const { manifest, contract } = await side(service, spec);
@@ -129,6 +135,7 @@ export function catalogService(
       hosts.close();
       index.close();
       abouts.close();
+      waking.close();
       wakes.close();
     },
   };

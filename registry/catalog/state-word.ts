@@ -15,12 +15,16 @@ const WORDS: Readonly<Record<State, string>> = {
 /** The states that a filter may ask for. */
 export const STATE_WORDS = ["cold", "starting", "warm", "failed", "stopped", "pending"] as const;
 
-/** The state of a version in one word, and why. "pending": a person must approve it before it runs. */
-export function stateWord(version: VersionState): { state: string; reason: string } {
+/**
+ * The state of a version in one word, and why. "pending": a person must approve it before it runs.
+ *
+ * @param isWaking Calls are held for it.
+ */
+export function stateWord(version: VersionState, isWaking: boolean): { state: string; reason: string } {
   if (version.barred === true) {
     const reason = version.approval === "denied" ? "Its approval was denied." : "It awaits approval.";
     return { state: "pending", reason };
   }
   const { state, reason } = liveState(version);
-  return { state: WORDS[state], reason };
+  return { state: WORDS[state === State.COLD && isWaking ? State.STARTING : state], reason };
 }

@@ -16,8 +16,13 @@ import { resolveSpec } from "../spec.ts";
 import type { ServiceState, VersionState } from "../state.ts";
 import { stateWord } from "./state-word.ts";
 
-/** Reads what is said of a version beside its manifest. */
-export type ReadAbout = (version: string) => AboutRecord | undefined;
+/** What is known of a service's versions beside what Consul's mesh state holds. */
+export interface Beside {
+  /** What is said of a version beside its manifest. */
+  about(version: string): AboutRecord | undefined;
+  /** Whether calls are held for a version. */
+  isWaking(version: string): boolean;
+}
 
 /** The version that calls without a spec get; undefined when there is none. */
 export function defaultVersion(name: string, service: ServiceState): string | undefined {
@@ -47,10 +52,10 @@ export function shownVersion(name: string, service: ServiceState): string | unde
   return byDefault !== undefined && listed.includes(byDefault) ? byDefault : listed[0];
 }
 
-export function serviceSummary(name: string, service: ServiceState, about: ReadAbout): ServiceSummary {
+export function serviceSummary(name: string, service: ServiceState, beside: Beside): ServiceSummary {
   const shown = shownVersion(name, service) ?? sortedVersions(service)[0] ?? "";
   const version = service.versions.get(shown);
-  const record = about(shown);
+  const record = beside.about(shown);
   const by = record?.registeredBy ?? "";
   return {
     name,
@@ -60,18 +65,18 @@ export function serviceSummary(name: string, service: ServiceState, about: ReadA
     external: version?.manifest.exposure === "external",
     defaultVersion: defaultVersion(name, service) ?? "",
     tags: tagInfos(service),
-    state: version === undefined ? "" : stateWord(version).state,
+    state: version === undefined ? "" : stateWord(version, beside.isWaking(shown)).state,
     deprecated: (record?.deprecated ?? "") !== "",
     versions: service.versions.size,
   };
 }
 
-export function serviceDetails(name: string, service: ServiceState, about: ReadAbout): GetServiceResponse {
+export function serviceDetails(name: string, service: ServiceState, beside: Beside): GetServiceResponse {
   const versions = sortedVersions(service).flatMap((version) => {
     const state = service.versions.get(version);
-    return state === undefined ? [] : [versionInfo(version, state, about(version))];
+    return state === undefined ? [] : [versionInfo(version, state, beside.about(version))];
   });
-  return { summary: serviceSummary(name, service, about), versions };
+  return { summary: serviceSummary(name, service, beside), versions };
 }
 
 function versionInfo(
@@ -121,14 +126,18 @@ export function tagInfos({ tags }: ServiceState): TagInfo[] {
 }
 
 /** The live state of a service, newest version first. */
-export function liveService(name: string, service: ServiceState): ServiceStateMessage {
+export function liveService(
+  name: string,
+  service: ServiceState,
+  beside: Pick<Beside, "isWaking">,
+): ServiceStateMessage {
   const versions = sortedVersions(service).flatMap((version): VersionStateMessage[] => {
     const state = service.versions.get(version);
     if (state === undefined) return [];
     return [
       {
         version,
-        ...stateWord(state),
+        ...stateWord(state, beside.isWaking(version)),
         generation: state.activation.generation,
         instances: state.instances.map((instance) => ({ ...instance })),
       },

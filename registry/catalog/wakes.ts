@@ -57,6 +57,11 @@ export class WakeReader {
     }
   }
 
+  /** The connection to the control plane; undefined when its address is not known. */
+  get client(): MeshConfigClient | undefined {
+    return this.#client;
+  }
+
   close(): void {
     this.#client?.close();
   }

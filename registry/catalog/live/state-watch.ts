@@ -25,6 +25,7 @@ interface Watcher {
  */
 export class StateWatch {
   readonly #mesh: MeshFollower;
+  readonly #isWaking: (service: string, version: string) => boolean;
   readonly #watchers = new Set<Watcher>();
   readonly #unsubscribe: () => void;
   #seen: MeshState["services"] = new Map();
@@ -34,20 +35,22 @@ export class StateWatch {
   /** The first answer for all services, while the state is the same. */
   #first: readonly WatchStateResponse[] | undefined;
 
-  constructor(mesh: MeshFollower) {
+  /** @param isWaking Whether calls are held for a version. */
+  constructor(mesh: MeshFollower, isWaking: (service: string, version: string) => boolean) {
     this.#mesh = mesh;
+    this.#isWaking = isWaking;
     this.#unsubscribe = mesh.onChange(({ services }) => {
       const before = this.#seen;
       this.#seen = services;
       const changed = new Set<string>();
       for (const [name, service] of services) if (before.get(name) !== service) changed.add(name);
       for (const name of before.keys()) if (!services.has(name)) changed.add(name);
-      this.#tell(changed);
+      this.touch(changed);
     });
   }
 
   /** These services have changed. */
-  #tell(names: ReadonlySet<string>): void {
+  touch(names: ReadonlySet<string>): void {
     this.#newest = new Map();
     this.#newestNames = names;
     this.#first = undefined;
@@ -131,7 +134,10 @@ export class StateWatch {
       }
       const state = this.#seen.get(name);
       if (state === undefined) current.removed.push(name);
-      else current.services.push(liveService(name, state));
+      else
+        current.services.push(
+          liveService(name, state, { isWaking: (version) => this.#isWaking(name, version) }),
+        );
     }
     return messages;
   }

@@ -1,9 +1,8 @@
 import type { Hit, SearchRequest, SearchResponse } from "#proto/rouse/catalog/v1/catalog.ts";
 import { RouseError } from "../../../sdk/errors.ts";
 import type { MeshState } from "../../state.ts";
-import type { Abouts } from "../abouts.ts";
 import { STATE_WORDS, stateWord } from "../state-word.ts";
-import { serviceSummary, shownVersion } from "../view.ts";
+import { type Beside, serviceSummary, shownVersion } from "../view.ts";
 import type { Found, SearchIndex } from "./index.ts";
 import { matchesOf } from "./matches.ts";
 
@@ -16,10 +15,10 @@ const MOST_LIMIT = 200;
 export function search(
   index: SearchIndex,
   { services }: MeshState,
-  abouts: Abouts,
+  besideOf: (service: string) => Beside,
   request: SearchRequest,
 ): SearchResponse {
-  const keep = filterOf(services, abouts, request);
+  const keep = filterOf(services, besideOf, request);
   const query = request.query.trim();
   const { found, words } =
     query === "" ? { found: index.names().filter(keep).map(unscored), words: [] } : index.search(query, keep);
@@ -28,7 +27,7 @@ export function search(
   const hits = page.flatMap(({ id, score }): Hit[] => {
     const service = services.get(id);
     if (service === undefined) return [];
-    const summary = serviceSummary(id, service, (version) => abouts.get(id, version));
+    const summary = serviceSummary(id, service, besideOf(id));
     const matches = words.length === 0 ? [] : matchesOf(index.pieces(id), words);
     return [{ service: summary, score, matches }];
   });
@@ -72,7 +71,7 @@ export function checkSearch({ query, owner, tag, state }: SearchRequest): void {
 /** Whether a service passes the filters of a request. */
 function filterOf(
   services: MeshState["services"],
-  abouts: Abouts,
+  besideOf: (service: string) => Beside,
   { owner, tag, state, maxCpu, maxMemoryBytes, gpu }: SearchRequest,
 ): (id: string) => boolean {
   const wantedOwner = owner.toLowerCase();
@@ -85,8 +84,9 @@ function filterOf(
     const version = service.versions.get(shown);
     if (version === undefined) return false;
     const { manifest } = version;
+    const beside = besideOf(id);
     const { resources } = manifest;
-    const owners = [manifest.owner, abouts.get(id, shown)?.registeredBy ?? ""].map((name) =>
+    const owners = [manifest.owner, beside.about(shown)?.registeredBy ?? ""].map((name) =>
       name.toLowerCase(),
     );
     return (
@@ -94,7 +94,7 @@ function filterOf(
       (maxCpu === 0 || resources.cpu <= maxCpu) &&
       (maxMemoryBytes === 0 || resources.memory <= maxMemoryBytes) &&
       (!gpu || resources.gpu > 0) &&
-      (state === "" || stateWord(version).state === state)
+      (state === "" || stateWord(version, beside.isWaking(shown)).state === state)
     );
   };
 }
