@@ -24,7 +24,7 @@ export function questionsOf(manifests: readonly Manifest[], count: number, seed:
     const parts = (short.match(/[A-Z][a-z]+/g) ?? []).slice(0, -1).map((part) => part.toLowerCase());
     const method = manifest.methods[number % manifest.methods.length]?.name ?? "";
     const rare = rareWordOf(manifest);
-    return [
+    const all: Question[] = [
       { kind: "full name", query: wanted, wanted },
       { kind: "words of a name", query: parts.slice(0, 2).join(" ") },
       { kind: "beginning of a word", query: (parts[0] ?? "").slice(0, 3) },
@@ -45,6 +45,7 @@ export function questionsOf(manifests: readonly Manifest[], count: number, seed:
       },
       { kind: "nothing like it", query: `zzyzx${number}qq` },
     ];
+    return all.filter(({ query }) => query !== "");
   });
 }
 

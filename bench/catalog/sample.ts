@@ -139,11 +139,12 @@ export function syntheticManifest(number: number): Manifest {
   };
 }
 
-/** A word that the number's service has, and few others: for queries that must find it. */
+/** A word that the service has, and few others: for queries that must find it. Empty when it has none. */
 export function rareWordOf(manifest: Manifest): string {
   const known = new Set([...DOMAINS, ...SUBJECTS, ...WORKS, ...PROSE]);
-  const words = manifest.description.toLowerCase().match(/[a-z]+/g) ?? [];
-  return words.find((word) => word.length === 6 && !known.has(word)) ?? words[0] ?? "";
+  const text = [manifest.description, ...manifest.methods.map(({ docs }) => docs)].join(" ");
+  const words = text.toLowerCase().match(/[a-z]+/g) ?? [];
+  return words.find((word) => word.length === 6 && !known.has(word)) ?? "";
 }
 
 function descriptorSet(
