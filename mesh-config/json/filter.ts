@@ -17,6 +17,8 @@ const LARGEST = 16 << 20;
 export function jsonFilter(): JsonObject {
   return {
     name: JSON_FILTER,
+    // The routes of what is no gRPC call turn it on: gRPC calls do without.
+    disabled: true,
     config_discovery: {
       config_source: { ads: {}, resource_api_version: "V3" },
       default_config: any(transcoder, { proto_descriptor_bin: "" }),
@@ -24,6 +26,11 @@ export function jsonFilter(): JsonObject {
       type_urls: [`type.googleapis.com/${transcoder}`],
     },
   };
+}
+
+/** Turns the filter on: a route's entry of the configurations by filter. */
+export function jsonOn(): JsonObject {
+  return { [JSON_FILTER]: any("envoy.config.route.v3.FilterConfig", { config: {} }) };
 }
 
 /** The filter's configuration, an encoded envoy.config.core.v3.TypedExtensionConfig. */

@@ -239,6 +239,28 @@ test("one contract that Envoy cannot read costs the others nothing, and no conne
   stream.cancel();
 });
 
+test("pages of the allowed origins may read JSON and its errors, and no others", async () => {
+  const rig = await start({ [shelf]: set }, (mesh) => mesh.put(version(manifest(shelf, "1.0.0"))), {
+    corsOrigins: ["https://a.example"],
+  });
+  const server = await shelfServer();
+  startsWhatIsWanted(rig, () => server.address);
+  await configured(rig, 1);
+  const allowed = async (origin: string, method: string, path: string, headers = {}) => {
+    const response = await fetch(`http://${rig.edge}${path}`, { method, headers: { origin, ...headers } });
+    return [response.status, response.headers.get("access-control-allow-origin")];
+  };
+  for (const [path, status, headers] of [
+    ["/v1/shelves/a/books/1", 200, {}],
+    ["/v1/shelves/a/books/9", 404, {}],
+    ["/v1/shelves/a/books/1", 404, { "rouse-version": "7" }],
+    ["/v1/nothing", 404, {}],
+  ] as const) {
+    expect(await allowed("https://a.example", "GET", path, headers)).toEqual([status, "https://a.example"]);
+    expect(await allowed("https://b.example", "GET", path, headers)).toEqual([status, null]);
+  }
+});
+
 test("JSON is taken while the control plane restarts", async () => {
   const rig = await start({ [shelf]: set }, (mesh) => mesh.put(version(manifest(shelf, "1.0.0"))));
   const server = await shelfServer();

@@ -55,8 +55,10 @@ function single(field: protobuf.Field, value: Json, path: string): unknown {
   if (type.fullName === ".google.protobuf.Duration") return duration(value as string);
   const object = value as JsonObject;
   if (type.fullName === ".google.protobuf.Any") {
-    const url = object["@type"] as string;
-    return { type_url: url, value: encodeJson(url.slice(url.lastIndexOf("/") + 1), object) };
+    const url = object["@type"];
+    // An empty one says something, too: that a filter is on, without a configuration.
+    if (url === undefined) return {};
+    return { type_url: url, value: encodeJson(String(url).slice(String(url).lastIndexOf("/") + 1), object) };
   }
   return message(type as protobuf.Type, object, path);
 }

@@ -23,17 +23,22 @@ export function answer(full: RouseError): JsonObject {
   return {
     direct_response: { status: 200 },
     // On the edge it adds what browsers need to see the answer.
-    typed_per_filter_config: {
-      [HEADER_MUTATION]: any("envoy.config.route.v3.FilterConfig", {
-        config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute"),
-      }),
-    },
+    typed_per_filter_config: answersToBrowsers(),
     response_headers_to_add: [
       header("content-type", "application/grpc"),
       header("grpc-status", String(error.code)),
       message(error.message),
       header("grpc-status-details-bin", details(plain)),
     ],
+  };
+}
+
+/** Turns on the filter that adds what browsers need to see an answer; a field of a route. */
+export function answersToBrowsers(): JsonObject {
+  return {
+    [HEADER_MUTATION]: any("envoy.config.route.v3.FilterConfig", {
+      config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute"),
+    }),
   };
 }
 

@@ -1,5 +1,7 @@
+import { jsonOn } from "../json/filter.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
+import { answersToBrowsers } from "./answer.ts";
 import { action, headerInput } from "./routes.ts";
 import { EDGE_ROUTES, type MeshSettings, REGISTRY_CLUSTER, REGISTRY_HTTP_CLUSTER } from "./settings.ts";
 
@@ -79,11 +81,14 @@ const preflights: JsonObject = {
 };
 
 /** Requests that are no gRPC calls: pages, MCP, OpenAPI. */
-function webMatcher({ registryHttp }: MeshSettings): JsonObject {
-  const nothing = action(noSuchMethod);
+function webMatcher({ registryHttp, json }: MeshSettings): JsonObject {
+  // Which filters a call passes is settled by the route that it has at first; JSON finds its service's later.
+  const typed_per_filter_config = { ...answersToBrowsers(), ...(json && jsonOn()) };
+  const nothing = action({ ...noSuchMethod, typed_per_filter_config });
   if (registryHttp === undefined) return { on_no_match: nothing };
   const site = action({
     route: { cluster: REGISTRY_HTTP_CLUSTER, ...unlimited },
+    typed_per_filter_config,
     request_headers_to_add: [
       { header: { key: EDGE_HEADER, value: "1" }, append_action: "OVERWRITE_IF_EXISTS_OR_ADD" },
     ],
