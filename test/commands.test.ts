@@ -170,7 +170,18 @@ test("rouse logs shows what instances wrote", async () => {
   const [line] = lines(await ok("logs", service, "--json", "--tail", "1"));
   expect(line).toMatchObject({ stream: "stdout", text: "the probe begins" });
   expect(await fails("logs", "no.v1.Such")).toContain("SERVICE_UNKNOWN");
+  expect(await fails("logs", service, "--since", "yesterday")).toContain('"yesterday" is no span of time');
+  const long = await fails("logs", service, "--contains", "x".repeat(2_000));
+  expect(long).toContain("LOG_QUERY_INVALID");
   expect(await fails("logs", service, "--version", "9.0.0")).toContain("VERSION_UNKNOWN");
+});
+
+test("rouse usage says what it cannot answer", async () => {
+  expect(await fails("usage", "--by", "colour")).toContain(
+    "Allowed choices are service, version, method, caller",
+  );
+  expect(await fails("usage", "--step", "1s")).toContain("USAGE_QUERY_INVALID");
+  expect(await ok("usage", "no.v1.Such")).toContain("No call is counted in this time");
 });
 
 test("rouse status shows every part", async () => {
@@ -259,9 +270,16 @@ describe("without a mesh", () => {
       });
       // What a mesh that was killed leaves.
       const nobody = "127.0.0.1:1";
-      const addresses = ["edge", "mesh", "consul", "registry", "control", "agent", "envoyAdmin"].map(
-        (name) => [name, nobody],
-      );
+      const addresses = [
+        "edge",
+        "mesh",
+        "consul",
+        "registry",
+        "registryHttp",
+        "control",
+        "agent",
+        "envoyAdmin",
+      ].map((name) => [name, nobody]);
       const gone = { ...Object.fromEntries(addresses), meshSocket: "", runtime: "process", pid: 1 };
       await writeFile(join(data, "mesh.json"), JSON.stringify(gone));
       expect(await run()).toEqual({
