@@ -216,7 +216,7 @@ describe.skipIf(executablePath === undefined)("a page in Chromium, over gRPC-web
       await page.emulateMedia({ colorScheme });
       await page.evaluate(audit);
       const found = await page.evaluate<string[]>(
-        "axe.run().then(({violations}) => violations.map((v) => `${v.impact} ${v.id}: ${v.nodes[0].html}`))",
+        "axe.run().then(({violations}) => violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes[0].html))",
       );
       expect(found.filter((line) => /^(serious|critical)/.test(line))).toEqual([]);
     }

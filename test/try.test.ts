@@ -68,7 +68,9 @@ describe.skipIf(chromiumPath === undefined)(
       try {
         await call("Echo").click();
         const waking = page.getByTestId("waking");
-        await waking.getByText(/this call wakes it|an instance starts/).waitFor();
+        await waking
+          .getByText(/^The service (was asleep: this call wakes it|wakes: an instance starts)/)
+          .waitFor();
         await eventually(() => waking.locator(".now").textContent()).toBe("an instance starts");
         expect(await badge().textContent()).toContain("waiting");
       } finally {
@@ -267,4 +269,4 @@ describe.skipIf(chromiumPath === undefined)(
 
 /** Findings of axe that keep people out. */
 const serious =
-  "axe.run().then(({violations}) => violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => `${v.id}: ${v.nodes[0].html}`))";
+  "axe.run().then(({violations}) => violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').map((v) => v.id + ': ' + v.nodes[0].html))";

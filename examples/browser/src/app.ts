@@ -195,7 +195,7 @@ listenForGestures(canvas, {
   },
   step(by) {
     const features = seen();
-    const at = features.findIndex((feature) => feature === scene.selected);
+    const at = scene.selected === undefined ? -1 : features.indexOf(scene.selected);
     const next = features[at < 0 ? (by > 0 ? 0 : features.length - 1) : at + by];
     if (next !== undefined) select(next);
   },

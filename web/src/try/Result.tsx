@@ -117,20 +117,12 @@ function CallTrace({ run, service, method }: Pick<Props, "run" | "service" | "me
       <summary>
         <h2 class="try-summary">Trace</h2> <code class="soft">{trace.traceId}</code>
       </summary>
-      {open && <TraceOf key={trace.traceId} traceId={trace.traceId} service={service} page={page} />}
+      {open && <TraceOf key={trace.traceId} traceId={trace.traceId} page={page} />}
     </details>
   );
 }
 
-function TraceOf({
-  traceId,
-  service,
-  page,
-}: {
-  readonly traceId: string;
-  readonly service: string;
-  readonly page: TraceSpan;
-}) {
+function TraceOf({ traceId, page }: { readonly traceId: string; readonly page: TraceSpan }) {
   const { spans, waiting, problem } = useTrace(traceId, page);
   return (
     <div class="stack">
