@@ -167,6 +167,14 @@ test("a follower gets lines of two instances; what ended instances wrote is stil
   expect(new Set(kept.map((line) => line.instance)).size).toBeGreaterThanOrEqual(5);
   const times = kept.map(({ atMs }) => atMs);
   expect(times).toEqual([...times].sort((a, b) => a - b));
+  // An agent that is killed hands over nothing twice, and goes on.
+  await mesh.restart("agent", "SIGKILL");
+  const next = lines({ follow: true, tail: 1 }, (found) => found.length > 1);
+  using client = createProbeServiceClient({ target: mesh.edge, version: "1.0.0" });
+  await client.echo({ text: "x" });
+  expect((await next).at(-1)).toMatchObject({ version: "1.0.0", text: "the probe begins" });
+  const now = await lines({ tail: 1_000, contains: "probe begins" });
+  expect(now.slice(0, -1)).toEqual(kept);
   const args = [
     "logs",
     service,
