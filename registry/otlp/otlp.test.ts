@@ -247,6 +247,7 @@ test("names beyond the limits are counted together, old and surplus rows go, and
   expect(count("SELECT count(*) AS n FROM calls")).toBeGreaterThan(limits.rows);
   store.tidy();
   expect(count("SELECT count(*) AS n FROM calls")).toBeLessThanOrEqual(limits.rows);
+  expect(count("SELECT count(*) AS n FROM reported")).toBeLessThanOrEqual(limits.rows);
   now += 900 * 86_400_000;
   store.tidy();
   expect(count("SELECT count(*) AS n FROM calls WHERE width > 0")).toBe(0);

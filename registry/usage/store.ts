@@ -165,6 +165,8 @@ export class UsageStore {
       // After a time away, instances get the time to be heard of.
       if (now - this.#startedMs > 2 * WIDTHS.hour)
         this.database.prepare("DELETE FROM reported WHERE at < ?").run(now - REPORTED_MS);
+      this.#forgetOldest("reported");
+      this.#forgetOldest("seen");
       const { changes } = this.database
         .prepare(
           `DELETE FROM key WHERE id NOT IN (SELECT key FROM calls WHERE width > 0) AND id NOT IN (SELECT key FROM reported)
@@ -173,6 +175,14 @@ export class UsageStore {
         .run();
       if (Number(changes) > 0) this.#keys.reload();
     });
+  }
+
+  /** Bounds a table by what was heard of longest ago. */
+  #forgetOldest(table: string): void {
+    const last = this.database
+      .prepare(`SELECT at FROM ${table} ORDER BY at DESC LIMIT 1 OFFSET ?`)
+      .get(this.#limits.rows) as { at: number } | undefined;
+    if (last !== undefined) this.database.prepare(`DELETE FROM ${table} WHERE at <= ?`).run(last.at);
   }
 
   #shorten(table: string): void {
