@@ -118,3 +118,17 @@ test("the limit, and what a former process left", async () => {
     await rm(own, { recursive: true, force: true });
   }
 });
+
+test("an upload leaves room on the disk", async () => {
+  const own = join(rig.dataDir, "full");
+  const store = await BundleStore.open(own);
+  const chunks = async function* () {
+    yield Buffer.from("x");
+  };
+  const error = await failure(store.put(chunks(), { keepFree: Number.MAX_SAFE_INTEGER }));
+  expect(error).toMatchObject({ status: "RESOURCE_EXHAUSTED", reason: "BUNDLE_NO_ROOM" });
+  expect(error.message).toBe(
+    `There is no room for the bundle in ${own}. Free some, or delete bundles there that no version uses.`,
+  );
+  expect(await readdir(own)).toEqual([]);
+});

@@ -1,17 +1,22 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { access, mkdir, open, readdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { RouseError } from "../sdk/errors.ts";
 
 /** Bytes. */
 export const MAX_BUNDLE_BYTES = 2 ** 30;
 export const MAX_CHUNK_BYTES = 2 ** 20;
+/** Uploads stop before the disk is full: Consul and the databases write to it, too. */
+const KEEP_FREE_BYTES = 64 * 2 ** 20;
+const CHECK_EACH_BYTES = 32 * 2 ** 20;
 const READ_CHUNK_BYTES = 256 * 1024;
 const PARTIAL = "partial-";
 
 export interface PutOptions {
   readonly limit?: number;
+  /** The upload ends before less than this is free on the disk; bytes, default 64 MiB. */
+  readonly keepFree?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -52,14 +57,19 @@ export class BundleStore {
    */
   async put(
     chunks: AsyncIterable<Uint8Array>,
-    { limit = MAX_BUNDLE_BYTES, signal }: PutOptions = {},
+    { limit = MAX_BUNDLE_BYTES, keepFree = KEEP_FREE_BYTES, signal }: PutOptions = {},
   ): Promise<{ digest: string; size: number }> {
     const partial = join(this.#folder, `${PARTIAL}${randomUUID()}`);
     const hash = createHash("sha256");
     let size = 0;
+    let checkAt = 0;
     const file = await open(partial, "wx");
     try {
       for await (const chunk of chunks) {
+        if (size >= checkAt) {
+          await this.#checkRoom(keepFree);
+          checkAt = size + CHECK_EACH_BYTES;
+        }
         size += chunk.length;
         checkSizes(chunk.length, size, limit);
         hash.update(chunk);
@@ -114,6 +124,11 @@ export class BundleStore {
     }
   }
 
+  async #checkRoom(keepFree: number): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#folder);
+    if (bavail * bsize < keepFree) throw noRoomIn(this.#folder);
+  }
+
   #file(digest: string): string {
     return join(this.#folder, `${digest}.tar`);
   }
@@ -149,10 +164,13 @@ function checkSizes(chunk: number, size: number, limit: number): void {
 
 function noRoom(thrown: unknown, folder: string): unknown {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-  if (code !== "ENOSPC" && code !== "EDQUOT") return thrown;
+  return code === "ENOSPC" || code === "EDQUOT" ? noRoomIn(folder, thrown) : thrown;
+}
+
+function noRoomIn(folder: string, cause?: unknown): RouseError {
   return new RouseError(
     "RESOURCE_EXHAUSTED",
     `There is no room for the bundle in ${folder}. Free some, or delete bundles there that no version uses.`,
-    { reason: "BUNDLE_NO_ROOM", cause: thrown },
+    { reason: "BUNDLE_NO_ROOM", cause },
   );
 }

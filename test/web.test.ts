@@ -185,6 +185,17 @@ test("MCP's errors are the mesh's sentences", async () => {
   expect((await other.listTools()).tools.map(({ name }) => name)).toEqual(["find_tools", "call_tool"]);
   await other.close();
   expect((await fetch(`http://${mesh.edge}/mcp`, { method: "DELETE" })).status).toBe(405);
+  // A page whose name was given this host's address; a page of this host.
+  const from = (origin: string) =>
+    fetch(`http://${mesh.edge}/mcp`, {
+      method: "POST",
+      headers: { origin, "content-type": "application/json", accept: "application/json, text/event-stream" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }),
+    });
+  const refused = await from("http://rebound.example:8080");
+  expect(refused.status).toBe(403);
+  expect(await refused.text()).toContain("Pages of http://rebound.example:8080 may not use this MCP server");
+  expect((await from("http://localhost:6274")).status).toBe(200);
 });
 
 test("rouse call takes fields", async () => {

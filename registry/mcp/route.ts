@@ -47,6 +47,7 @@ export function mcpRoute({ mesh, consul, log }: RegistryContext, edge: string): 
       prefix: "/mcp",
       async handle(request, response, url) {
         if (request.method !== "POST") return refuse(response);
+        if (!mayCome(request, edge)) return refuseOrigin(response, request.headers.origin ?? "");
         const server = mcpServer(parts, scopeOf(request, url));
         const transport = new StreamableHTTPServerTransport({});
         response.on("close", () => {
@@ -71,6 +72,26 @@ function scopeOf({ headers }: IncomingMessage, url: URL): McpScope {
     searchOnly: url.searchParams.get("tools") === "search",
     ...(authorization !== undefined && { authorization }),
   };
+}
+
+const loopback = /^(localhost|127\.0\.0\.1|\[::1\])$/;
+
+/**
+ * The protocol has servers check where a browser's request comes from, for a page may give its own name the address of this
+ * host (DNS rebinding). Programs send no origin.
+ */
+function mayCome({ headers: { origin, host } }: IncomingMessage, edge: string): boolean {
+  if (origin === undefined) return true;
+  const from = URL.parse(origin);
+  if (from === null) return false;
+  const local = loopback.test(edge.slice(0, edge.lastIndexOf(":")));
+  return local ? loopback.test(from.hostname) : from.host === host;
+}
+
+function refuseOrigin(response: ServerResponse, origin: string): void {
+  const message = `Pages of ${origin.slice(0, 200)} may not use this MCP server: connect a program to it, or a page of its own host.`;
+  response.writeHead(403, { "content-type": "application/json" });
+  response.end(JSON.stringify({ jsonrpc: "2.0", error: { code: -32_000, message }, id: null }));
 }
 
 /** Nothing is told that nobody asked for, and there is no session to end. */

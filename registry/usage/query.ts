@@ -6,6 +6,8 @@ import { WIDTHS } from "./schema.ts";
 import { beginning, type UsageStore } from "./store.ts";
 
 const MOST_POINTS = 2_000;
+/** Counts that one answer may be made of: reading them keeps the registry from all else. */
+const MOST_ROWS = 200_000;
 const DIMENSIONS = ["service", "version", "method", "caller"] as const;
 type Dimension = (typeof DIMENSIONS)[number];
 
@@ -149,12 +151,16 @@ function readCalls(
   toMs: number,
 ) {
   const { where, values } = filters(request, DIMENSIONS);
-  return store.database
+  const rows = store.database
     .prepare(
       `SELECT service, version, method, caller, code, at, calls, buckets FROM key JOIN calls ON key = id
-        WHERE width = ? AND at >= ? AND at <= ?${where}`,
+        WHERE width = ? AND at >= ? AND at <= ?${where} LIMIT ${MOST_ROWS + 1}`,
     )
     .all(width, fromMs, toMs, ...values) as unknown as CallRow[];
+  if (rows.length <= MOST_ROWS) return rows;
+  throw invalid(
+    `The answer is made of more than ${MOST_ROWS} counts. Name a service, or give a shorter span of time or a longer step_ms.`,
+  );
 }
 
 function readCold(
