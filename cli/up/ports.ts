@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { RouseError } from "../../sdk/errors.ts";
@@ -64,13 +65,33 @@ export async function isFree(port: number): Promise<boolean> {
   }
 }
 
+/**
+ * Ports for "any": below those that systems give to outgoing connections, which would take one between its choice and
+ * its use. https://docs.kernel.org/networking/ip-sysctl.html, ip_local_port_range
+ */
+const ANY = { from: 10_000, to: 32_767 };
+const MOST_TRIES = 100;
+/** Ports that this process has chosen or was told; those who get them may not listen yet. */
+const given = new Set<number>();
+
 async function holdPort(host: string, port: number, fail: (error: NodeJS.ErrnoException) => RouseError) {
-  const server = createServer().listen({ host, port, exclusive: true });
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    throw fail(error as NodeJS.ErrnoException);
+  given.add(port);
+  for (let tries = 0; port === 0 && tries < MOST_TRIES; tries++) {
+    const chosen = randomInt(ANY.from, ANY.to + 1);
+    if (given.has(chosen)) continue;
+    const held = await hold(host, chosen).catch((): undefined => undefined);
+    if (held === undefined) continue;
+    given.add(chosen);
+    return held;
   }
+  return hold(host, port).catch((error: NodeJS.ErrnoException) => {
+    throw fail(error);
+  });
+}
+
+async function hold(host: string, port: number) {
+  const server = createServer().listen({ host, port, exclusive: true });
+  await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),

@@ -2,10 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../../cli/up/ports.ts";
 import { findTool } from "../../setup/tools.ts";
+
+export { freePorts };
 
 export interface TestConsul {
   /** "127.0.0.1:port" of the HTTP API; stays over restarts. */
@@ -121,18 +123,4 @@ function put(url: string): Promise<boolean> {
     request.on("timeout", () => request.destroy());
     request.end("yes");
   });
-}
-
-/** Ports that are free at this moment, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = net.createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
