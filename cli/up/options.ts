@@ -6,8 +6,8 @@ import type { Ports } from "./ports.ts";
 export const runtimes = ["auto", "docker", "process", "in-process"] as const;
 
 /**
- * Share of calls without a traceparent that are traced: what programs call all day costs nothing to speak of so, and what
- * a person calls by `rouse call` or on the site comes with a traceparent.
+ * Share of calls without a traceparent that are traced: enough of what programs call all day, and what a person calls by
+ * `rouse call` or on the site comes with a traceparent.
  */
 export const DEFAULT_TRACE_SAMPLING = 0.01;
 
