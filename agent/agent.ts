@@ -95,6 +95,7 @@ export class Agent {
       startedAtMs: 0,
       endedAtMs: 0,
       reason: "",
+      retiring: false,
     };
     const instance = new ManagedInstance(record, this.#parts);
     this.#instances.set(id, instance);
@@ -156,12 +157,24 @@ export class Agent {
   }
 
   setGeneration(id: string, generation: number): ManagedInstance {
-    const instance = this.get(id);
-    if (instance.hasEnded)
-      throw new RouseError("NOT_FOUND", `Instance ${id} has ended: ${instance.record.reason}.`, {
-        reason: "INSTANCE_ENDED",
-      });
+    const instance = this.#living(id);
     instance.setGeneration(generation);
+    return instance;
+  }
+
+  /** @throws RouseError NOT_FOUND INSTANCE_UNKNOWN, INSTANCE_ENDED. */
+  #living(id: string): ManagedInstance {
+    const instance = this.get(id);
+    if (!instance.hasEnded) return instance;
+    throw new RouseError("NOT_FOUND", `Instance ${id} has ended: ${instance.record.reason}.`, {
+      reason: "INSTANCE_ENDED",
+    });
+  }
+
+  /** As RetireInstance of the API. */
+  retire(id: string): ManagedInstance {
+    const instance = this.#living(id);
+    instance.retire();
     return instance;
   }
 

@@ -58,6 +58,10 @@ function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerPa
       fencing.check(fencingToken);
       return { instance: agent.setGeneration(instanceId, generation).toApi() };
     }),
+    retireInstance: unary(async ({ fencingToken, instanceId }) => {
+      fencing.check(fencingToken);
+      return { instance: agent.retire(instanceId).toApi() };
+    }),
     stopInstance: unary(async ({ fencingToken, instanceId, graceMs, reason }) => {
       fencing.check(fencingToken);
       await agent.get(instanceId).stop(graceMs, reason);

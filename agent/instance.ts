@@ -111,6 +111,14 @@ export class ManagedInstance {
     if (this.record.state === InstanceState.SERVING) this.#tell("serving");
   }
 
+  /** Takes no new calls from now on, and goes on with those that it has. */
+  retire(): void {
+    if (this.record.retiring) return;
+    this.record.retiring = true;
+    this.#changed();
+    if (this.record.state === InstanceState.SERVING) this.#tell("serving");
+  }
+
   /** Deregisters, drains and kills; resolves when it is gone. Also ends a start half-way. */
   async stop(graceMs: number, reason: string): Promise<void> {
     if (this.hasEnded) return this.over;
@@ -125,7 +133,8 @@ export class ManagedInstance {
 
   /** As the API has it. */
   toApi(): Instance {
-    const { id, spec, generation, state, runtime, address, runtimeId, startedAtMs, reason } = this.record;
+    const { id, spec, generation, state, runtime, address, runtimeId, startedAtMs, reason, retiring } =
+      this.record;
     return {
       id,
       service: spec.service,
@@ -139,6 +148,7 @@ export class ManagedInstance {
       memoryBytes: spec.memoryBytes,
       startedAtMs: Math.round(startedAtMs),
       reason,
+      retiring,
     };
   }
 

@@ -24,6 +24,8 @@ const recordSchema = z.object({
   endedAtMs: z.number(),
   /** Why it ended. */
   reason: z.string(),
+  /** It takes no new calls; absent in what an older agent wrote. */
+  retiring: z.boolean().default(false),
 });
 
 /** What is kept of an instance beyond the agent's own life. */

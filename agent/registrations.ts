@@ -71,7 +71,8 @@ export class Registrations {
         held !== undefined &&
         held.generation === wanted.generation &&
         held.address === wanted.address &&
-        held.draining === (wanted.draining ?? false);
+        held.draining === (wanted.draining ?? false) &&
+        held.retiring === (wanted.retiring ?? false);
       if (!same) {
         this.#log.info({ instance: id }, "Consul did not hold this instance as it is: registering it again");
         void this.#sync(id);

@@ -11,6 +11,7 @@ const meta = z.object({
   runtime: z.string(),
   address: z.string(),
   draining: z.enum(["true", "false"]),
+  retiring: z.literal("true").exactOptional(),
 });
 
 /** An answer of /v1/health/service/<name>. */
@@ -26,11 +27,20 @@ export type HealthEntry = z.infer<typeof healthAnswerSchema>[number];
 export function instanceOf(entry: HealthEntry): { version: string; instance: InstanceState } | undefined {
   const parsed = meta.safeParse(entry.Service.Meta);
   if (!parsed.success) return undefined;
-  const { version, generation, host, runtime, address, draining } = parsed.data;
+  const { version, generation, host, runtime, address, draining, retiring } = parsed.data;
   const healthy = entry.Checks.every((check) => check.Status === "passing");
   const id = entry.Service.ID;
   return {
     version,
-    instance: { id, generation, host, runtime, address, healthy, draining: draining === "true" },
+    instance: {
+      id,
+      generation,
+      host,
+      runtime,
+      address,
+      healthy,
+      draining: draining === "true",
+      ...(retiring !== undefined && { retiring: true }),
+    },
   };
 }

@@ -21,6 +21,8 @@ export interface InstanceRegistration {
   readonly labels?: Readonly<Record<string, string>>;
   /** No new calls; default false. */
   readonly draining?: boolean;
+  /** It drains for good: it is to be stopped. Default false. */
+  readonly retiring?: boolean;
   /** Default true. */
   readonly healthy?: boolean;
 }
@@ -49,6 +51,7 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
       gpu: String(instance.gpu),
       address: instance.address,
       draining: String(instance.draining ?? false),
+      ...(instance.retiring === true && { retiring: "true" }),
       ...Object.fromEntries(labels),
     },
     check: "agent says it serves",
@@ -97,7 +100,15 @@ export async function listOwnInstances(
   consul: ConsulClient,
   host: string,
 ): Promise<
-  { id: string; service: string; version: string; generation: number; address: string; draining: boolean }[]
+  {
+    id: string;
+    service: string;
+    version: string;
+    generation: number;
+    address: string;
+    draining: boolean;
+    retiring: boolean;
+  }[]
 > {
   const response = await consul.request("GET", "/v1/agent/services");
   return Object.values(agentServicesSchema.parse(JSON.parse(response.text)))
@@ -109,6 +120,7 @@ export async function listOwnInstances(
       generation: Number(service.Meta.generation ?? 0) || 0,
       address: service.Meta.address ?? "",
       draining: service.Meta.draining === "true",
+      retiring: service.Meta.retiring === "true",
     }));
 }
 

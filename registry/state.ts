@@ -78,6 +78,8 @@ export interface InstanceState {
   readonly address: string;
   /** Consul's check passes. */
   readonly healthy: boolean;
-  /** The agent drains it: no new calls. */
+  /** No new calls: it is not healthy, or it is retiring. */
   readonly draining: boolean;
+  /** It drains for good: it is stopped when its calls are done. */
+  readonly retiring?: true;
 }

@@ -6,7 +6,7 @@ export function registrationHook(registrations: Registrations, host: string): Ho
   return {
     name: "registration",
     serving({ record, healthy }) {
-      const { id, spec, generation, runtime, address } = record;
+      const { id, spec, generation, runtime, address, retiring } = record;
       registrations.set({
         id,
         service: spec.service,
@@ -20,7 +20,8 @@ export function registrationHook(registrations: Registrations, host: string): Ho
         gpu: spec.gpu,
         labels: spec.labels,
         healthy,
-        draining: !healthy,
+        draining: !healthy || retiring,
+        retiring,
       });
     },
     draining: ({ record }) => registrations.remove(record.id),

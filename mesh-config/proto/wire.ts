@@ -37,6 +37,15 @@ export interface LoadStatsRequest {
     readonly upstream_locality_stats: readonly {
       readonly total_requests_in_progress: number;
       readonly total_issued_requests: number;
+      readonly upstream_endpoint_stats: readonly {
+        readonly address?: {
+          readonly socket_address?: { readonly address: string; readonly port_value: number };
+          readonly pipe?: { readonly path: string };
+        };
+        readonly total_requests_in_progress: number;
+        readonly total_issued_requests: number;
+        readonly total_error_requests: number;
+      }[];
     }[];
     readonly load_report_interval?: { readonly seconds: number; readonly nanos: number };
   }[];
@@ -44,6 +53,7 @@ export interface LoadStatsRequest {
 
 export interface LoadStatsResponse {
   readonly send_all_clusters: boolean;
+  readonly report_endpoint_granularity: boolean;
   readonly load_reporting_interval: { readonly seconds: number; readonly nanos: number };
 }
 

@@ -1,6 +1,20 @@
 import { RouseError } from "../../sdk/errors.ts";
 import type { JsonObject } from "../proto/json.ts";
 
+/** As Envoy tells an address in its reports. */
+interface ToldAddress {
+  readonly socket_address?: { readonly address: string; readonly port_value: number };
+  readonly pipe?: { readonly path: string };
+}
+
+/** The reverse of {@link envoyAddress}; undefined for other kinds of addresses. */
+export function toldAddress({ socket_address: socket, pipe }: ToldAddress): string | undefined {
+  if (pipe !== undefined) return `unix:${pipe.path}`;
+  if (socket === undefined) return undefined;
+  const { address, port_value: port } = socket;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /**
  * An Envoy address of "host:port" (IPv6 in brackets) or "unix:/path".
  *

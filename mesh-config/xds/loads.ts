@@ -1,14 +1,23 @@
-import type { Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import type { EndpointLoad, Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { parseClusterName } from "../../registry/target.ts";
 import type { LoadStatsRequest } from "../proto/wire.ts";
+import { toldAddress } from "../resources/address.ts";
 
 /** A report says when its interval began only by its length; so much may have passed on the way, ms. */
 const TRANSIT_MS = 50;
 
 interface ClusterLoad {
   readonly inProgress: number;
+  /** Calls open at the end of the interval, by address of the instance. */
+  readonly open: ReadonlyMap<string, number>;
   /** When the report's interval began at the latest, ms of `performance.now()`. */
   readonly fromMs: number;
+}
+
+interface Sum {
+  inProgress: number;
+  issued: number;
+  readonly endpoints: Map<string, EndpointLoad>;
 }
 
 /** The latest load report of each Envoy, by node id. */
@@ -16,8 +25,8 @@ export class Loads {
   readonly #nodes = new Map<string, ReadonlyMap<string, ClusterLoad>>();
   /** Envoys that have reported since loads were last taken, with the time up to which they did, ms since 1970. */
   readonly #fresh = new Map<string, number>();
-  /** Calls begun since they were last taken, by cluster. */
-  readonly #issued = new Map<string, number>();
+  /** What began and failed since they were last taken, by cluster. */
+  #begun = new Map<string, Sum>();
 
   report(node: string, { cluster_stats }: LoadStatsRequest): void {
     const now = performance.now();
@@ -25,14 +34,25 @@ export class Loads {
     for (const stats of cluster_stats) {
       const { cluster_name: name, load_report_interval: interval } = stats;
       let inProgress = 0;
-      let issued = 0;
+      const open = new Map<string, number>();
       for (const locality of stats.upstream_locality_stats) {
         inProgress += locality.total_requests_in_progress ?? 0;
-        issued += locality.total_issued_requests ?? 0;
+        const issued = locality.total_issued_requests ?? 0;
+        if (issued > 0) sumOf(this.#begun, name).issued += issued;
+        for (const endpoint of locality.upstream_endpoint_stats) {
+          const address = endpoint.address && toldAddress(endpoint.address);
+          if (address === undefined) continue;
+          const now = endpoint.total_requests_in_progress ?? 0;
+          if (now > 0) open.set(address, (open.get(address) ?? 0) + now);
+          const { total_issued_requests: begun = 0, total_error_requests: errors = 0 } = endpoint;
+          if (begun + errors === 0) continue;
+          const sum = endpointOf(sumOf(this.#begun, name), address);
+          sum.issued += begun;
+          sum.errors += errors;
+        }
       }
       const lengthMs = (interval?.seconds ?? 0) * 1_000 + (interval?.nanos ?? 0) / 1e6;
-      clusters.set(name, { inProgress, fromMs: now - lengthMs - TRANSIT_MS });
-      if (issued > 0) this.#issued.set(name, (this.#issued.get(name) ?? 0) + issued);
+      clusters.set(name, { inProgress, open, fromMs: now - lengthMs - TRANSIT_MS });
     }
     this.#nodes.set(node, clusters);
     this.#fresh.set(node, Date.now() - TRANSIT_MS);
@@ -59,21 +79,32 @@ export class Loads {
   take(): { loads: Load[]; untilMs: number } {
     const untilMs = Math.min(...this.#fresh.values());
     this.#fresh.clear();
-    const sums = new Map<string, { inProgress: number; issued: number }>();
-    const of = (name: string) => {
-      const sum = sums.get(name) ?? { inProgress: 0, issued: 0 };
-      sums.set(name, sum);
-      return sum;
-    };
+    const sums = this.#begun;
+    this.#begun = new Map();
     for (const clusters of this.#nodes.values()) {
-      for (const [name, { inProgress }] of clusters) if (inProgress > 0) of(name).inProgress += inProgress;
+      for (const [name, { inProgress, open }] of clusters) {
+        if (inProgress === 0) continue;
+        const sum = sumOf(sums, name);
+        sum.inProgress += inProgress;
+        for (const [address, count] of open) endpointOf(sum, address).inProgress += count;
+      }
     }
-    for (const [name, issued] of this.#issued) of(name).issued += issued;
-    this.#issued.clear();
-    const loads = [...sums].flatMap(([name, sum]) => {
+    const loads = [...sums].flatMap(([name, { inProgress, issued, endpoints }]) => {
       const target = parseClusterName(name);
-      return target === undefined ? [] : [{ target, ...sum }];
+      return target === undefined ? [] : [{ target, inProgress, issued, endpoints: [...endpoints.values()] }];
     });
     return { loads, untilMs };
   }
+}
+
+function sumOf(sums: Map<string, Sum>, name: string): Sum {
+  const sum = sums.get(name) ?? { inProgress: 0, issued: 0, endpoints: new Map() };
+  sums.set(name, sum);
+  return sum;
+}
+
+function endpointOf({ endpoints }: Sum, address: string): EndpointLoad {
+  const sum = endpoints.get(address) ?? { address, inProgress: 0, issued: 0, errors: 0 };
+  endpoints.set(address, sum);
+  return sum;
 }

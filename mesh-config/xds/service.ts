@@ -60,7 +60,11 @@ export function envoyStreams(deps: StreamDeps) {
       call.on("data", (request: LoadStatsRequest) => {
         if (node === "") {
           node = request.node?.id ?? "";
-          call.write({ send_all_clusters: true, load_reporting_interval: { seconds: 1, nanos: 0 } });
+          call.write({
+            send_all_clusters: true,
+            report_endpoint_granularity: true,
+            load_reporting_interval: { seconds: 1, nanos: 0 },
+          });
           return;
         }
         deps.loads.report(node, request);
