@@ -146,6 +146,46 @@ const services: Record<string, { options: string; says: [field: string, message:
       ],
     ],
   },
+  Watermarks: {
+    options: 'version: "1.0.0", owner: "a", scaling: {high_watermark: 1.5, low_watermark: -1}',
+    says: [
+      [
+        "high_watermark",
+        "scaling.high_watermark 1.5 is out of range. Write a share from 0.1 to 1, such as 0.8.",
+      ],
+      [
+        "low_watermark",
+        "scaling.low_watermark -1 is out of range. Write a share from 0 to 0.9, such as 0.5.",
+      ],
+    ],
+  },
+  LowOverHigh: {
+    options: 'version: "1.0.0", owner: "a", scaling: {high_watermark: 0.5}',
+    says: [
+      [
+        "high_watermark",
+        "scaling.low_watermark (0.5, its default) is not less than scaling.high_watermark 0.5: instances would come and go. Lower the one or raise the other.",
+      ],
+    ],
+  },
+  Windows: {
+    options:
+      'version: "1.0.0", owner: "a", scaling: {stable_window: "1s", panic_window: "10m", scale_down_delay: "2h"}',
+    says: [
+      ["stable_window", 'scaling.stable_window "1s" is out of range. Choose from 2s to 1h.'],
+      ["panic_window", 'scaling.panic_window "10m" is out of range. Choose from 1s to 5m.'],
+      ["scale_down_delay", 'scaling.scale_down_delay "2h" is out of range. Choose from 0ms to 1h.'],
+    ],
+  },
+  PanicOverStable: {
+    options: 'version: "1.0.0", owner: "a", scaling: {stable_window: "10s", panic_window: "20s"}',
+    says: [
+      [
+        "panic_window",
+        "scaling.panic_window 20s is longer than scaling.stable_window 10s. Shorten the one or lengthen the other.",
+      ],
+    ],
+  },
   Header: {
     options: 'version: "1.0.0", owner: "a", session_key: "my session"',
     says: [
@@ -251,7 +291,8 @@ test('limits themselves and "never" are taken', async () => {
     [echoPath]: echoContract({
       options:
         'version: "1.0.0-rc.1", owner: "a", resources: {cpu: 0.01, memory: "32Mi"}, start_timeout: "10m", ' +
-        'idle_timeout: "never", target_concurrency: 10000, min_instances: 4, session_key: "X-Session-Id"',
+        'idle_timeout: "never", target_concurrency: 10000, min_instances: 4, session_key: "X-Session-Id", ' +
+        'scaling: {stable_window: "4s", scale_down_delay: "0s"}',
       methods: `rpc Echo(EchoRequest) returns (EchoResponse) { option (rouse.mesh.v1.method).deadline = "1ms"; }
   rpc Follow(EchoRequest) returns (stream EchoResponse);
   rpc Ask(EchoRequest) returns (EchoResponse) { option idempotency_level = IDEMPOTENT; }`,
@@ -278,6 +319,13 @@ test('limits themselves and "never" are taken', async () => {
     maxInstances: 4,
     sessionKey: "x-session-id",
     loadBalancing: "round_robin",
+    scaling: {
+      highWatermark: 0.8,
+      lowWatermark: 0.5,
+      stableWindowMs: 4_000,
+      panicWindowMs: 4_000,
+      scaleDownDelayMs: 0,
+    },
     methods: [
       ["Echo", false, 1, "unknown"],
       ["Follow", true, 0, "unknown"],

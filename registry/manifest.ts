@@ -2,6 +2,7 @@ import semver from "semver";
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import { manifestAboutSchema } from "./descriptions/about.ts";
+import { scalingSchema } from "./scaling.ts";
 
 /** Full protobuf name of a service, such as "genome.v1.GenomeService". */
 const fullName = z
@@ -61,6 +62,8 @@ export const manifestSchema = z.strictObject({
   /** Request header, lower case; empty: none. */
   sessionKey: z.string(),
   loadBalancing: z.enum(["round_robin", "least_request"]),
+  /** How the number of instances follows the load; absent: by the defaults of scaling.ts. */
+  scaling: scalingSchema.exactOptional(),
   /** What a person must approve first; absent: nothing. */
   approval: z.enum(["release", "listing", "running"]).exactOptional(),
   /** What people should know beside summary and description; absent: nothing. */

@@ -65,6 +65,15 @@ const serviceMesh = z.object({
   max_instances: z.number().default(0),
   session_key: z.string().default(""),
   load_balancing: enumValue("LOAD_BALANCING_"),
+  scaling: z
+    .object({
+      high_watermark: double.default(0),
+      low_watermark: double.default(0),
+      stable_window: z.string().default(""),
+      panic_window: z.string().default(""),
+      scale_down_delay: z.string().default(""),
+    })
+    .optional(),
   approval: enumValue("APPROVAL_"),
   about: about.optional(),
 });

@@ -67,6 +67,20 @@ export class OptionReader {
     return limits.otherwise;
   }
 
+  /** A share such as 0.8, within limits; 0 that nobody wrote means the default. */
+  share(
+    field: { name: string; path: readonly number[]; value: number },
+    limits: { least: number; most: number; otherwise: number },
+  ): number {
+    if (field.value === 0 && !this.isWritten(field.path)) return limits.otherwise;
+    if (field.value >= limits.least && field.value <= limits.most) return field.value;
+    this.problem(
+      field.path,
+      `${field.name} ${field.value} is out of range. Write a share from ${limits.least} to ${limits.most}, such as ${limits.otherwise}.`,
+    );
+    return limits.otherwise;
+  }
+
   /** A text that is not longer than a limit in characters, without line breaks where it's one line. */
   text(
     field: { name: string; path: readonly number[]; text: string },

@@ -7,6 +7,7 @@ import { checkSessionKey } from "./header-name.ts";
 import type { ServiceMesh } from "./mesh-options.ts";
 import { OptionReader } from "./option-reader.ts";
 import { readResources } from "./resource-settings.ts";
+import { readScaling } from "./scaling-settings.ts";
 
 /** The option of a service, checked, with its defaults: the manifest but for names, methods and descriptors. */
 export type ServiceSettings = Omit<Manifest, "schema" | "service" | "methods" | "descriptorSet">;
@@ -72,6 +73,7 @@ export function readServiceSettings(
     maxInstances,
     sessionKey,
     loadBalancing: choice(reader, "load_balancing", 13, mesh.load_balancing, "round_robin", "least_request"),
+    ...readScaling(mesh.scaling, reader),
     ...approvalOf(reader, mesh.approval),
     ...readAbout(mesh.about, reader),
   };
