@@ -27,6 +27,12 @@ export interface AgentOptions {
   readonly gpu?: number;
   /** Facts about the host that placement may ask for. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Where the host stands: hosts of one zone may fail together. Default "". */
+  readonly zone?: string;
+  /** What the host costs per hour. Default 0. */
+  readonly costPerHour?: number;
+  /** How fast one of its cores is; 1 is usual. Default 1. */
+  readonly speed?: number;
   /** "unix:///path" or "tcp://host:port"; default DOCKER_HOST, then /var/run/docker.sock. */
   readonly dockerHost?: string;
   /** How long the state and output of an ended instance are kept, ms. Default 1 h, and 100 instances at most. */

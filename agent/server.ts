@@ -60,7 +60,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const { runtime, reason } = await chooseRuntime(options, folders, bundles, log, adopts);
     closers.push(() => runtime.close());
     const prepared = new Prepared(folders.prepared);
-    const { cpu, memoryBytes, gpu, labels = {} } = options;
+    const { cpu, memoryBytes, gpu, labels = {}, zone = "", costPerHour = 0, speed = 1 } = options;
     const capacity = new Capacity(host, { cpu, memoryBytes, gpu });
     const registrations = new Registrations(consul, host, log);
     closers.push(() => registrations.close());
@@ -95,7 +95,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     closers.push(() => server.forceShutdown());
     const announced = announceHost(
       consul,
-      { host, address, runtime: runtime.name, ...capacity.total, labels },
+      { host, address, runtime: runtime.name, ...capacity.total, labels, zone, costPerHour, speed },
       log,
     );
     closers.push(() => announced.close());

@@ -4,7 +4,16 @@ import { z } from "zod";
 import { announce, refresh, withdraw } from "./announce.ts";
 import { followQuery, notify } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
+import {
+  ACTIVE,
+  type HostLoss,
+  type HostModeState,
+  type HostRecord,
+  parseHostRecord,
+} from "./host-record.ts";
 import { splitAddress } from "./instances.ts";
+import { HOSTS_PREFIX } from "./keys.ts";
+import { kvListSchema, kvPath } from "./kv.ts";
 
 /** Consul service of every agent. */
 export const HOST_SERVICE = "rouse-agent";
@@ -20,15 +29,27 @@ export interface HostRegistration {
   readonly memoryBytes: number;
   readonly gpu: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** Where it stands, such as "eu-1a": hosts of one zone may fail together. Default "". */
+  readonly zone?: string;
+  /** What it costs per hour, in a currency of the operator's choice. Default 0. */
+  readonly costPerHour?: number;
+  /** How fast one of its cores is; 1 is usual. Default 1. */
+  readonly speed?: number;
 }
 
-export interface HostState extends HostRegistration {
-  /** The agent refreshed its check in time. */
+export interface HostState extends Required<HostRegistration> {
+  /** It can be given work, whatever its mode: the agent refreshed its check in time, its machine answers, and it is not lost. */
   readonly healthy: boolean;
+  /** Its machine answers, by Consul's gossip; false: dead or cut off. An agent that restarts does not change it. */
+  readonly reachable: boolean;
+  /** What people want of it. */
+  readonly mode: HostModeState;
+  /** Set from the time it was declared dead until its agent has stopped what was replaced elsewhere. */
+  readonly lost?: HostLoss;
 }
 
 /** An agent that is silent for this long counts as away; ms. */
-const TTL_MS = 15_000;
+const TTL_MS = 6_000;
 
 /**
  * Announces this host and keeps it announced, also when Consul forgets it, until close(), which takes it out. The first
@@ -53,6 +74,9 @@ export async function registerHost(
         cpu: String(host.cpu),
         memory: String(host.memoryBytes),
         gpu: String(host.gpu),
+        zone: host.zone ?? "",
+        cost: String(host.costPerHour ?? 0),
+        speed: String(host.speed ?? 1),
         ...Object.fromEntries(labels),
       },
       check: "agent is alive",
@@ -73,10 +97,13 @@ export async function registerHost(
   };
 }
 
+/** Consul's own check of a node, kept by its gossip. */
+const NODE_CHECK = "serfHealth";
+
 const hostsAnswerSchema = z.array(
   z.object({
     Service: z.object({ Meta: z.record(z.string(), z.string()).nullable() }),
-    Checks: z.array(z.object({ Status: z.string() })),
+    Checks: z.array(z.object({ CheckID: z.string(), Status: z.string() })),
   }),
 );
 const hostMetaSchema = z.looseObject({
@@ -86,6 +113,9 @@ const hostMetaSchema = z.looseObject({
   cpu: z.coerce.number(),
   memory: z.coerce.number(),
   gpu: z.coerce.number(),
+  zone: z.string().default(""),
+  cost: z.coerce.number().default(0),
+  speed: z.coerce.number().default(1),
 });
 
 export interface HostsWatch {
@@ -96,7 +126,9 @@ export interface HostsWatch {
   close(): void;
 }
 
-/** Follows the hosts that agents announce. */
+type Announced = Omit<HostState, "mode" | "lost">;
+
+/** Follows the hosts that agents announce, and their records. */
 export function watchHosts(
   consul: ConsulClient,
   options: { onChange?: (hosts: ReadonlyMap<string, HostState>) => void; log?: Logger } = {},
@@ -104,8 +136,20 @@ export function watchHosts(
   const closing = new AbortController();
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => undefined);
+  let announced: ReadonlyMap<string, Announced> | undefined;
+  let records: ReadonlyMap<string, HostRecord> | undefined;
   let hosts: ReadonlyMap<string, HostState> = new Map();
   let first = true;
+  const join = () => {
+    if (announced === undefined || records === undefined) return;
+    const next = new Map<string, HostState>();
+    for (const [name, host] of announced) next.set(name, withRecord(host, records.get(name)));
+    if (!first && isDeepStrictEqual(hosts, next)) return;
+    first = false;
+    hosts = next;
+    notify(() => options.onChange?.(hosts));
+    ready.resolve();
+  };
   void followQuery(
     consul,
     {
@@ -113,19 +157,37 @@ export function watchHosts(
       onTrouble: (err) =>
         err && options.log?.warn({ err }, "Consul is away: the last known hosts stay in use"),
       onAnswer: (response) => {
-        const next = new Map<string, HostState>();
-        for (const entry of hostsAnswerSchema.parse(JSON.parse(response.text))) {
-          const host = hostOf(
-            entry.Service.Meta ?? {},
-            entry.Checks.every((check) => check.Status === "passing"),
-          );
-          if (host !== undefined) next.set(host.host, host);
+        const found = hostsAnswerSchema.parse(JSON.parse(response.text)).flatMap((entry) => hostOf(entry));
+        announced = new Map(found.map((host) => [host.host, host]));
+        join();
+      },
+    },
+    closing.signal,
+  );
+  void followQuery(
+    consul,
+    {
+      path: kvPath(HOSTS_PREFIX),
+      query: { recurse: "" },
+      accept: [404],
+      onAnswer: (response) => {
+        const before = records;
+        const next = new Map<string, HostRecord>();
+        for (const item of response.status === 404 ? [] : kvListSchema.parse(JSON.parse(response.text))) {
+          const host = item.Key.slice(HOSTS_PREFIX.length);
+          try {
+            next.set(host, parseHostRecord(item));
+          } catch (err) {
+            options.log?.error(
+              { err, key: item.Key },
+              "Consul holds what Rouse cannot read: the last good value stays",
+            );
+            const known = before?.get(host);
+            if (known !== undefined) next.set(host, known);
+          }
         }
-        if (!first && isDeepStrictEqual(hosts, next)) return;
-        first = false;
-        hosts = next;
-        notify(() => options.onChange?.(hosts));
-        ready.resolve();
+        records = next;
+        join();
       },
     },
     closing.signal,
@@ -140,21 +202,33 @@ export function watchHosts(
   };
 }
 
-function hostOf(meta: Record<string, string>, healthy: boolean): HostState | undefined {
+function withRecord(host: Announced, { mode = ACTIVE, lost }: HostRecord = {}): HostState {
+  return lost === undefined ? { ...host, mode } : { ...host, healthy: false, mode, lost };
+}
+
+function hostOf(entry: z.infer<typeof hostsAnswerSchema>[number]): Announced[] {
+  const meta = entry.Service.Meta ?? {};
   const parsed = hostMetaSchema.safeParse(meta);
-  if (!parsed.success) return undefined;
-  const { host, address, runtime, cpu, memory, gpu } = parsed.data;
+  if (!parsed.success) return [];
+  const { host, address, runtime, cpu, memory, gpu, zone, cost, speed } = parsed.data;
   const labels = Object.entries(meta)
     .filter(([name]) => name.startsWith("label-"))
     .map(([name, value]) => [name.slice("label-".length), value] as const);
-  return {
-    host,
-    address,
-    runtime,
-    cpu,
-    memoryBytes: memory,
-    gpu,
-    labels: Object.fromEntries(labels),
-    healthy,
-  };
+  const fails = entry.Checks.filter(({ Status }) => Status !== "passing");
+  return [
+    {
+      host,
+      address,
+      runtime,
+      cpu,
+      memoryBytes: memory,
+      gpu,
+      labels: Object.fromEntries(labels),
+      zone,
+      costPerHour: cost,
+      speed,
+      healthy: fails.length === 0,
+      reachable: !fails.some(({ CheckID }) => CheckID === NODE_CHECK),
+    },
+  ];
 }

@@ -52,6 +52,10 @@ export const openReviewKey = (service: string, version: string, tag: string) =>
 /** Ids of the providers that decide reviews. */
 export const REVIEWERS_KEY = "rouse/reviewers";
 
+/** Mode of a host, and whether it was declared dead (host-record.ts). */
+export const HOSTS_PREFIX = "rouse/hosts/";
+export const hostKey = (host: string) => `${HOSTS_PREFIX}${host}`;
+
 /** Splits "<prefix><service>/<version>"; undefined when it is not of that form. */
 export function parseVersionKey(
   prefix: string,

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startConsul, type TestConsul } from "../test/support/consul.ts";
 import { updateActivation } from "./activation.ts";
 import { ConsulClient } from "./consul.ts";
+import { updateHostRecord } from "./host-record.ts";
 import { registerHost, watchHosts } from "./hosts.ts";
 import {
   deregisterInstance,
@@ -10,7 +11,7 @@ import {
   registerInstance,
   setInstanceHealth,
 } from "./instances.ts";
-import { ACTIVATION_PREFIX, activationKey, catalogKey, tagsKey } from "./keys.ts";
+import { ACTIVATION_PREFIX, activationKey, catalogKey, hostKey, tagsKey } from "./keys.ts";
 import { transact, writeKey } from "./kv.ts";
 import type { MeshState } from "./state.ts";
 import { failure } from "./testing/rig.ts";
@@ -221,11 +222,33 @@ describe("hosts", () => {
     await watch.ready;
     const { promise } = wake;
     const facts = { address: "127.0.0.1:8073", runtime: "process", cpu: 2, memoryBytes: 2 ** 30, gpu: 0 };
-    const host = await registerHost(consul, { host: "h1", ...facts, labels: { zone: "a" } });
+    const host = await registerHost(consul, {
+      ...{ host: "h1", ...facts, labels: { disk: "ssd" } },
+      ...{ zone: "eu-1a", costPerHour: 0.25, speed: 1.5 },
+    });
     await promise;
     expect([...watch.current().values()]).toEqual([
-      { host: "h1", ...facts, labels: { zone: "a" }, healthy: true },
+      {
+        ...{ host: "h1", ...facts, labels: { disk: "ssd" }, zone: "eu-1a", costPerHour: 0.25, speed: 1.5 },
+        ...{ healthy: true, reachable: true, mode: { mode: "active", reason: "", atMs: 0 } },
+      },
     ]);
+    const drained = wake.promise;
+    const mode = { mode: "draining" as const, reason: "new disk", atMs: 7, deadlineMs: 8 };
+    await updateHostRecord(consul, "h1", (record) => ({ ...record, mode }));
+    await drained;
+    expect(watch.current().get("h1")).toMatchObject({ healthy: true, mode });
+    const lost = wake.promise;
+    const loss = { atMs: 9, token: 3, instances: ["a-1"] };
+    await updateHostRecord(consul, "h1", (record) => ({ ...record, lost: loss }));
+    await lost;
+    expect(watch.current().get("h1")).toMatchObject({ healthy: false, reachable: true, mode, lost: loss });
+    await writeKey(consul, hostKey("h1"), "broken");
+    expect(await failure(updateHostRecord(consul, "h1", () => ({})))).toMatchObject({
+      reason: "CONSUL_VALUE_INVALID",
+      message:
+        "Consul holds under rouse/hosts/h1 what Rouse cannot read. Delete the key; the host then counts as active.",
+    });
     const gone = wake.promise;
     await host.close();
     await gone;

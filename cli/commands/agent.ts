@@ -1,31 +1,24 @@
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { type RuntimeName, runtimeNames } from "../../agent/runtimes/runtime.ts";
 import { startAgent } from "../../agent/server.ts";
 import { dataFolder } from "../connect.ts";
+import { addHostFlags, type HostFlags } from "../host-flags.ts";
 
-interface AgentFlags {
-  readonly host: string;
+interface AgentFlags extends HostFlags {
   readonly listen: string;
   readonly consul: string;
   readonly registry: string;
   readonly runtime: RuntimeName | "auto";
   readonly meshTarget?: string;
   readonly otlp?: string;
-  readonly cpu?: number;
-  readonly memory?: number;
-  readonly gpu?: number;
-  readonly label: Record<string, string>;
   readonly stopInstances?: boolean;
 }
 
 /** `rouse agent`: runs instances on this host. */
 export function addAgent(program: Command): void {
-  program
-    .command("agent")
-    .description("run instances on this host (one agent per host)")
-    .option("--host <name>", "name of this host in the mesh", hostname())
+  const command = program.command("agent").description("run instances on this host (one agent per host)");
+  addHostFlags(command)
     .option("--listen <host:port>", "where the agent's API listens", "127.0.0.1:8073")
     .option("--consul <host:port>", "Consul", "127.0.0.1:8500")
     .option("--registry <host:port>", "the registry, from where bundles come", "127.0.0.1:8071")
@@ -39,10 +32,6 @@ export function addAgent(program: Command): void {
       "Envoy's internal listener as instances reach it (default: run/mesh.sock)",
     )
     .option("--otlp <target>", "where instances send traces", process.env.OTEL_EXPORTER_OTLP_ENDPOINT)
-    .option("--cpu <cores>", "cores to give away (default: the machine's)", positive)
-    .option("--memory <MiB>", "memory to give away (default: the machine's)", positive)
-    .option("--gpu <count>", "GPUs to give away", positive)
-    .option("--label <name=value>", "a fact that placement may ask for; may be repeated", label, {})
     .option(
       "--stop-instances",
       "stop what runs when the agent ends, in place of leaving it to the next agent",
@@ -52,7 +41,7 @@ export function addAgent(program: Command): void {
 
 async function run(flags: AgentFlags): Promise<void> {
   const dataDir = dataFolder();
-  const { cpu, gpu, memory, otlp } = flags;
+  const { cpu, gpu, memory, otlp, zone, cost, speed } = flags;
   const agent = await startAgent({
     host: flags.host,
     listen: flags.listen,
@@ -66,6 +55,9 @@ async function run(flags: AgentFlags): Promise<void> {
     ...(cpu === undefined ? {} : { cpu }),
     ...(gpu === undefined ? {} : { gpu }),
     ...(memory === undefined ? {} : { memoryBytes: memory * 2 ** 20 }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(cost === undefined ? {} : { costPerHour: cost }),
+    ...(speed === undefined ? {} : { speed }),
   });
   let closing = false;
   const stop = (stopInstances: boolean) => {
@@ -77,16 +69,4 @@ async function run(flags: AgentFlags): Promise<void> {
   process.on("SIGINT", () => stop(flags.stopInstances ?? false));
   // `rouse up` on its way out: nothing is to be left.
   process.on("SIGUSR2", () => stop(true));
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError("It must be a number above 0.");
-}
-
-function label(text: string, before: Record<string, string>): Record<string, string> {
-  const [, name, value] = /^([A-Za-z0-9_-]+)=(.*)$/.exec(text) ?? [];
-  if (name === undefined || value === undefined) throw new InvalidArgumentError("It must be name=value.");
-  return { ...before, [name]: value };
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { addBuildFlags } from "../build-flags.ts";
 import { dataFolder } from "../connect.ts";
+import { addHostFlags } from "../host-flags.ts";
 import {
   DEFAULT_TRACE_SAMPLING,
   parseAddress,
@@ -37,6 +38,7 @@ export function addUp(program: Command): void {
     .option("--open-registration", "anybody may make a provider, not only the administrator", false)
     .option("--examples", "build and register the packages in examples/")
     .option("--no-examples", "leave the examples alone (default)");
+  addHostFlags(command);
   addBuildFlags(command);
   for (const name of Object.keys(portNames) as PortName[]) {
     const { port, title } = portNames[name];

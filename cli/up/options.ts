@@ -1,6 +1,7 @@
 import { isIPv4 } from "node:net";
 import { InvalidArgumentError } from "commander";
 import type { BuildFlags } from "../build-flags.ts";
+import type { HostFlags } from "../host-flags.ts";
 import type { Ports } from "./ports.ts";
 
 export const runtimes = ["auto", "docker", "process", "in-process"] as const;
@@ -16,7 +17,7 @@ export const traceSamplingHelp =
   "share of calls without a traceparent that are traced, 0 to 1; a traceparent decides for itself";
 
 /** What `rouse up` was asked for. */
-export interface UpOptions extends BuildFlags {
+export interface UpOptions extends BuildFlags, HostFlags {
   /** Data folder, absolute. */
   readonly data: string;
   readonly runtime: (typeof runtimes)[number];

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { buildArguments } from "../build-flags.ts";
 import type { Mesh } from "../connect.ts";
+import { hostArguments } from "../host-flags.ts";
 import type { ChildSpec } from "./child.ts";
 import type { UpOptions } from "./options.ts";
 import { accepts } from "./ready.ts";
@@ -61,7 +62,15 @@ export function meshServers(
       ...server(
         "agent",
         mesh.agent,
-        [...common, "--registry", mesh.registry, "--runtime", options.runtime, ...instanceOtlp],
+        [
+          ...common,
+          "--registry",
+          mesh.registry,
+          "--runtime",
+          options.runtime,
+          ...instanceOtlp,
+          ...hostArguments(options),
+        ],
         20_000,
       ),
       // SIGTERM would leave the instances for the next agent; this stops them first.

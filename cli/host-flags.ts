@@ -1,0 +1,67 @@
+import { hostname } from "node:os";
+import { type Command, InvalidArgumentError } from "commander";
+
+/** What a host says of itself on the command line; what is left out, its agent finds out. */
+export interface HostFlags {
+  readonly host: string;
+  readonly cpu?: number;
+  /** MiB. */
+  readonly memory?: number;
+  readonly gpu?: number;
+  readonly label: Readonly<Record<string, string>>;
+  readonly zone?: string;
+  readonly cost?: number;
+  readonly speed?: number;
+}
+
+/** Adds the flags that describe a host to a command. */
+export function addHostFlags(command: Command): Command {
+  return command
+    .option("--host <name>", "name of this host in the mesh", parseHostName, hostname())
+    .option("--cpu <cores>", "cores to give away (default: the machine's)", positive)
+    .option("--memory <MiB>", "memory to give away (default: the machine's)", positive)
+    .option("--gpu <count>", "GPUs to give away", positive)
+    .option("--label <name=value>", "a fact that placement may ask for; may be repeated", label, {})
+    .option("--zone <name>", "where the host stands: hosts of one zone may fail together")
+    .option("--cost <per hour>", "what the host costs per hour, in any one currency", notNegative)
+    .option("--speed <factor>", "how fast a core is, beside a usual one (default: 1)", positive);
+}
+
+/** The same as arguments, for a process that is told them. */
+export function hostArguments(flags: HostFlags): string[] {
+  const { host, label: labels, ...rest } = flags;
+  const optional = (["cpu", "memory", "gpu", "zone", "cost", "speed"] as const).flatMap((name) =>
+    rest[name] === undefined ? [] : [`--${name}`, String(rest[name])],
+  );
+  return [
+    "--host",
+    host,
+    ...Object.entries(labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
+    ...optional,
+  ];
+}
+
+function parseHostName(text: string): string {
+  if (/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(text)) return text;
+  throw new InvalidArgumentError(
+    `"${text}" is no name of a host: at most 63 letters, digits, dots, - and _, beginning and ending with a letter or digit.`,
+  );
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("It must be a number above 0.");
+}
+
+function notNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("It must be a number of 0 or more.");
+}
+
+function label(text: string, before: Record<string, string>): Record<string, string> {
+  const [, name, value] = /^([A-Za-z0-9_-]+)=(.*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError("It must be name=value.");
+  return { ...before, [name]: value };
+}
