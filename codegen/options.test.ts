@@ -186,6 +186,13 @@ const services: Record<string, { options: string; says: [field: string, message:
       ],
     ],
   },
+  Standby: {
+    options: 'version: "1.0.0", owner: "a", standby: {instances: 101, keep: "8d"}',
+    says: [
+      ["instances", "standby.instances 101 is out of range. Choose from 0 to 100."],
+      ["keep", 'standby.keep "8d" is out of range. Choose from 1s to 7d.'],
+    ],
+  },
   Header: {
     options: 'version: "1.0.0", owner: "a", session_key: "my session"',
     says: [
@@ -292,7 +299,7 @@ test('limits themselves and "never" are taken', async () => {
       options:
         'version: "1.0.0-rc.1", owner: "a", resources: {cpu: 0.01, memory: "32Mi"}, start_timeout: "10m", ' +
         'idle_timeout: "never", target_concurrency: 10000, min_instances: 4, session_key: "X-Session-Id", ' +
-        'scaling: {stable_window: "4s", scale_down_delay: "0s"}',
+        'scaling: {stable_window: "4s", scale_down_delay: "0s"}, standby: {instances: 0}',
       methods: `rpc Echo(EchoRequest) returns (EchoResponse) { option (rouse.mesh.v1.method).deadline = "1ms"; }
   rpc Follow(EchoRequest) returns (stream EchoResponse);
   rpc Ask(EchoRequest) returns (EchoResponse) { option idempotency_level = IDEMPOTENT; }`,
@@ -326,6 +333,7 @@ test('limits themselves and "never" are taken', async () => {
       panicWindowMs: 4_000,
       scaleDownDelayMs: 0,
     },
+    standby: { instances: 0, keepMs: 1_800_000 },
     methods: [
       ["Echo", false, 1, "unknown"],
       ["Follow", true, 0, "unknown"],

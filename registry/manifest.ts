@@ -3,6 +3,7 @@ import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import { manifestAboutSchema } from "./descriptions/about.ts";
 import { scalingSchema } from "./scaling.ts";
+import { standbySchema } from "./standby.ts";
 
 /** Full protobuf name of a service, such as "genome.v1.GenomeService". */
 const fullName = z
@@ -64,6 +65,8 @@ export const manifestSchema = z.strictObject({
   loadBalancing: z.enum(["round_robin", "least_request"]),
   /** How the number of instances follows the load; absent: by the defaults of scaling.ts. */
   scaling: scalingSchema.exactOptional(),
+  /** How idle instances are kept; absent: by the defaults of standby.ts. */
+  standby: standbySchema.exactOptional(),
   /** What a person must approve first; absent: nothing. */
   approval: z.enum(["release", "listing", "running"]).exactOptional(),
   /** What people should know beside summary and description; absent: nothing. */

@@ -74,6 +74,7 @@ const serviceMesh = z.object({
       scale_down_delay: z.string().default(""),
     })
     .optional(),
+  standby: z.object({ instances: z.number().default(0), keep: z.string().default("") }).optional(),
   approval: enumValue("APPROVAL_"),
   about: about.optional(),
 });

@@ -8,6 +8,7 @@ import type { ServiceMesh } from "./mesh-options.ts";
 import { OptionReader } from "./option-reader.ts";
 import { readResources } from "./resource-settings.ts";
 import { readScaling } from "./scaling-settings.ts";
+import { readStandby } from "./standby-settings.ts";
 
 /** The option of a service, checked, with its defaults: the manifest but for names, methods and descriptors. */
 export type ServiceSettings = Omit<Manifest, "schema" | "service" | "methods" | "descriptorSet">;
@@ -74,6 +75,7 @@ export function readServiceSettings(
     sessionKey,
     loadBalancing: choice(reader, "load_balancing", 13, mesh.load_balancing, "round_robin", "least_request"),
     ...readScaling(mesh.scaling, reader),
+    ...readStandby(mesh.standby, reader),
     ...approvalOf(reader, mesh.approval),
     ...readAbout(mesh.about, reader),
   };
