@@ -1,0 +1,113 @@
+import type { Policy } from "./policy.ts";
+import { recommend } from "./recommend.ts";
+import { Window } from "./window.ts";
+
+/** What the autoscaler says of a version at one moment. */
+export interface Wanted {
+  readonly instances: number;
+  /** Why, as a clause. */
+  readonly reason: string;
+  /** A new moment may lead to another answer, though nothing is reported. */
+  readonly unsettled: boolean;
+}
+
+/** Load is reported each second: after this time without a report nothing is known, ms. */
+const STALE_MS = 5_000;
+
+/**
+ * Follows one version's load and says how many instances it needs. Time comes from outside, so that the same class runs live and
+ * in simulations.
+ */
+export class Autoscaler {
+  #policy: Policy;
+  #stable: Window;
+  #panic: Window;
+  #recommended: Window;
+  #latest = 0;
+  #firstMs: number | undefined;
+  #latestMs = Number.NEGATIVE_INFINITY;
+  /** Since when (ms since 1970) no burst came; undefined when there is no panic. */
+  #panicSinceMs: number | undefined;
+  #panicMost = 0;
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+    this.#stable = new Window(policy.stableWindowMs);
+    this.#panic = new Window(policy.panicWindowMs);
+    this.#recommended = new Window(policy.scaleDownDelayMs);
+  }
+
+  /** Takes another policy; a window of another length begins anew, and nothing is taken away until it is full. */
+  setPolicy(policy: Policy): void {
+    const before = this.#policy;
+    this.#policy = policy;
+    if (before.stableWindowMs !== policy.stableWindowMs) {
+      this.#stable = new Window(policy.stableWindowMs);
+      this.#firstMs = undefined;
+    }
+    if (before.panicWindowMs !== policy.panicWindowMs) this.#panic = new Window(policy.panicWindowMs);
+    if (before.scaleDownDelayMs !== policy.scaleDownDelayMs)
+      this.#recommended = new Window(policy.scaleDownDelayMs);
+  }
+
+  /** Takes one report: calls and streams in progress at that time, ms since 1970. A report is taken once. */
+  observe(inProgress: number, atMs: number): void {
+    if (atMs === this.#latestMs) return;
+    this.#stable.add(inProgress, atMs);
+    this.#panic.add(inProgress, atMs);
+    this.#latest = inProgress;
+    this.#latestMs = atMs;
+    this.#firstMs ??= atMs;
+  }
+
+  /**
+   * How many instances the version needs now, between its minimum and maximum.
+   *
+   * Nothing is taken away in a panic (it ends after a stable window without a burst, as Knative's does), before a whole stable
+   * window was seen, while no report comes, and before fewer were enough for the whole delay.
+   *
+   * @param have Instances that serve or start.
+   */
+  wanted(have: number, nowMs: number): Wanted {
+    const { minInstances, maxInstances, stableWindowMs, scaleDownDelayMs } = this.#policy;
+    const least = Math.max(minInstances, Math.min(have, 1));
+    const clamp = (instances: number) => Math.min(Math.max(instances, least), Math.max(1, maxInstances));
+    // A clock that was set back is a silence as well.
+    if (Math.abs(nowMs - this.#latestMs) > STALE_MS || this.#firstMs === undefined)
+      return { instances: clamp(have), reason: "its load is unknown", unsettled: false };
+    const load = {
+      latest: this.#latest,
+      panicMean: this.#panic.mean(nowMs) ?? this.#latest,
+      stableMean: this.#stable.mean(nowMs) ?? this.#latest,
+    };
+    const { instances, burst, reason } = recommend(this.#policy, load, have);
+    if (burst) {
+      this.#panicMost = this.#panicSinceMs === undefined ? instances : Math.max(instances, this.#panicMost);
+      this.#panicSinceMs = nowMs;
+    } else if (this.#panicSinceMs !== undefined && nowMs - this.#panicSinceMs >= stableWindowMs) {
+      this.#panicSinceMs = undefined;
+    }
+    const seenMs = nowMs - this.#firstMs;
+    const floor =
+      this.#panicSinceMs !== undefined
+        ? Math.max(this.#panicMost, have)
+        : seenMs < stableWindowMs
+          ? have
+          : instances;
+    const needed = Math.max(instances, floor);
+    if (scaleDownDelayMs > 0) this.#recommended.add(needed, nowMs);
+    const delayed = scaleDownDelayMs > 0 ? (this.#recommended.most(nowMs) ?? needed) : needed;
+    const result = clamp(delayed);
+    return {
+      instances: result,
+      reason: result === instances ? reason : heldReason(result, instances, this.#panicSinceMs !== undefined),
+      unsettled: load.latest > 0 || load.panicMean > 0 || have > least || result !== have,
+    };
+  }
+}
+
+function heldReason(result: number, asked: number, panic: boolean): string {
+  if (result < asked) return `${asked} would be needed, ${result} are the most there may be`;
+  if (panic) return "after a burst nothing is taken away for a while";
+  return asked === 0 ? "idleness ends the last one" : "fewer have not been enough for long enough";
+}
