@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { approvalShown } from "./approval.ts";
+import { type VersionHealth, versionHealthSchema } from "./health-record.ts";
 import { type HealthEntry, instanceOf } from "./instance-record.ts";
 import {
   ACTIVATION_PREFIX,
@@ -8,6 +9,8 @@ import {
   approvalKey,
   CATALOG_PREFIX,
   catalogKey,
+  HEALTH_PREFIX,
+  healthKey,
   parseVersionKey,
   TAGS_PREFIX,
   tagsKey,
@@ -45,6 +48,7 @@ export class MeshAssembler {
   readonly #tags: PrefixCache<ReadonlyMap<string, readonly WeightedVersion[]>>;
   readonly #activations: PrefixCache<Activation>;
   readonly #approvals: PrefixCache<ApprovalRecord>;
+  readonly #health: PrefixCache<VersionHealth>;
   /** By service, then by version. */
   readonly #instances = new Map<string, ReadonlyMap<string, readonly InstanceState[]>>();
   readonly #versions = new Map<string, Set<string>>();
@@ -57,6 +61,7 @@ export class MeshAssembler {
     this.#tags = new PrefixCache((_, json) => tagMap(tagsSchema.parse(json)), onBad);
     this.#activations = new PrefixCache((_, json) => activationSchema.parse(json), onBad);
     this.#approvals = new PrefixCache((_, json) => approvalSchema.parse(json), onBad);
+    this.#health = new PrefixCache((_, json) => versionHealthSchema.parse(json), onBad);
   }
 
   get state(): MeshState {
@@ -86,6 +91,10 @@ export class MeshAssembler {
 
   setApprovals(items: readonly KvItem[], fresh: boolean): void {
     this.#soil(APPROVALS_PREFIX, this.#approvals.replace(items, fresh));
+  }
+
+  setHealth(items: readonly KvItem[], fresh: boolean): void {
+    this.#soil(HEALTH_PREFIX, this.#health.replace(items, fresh));
   }
 
   #soil(prefix: string, keys: readonly string[]): void {
@@ -164,6 +173,7 @@ export class MeshAssembler {
     const activation = this.#activations.get(activationKey(service, version)) ?? FIRST_ACTIVATION;
     const instances = this.#instances.get(service)?.get(version) ?? NO_INSTANCES;
     const shown = approvalShown(entry.approval, this.#approvals.get(approvalKey(service, version)));
+    const health = this.#health.get(healthKey(service, version));
     const same =
       before !== undefined &&
       before.manifest === manifest &&
@@ -171,8 +181,11 @@ export class MeshAssembler {
       before.activation === activation &&
       before.instances === instances &&
       before.approval === shown.approval &&
-      before.barred === shown.barred;
-    return same ? before : { manifest, deployment, activation, instances, ...shown };
+      before.barred === shown.barred &&
+      before.health === health;
+    if (same) return before;
+    const state = { manifest, deployment, activation, instances, ...shown };
+    return health === undefined ? state : { ...state, health };
   }
 }
 

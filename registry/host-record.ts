@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import type { ConsulClient } from "./consul.ts";
+import { type HealthRecord, healthRecordSchema } from "./health-record.ts";
 import { hostKey } from "./keys.ts";
 import { decodeValue, type KvItem, readKey, writeKey } from "./kv.ts";
 
@@ -36,6 +37,8 @@ export interface HostLoss {
 export interface HostRecord {
   readonly mode?: HostModeState;
   readonly lost?: HostLoss;
+  /** Set while the host is not well, or was not lately: what it was given failed on it (orchestrator/health/blame.ts). */
+  readonly health?: HealthRecord;
 }
 
 /** Fields that a newer Rouse adds survive an update by this one. */
@@ -49,6 +52,7 @@ export const hostRecordSchema: z.ZodType<HostRecord> = z.looseObject({
     })
     .exactOptional(),
   lost: z.object({ atMs: z.number(), token: z.number(), instances: z.array(z.string()) }).exactOptional(),
+  health: healthRecordSchema.exactOptional(),
 });
 
 /** The mode of a host that has no record. */

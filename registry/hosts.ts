@@ -4,6 +4,7 @@ import { z } from "zod";
 import { announce, refresh, withdraw } from "./announce.ts";
 import { followQuery, notify } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
+import type { HealthRecord } from "./health-record.ts";
 import {
   ACTIVE,
   type HostLoss,
@@ -46,6 +47,8 @@ export interface HostState extends Required<HostRegistration> {
   readonly mode: HostModeState;
   /** Set from the time it was declared dead until its agent has stopped what was replaced elsewhere. */
   readonly lost?: HostLoss;
+  /** Set while it is not well, or was not lately. */
+  readonly health?: HealthRecord;
 }
 
 /** An agent that is silent for this long counts as away; ms. */
@@ -126,7 +129,7 @@ export interface HostsWatch {
   close(): void;
 }
 
-type Announced = Omit<HostState, "mode" | "lost">;
+type Announced = Omit<HostState, "mode" | "lost" | "health">;
 
 /** Follows the hosts that agents announce, and their records. */
 export function watchHosts(
@@ -202,8 +205,9 @@ export function watchHosts(
   };
 }
 
-function withRecord(host: Announced, { mode = ACTIVE, lost }: HostRecord = {}): HostState {
-  return lost === undefined ? { ...host, mode } : { ...host, healthy: false, mode, lost };
+function withRecord(host: Announced, { mode = ACTIVE, lost, health }: HostRecord = {}): HostState {
+  const known = health === undefined ? { ...host, mode } : { ...host, mode, health };
+  return lost === undefined ? known : { ...known, healthy: false, lost };
 }
 
 function hostOf(entry: z.infer<typeof hostsAnswerSchema>[number]): Announced[] {

@@ -56,6 +56,10 @@ export const REVIEWERS_KEY = "rouse/reviewers";
 export const HOSTS_PREFIX = "rouse/hosts/";
 export const hostKey = (host: string) => `${HOSTS_PREFIX}${host}`;
 
+/** How instances do that are not well, by version (health-record.ts). */
+export const HEALTH_PREFIX = "rouse/health/";
+export const healthKey = (service: string, version: string) => `${HEALTH_PREFIX}${service}/${version}`;
+
 /** Splits "<prefix><service>/<version>"; undefined when it is not of that form. */
 export function parseVersionKey(
   prefix: string,

@@ -1,3 +1,4 @@
+import type { VersionHealth } from "./health-record.ts";
 import type { Manifest } from "./manifest.ts";
 
 /** All that Consul holds of the mesh at one moment, by full service name. Never changed in place. */
@@ -30,6 +31,8 @@ export interface VersionState {
   readonly approval?: "pending" | "denied";
   /** True while it may not run for that reason, either. */
   readonly barred?: true;
+  /** How its instances do that are not well; undefined when all are. */
+  readonly health?: VersionHealth;
 }
 
 /** What runs, and with what around it. */

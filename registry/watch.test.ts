@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startConsul, type TestConsul } from "../test/support/consul.ts";
 import { updateActivation } from "./activation.ts";
 import { ConsulClient } from "./consul.ts";
+import { writeVersionHealth } from "./health-record.ts";
 import { updateHostRecord } from "./host-record.ts";
 import { registerHost, watchHosts } from "./hosts.ts";
 import {
@@ -11,8 +12,8 @@ import {
   registerInstance,
   setInstanceHealth,
 } from "./instances.ts";
-import { ACTIVATION_PREFIX, activationKey, catalogKey, hostKey, tagsKey } from "./keys.ts";
-import { transact, writeKey } from "./kv.ts";
+import { ACTIVATION_PREFIX, activationKey, catalogKey, healthKey, hostKey, tagsKey } from "./keys.ts";
+import { readKey, transact, writeKey } from "./kv.ts";
 import type { MeshState } from "./state.ts";
 import { failure } from "./testing/rig.ts";
 import { sampleManifest } from "./testing/sample.ts";
@@ -123,6 +124,25 @@ describe("the state", () => {
     expect(await listOwnInstances(consul, "h2")).toEqual([]);
     for (const id of ["a-1", "a-2", "nobody"]) await deregisterInstance(consul, id);
     await probe.until((state) => of(state).length === 0);
+
+    const health = (state: MeshState) => state.services.get("w.A")?.versions.get("1.0.0")?.health;
+    const sick = {
+      condition: "quarantined",
+      sinceMs: 1,
+      reason: "it hangs",
+      strikes: 1,
+      untilMs: 9,
+    } as const;
+    const said = { instances: { "a-1": sick }, token: 7 };
+    expect(await writeVersionHealth(consul, "w.A", "1.0.0", said)).toBe(true);
+    expect(health(await probe.until(health))).toEqual(said);
+    // A leader that was replaced meanwhile changes nothing.
+    await writeVersionHealth(consul, "w.A", "1.0.0", { instances: {}, token: 6 });
+    expect(await readKey(consul, healthKey("w.A", "1.0.0"))).toBeDefined();
+    await writeVersionHealth(consul, "w.A", "1.0.0", { instances: {}, token: 8 });
+    await probe.until((state) => health(state) === undefined);
+    expect(await readKey(consul, healthKey("w.A", "1.0.0"))).toBeUndefined();
+
     await transact(consul, [{ verb: "delete", key: catalogKey("w.A", "1.0.0") }]);
     await probe.until((state) => !state.services.has("w.A"));
     probe.watch.close();

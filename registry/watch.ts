@@ -4,7 +4,7 @@ import { MeshAssembler } from "./assembler.ts";
 import { followQuery, notify } from "./blocking.ts";
 import type { ConsulClient, ConsulResponse } from "./consul.ts";
 import { healthAnswerSchema, INSTANCE_TAG } from "./instance-record.ts";
-import { ACTIVATION_PREFIX, APPROVALS_PREFIX, CATALOG_PREFIX, TAGS_PREFIX } from "./keys.ts";
+import { ACTIVATION_PREFIX, APPROVALS_PREFIX, CATALOG_PREFIX, HEALTH_PREFIX, TAGS_PREFIX } from "./keys.ts";
 import { type KvItem, kvListSchema, kvPath } from "./kv.ts";
 import type { MeshState } from "./state.ts";
 
@@ -45,7 +45,14 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
       `Consul holds under ${key} what Rouse cannot read: the last good value stays`,
     ),
   );
-  const missing = new Set([CATALOG_PREFIX, TAGS_PREFIX, ACTIVATION_PREFIX, APPROVALS_PREFIX, "services"]);
+  const missing = new Set([
+    CATALOG_PREFIX,
+    TAGS_PREFIX,
+    ACTIVATION_PREFIX,
+    APPROVALS_PREFIX,
+    HEALTH_PREFIX,
+    "services",
+  ]);
   const troubled = new Set<string>();
   const services = new Map<string, ServiceQuery>();
   let complete = false;
@@ -95,6 +102,7 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
   followPrefix(TAGS_PREFIX, (items, fresh) => assembler.setTags(items, fresh));
   followPrefix(ACTIVATION_PREFIX, (items, fresh) => assembler.setActivations(items, fresh));
   followPrefix(APPROVALS_PREFIX, (items, fresh) => assembler.setApprovals(items, fresh));
+  followPrefix(HEALTH_PREFIX, (items, fresh) => assembler.setHealth(items, fresh));
 
   const followService = (name: string) => {
     const query: ServiceQuery = { stop: new AbortController(), listed: true, count: 0, linger: undefined };

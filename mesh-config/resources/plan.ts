@@ -34,11 +34,22 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   const plans: ClusterPlan[] = [];
   const current = state.activation.generation;
   const byGeneration = new Map<number, Endpoint[]>([[current, [...extras.ready]]]);
+  const quarantined = new Map<number, Endpoint[]>();
   for (const { id, generation, address, healthy, draining } of state.instances) {
     const list = byGeneration.get(generation) ?? [];
     byGeneration.set(generation, list);
     // An unhealthy one keeps its generation's cluster, but gets no calls.
-    if (healthy && !list.some((endpoint) => endpoint.id === id)) list.push({ id, address, draining });
+    if (!healthy || list.some((endpoint) => endpoint.id === id)) continue;
+    const condition = state.health?.instances[id]?.condition;
+    if (condition === "quarantined" || condition === "retired") {
+      quarantined.set(generation, [...(quarantined.get(generation) ?? []), { id, address, draining }]);
+    } else if (condition === "probation") list.push({ id, address, draining, onProbation: true });
+    else list.push({ id, address, draining });
+  }
+  for (const [generation, out] of quarantined) {
+    // Calls that one may answer badly are better than calls that nobody answers.
+    const list = byGeneration.get(generation) ?? [];
+    if (list.every(({ draining }) => draining)) list.push(...out);
   }
   for (const [generation, endpoints] of byGeneration) {
     if (generation !== current) plans.push({ generation, kind: "warm", endpoints });

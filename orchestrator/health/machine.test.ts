@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Condition, HealthRecord } from "../../registry/health-record.ts";
 import {
-  type Condition,
   canSpare,
   condemned,
-  type HealthRecord,
   HOST_LIMITS,
   healthy,
   INSTANCE_LIMITS,

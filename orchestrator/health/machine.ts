@@ -1,24 +1,4 @@
-/**
- * How an instance, or a host, is doing:
- *
- * healthy ⇄ suspect → quarantined ⇄ probation → healthy, and quarantined once too often → retired.
- */
-export type Condition = "healthy" | "suspect" | "quarantined" | "probation" | "retired";
-
-/** What is kept of one instance or host. */
-export interface HealthRecord {
-  readonly condition: Condition;
-  /** Since when it is in this condition, ms since 1970. */
-  readonly sinceMs: number;
-  /** Why, as a clause; empty when healthy. */
-  readonly reason: string;
-  /** Quarantines so far; forgiven after a long healthy time. */
-  readonly strikes: number;
-  /** When a quarantine or a probation ends, ms since 1970; undefined in other conditions. */
-  readonly untilMs?: number;
-  /** When it was last seen doing badly, ms since 1970; undefined: never. */
-  readonly badAtMs?: number;
-}
+import type { Condition, HealthRecord } from "../../registry/health-record.ts";
 
 /** What is seen at one moment. */
 export interface Verdict {
