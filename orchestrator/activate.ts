@@ -62,12 +62,8 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
       return;
     }
     case "loads": {
-      const busy = kind.value.loads.filter(({ inProgress, issued }) => inProgress + issued > 0);
-      demand.report(
-        source,
-        busy.map(({ target }) => target).filter((target) => target !== undefined),
-        kind.value.untilMs,
-      );
+      const touched = demand.report(source, kind.value.loads, kind.value.untilMs);
+      for (const { service, version } of touched) orchestrator.evaluate(service, version);
       return;
     }
     case "drained": {

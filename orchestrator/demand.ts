@@ -1,11 +1,32 @@
+import type { Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 
 type Version = Pick<Target, "service" | "version">;
 
+/** Calls of a version or of one instance, as the latest reports have them. */
+export interface CallCounts {
+  /** Calls and streams open at the end of the interval. */
+  readonly inProgress: number;
+  /** Calls that began in it. */
+  readonly issued: number;
+  /** Calls that ended in it with a gateway or server error. */
+  readonly errors: number;
+}
+
+/** What the mesh-configs reported last of a version, all generations together. */
+export interface VersionLoad extends CallCounts {
+  /** By address of the instance; one that is not named had no call. */
+  readonly endpoints: ReadonlyMap<string, CallCounts>;
+  /** Until when that is known of every mesh-config, ms since 1970; 0: it is not. */
+  readonly untilMs: number;
+}
+
 interface Source {
   readonly wanted: Map<string, number>;
   readonly drained: Set<string>;
+  /** Latest report, by version. */
+  loads: ReadonlyMap<string, readonly Load[]>;
   reportedUntilMs: number;
 }
 
@@ -22,9 +43,12 @@ export class Demand {
   readonly #lastActive = new Map<string, number>();
   readonly #drainingSince = new Map<string, number>();
   readonly #servedAt = new Map<string, number>();
+  /** Since when an instance is seen to retire, by its id. */
+  readonly #retiringSince = new Map<string, number>();
 
   connect(source: string): void {
-    this.#sources.set(source, { wanted: new Map(), drained: new Set(), reportedUntilMs: 0 });
+    const fresh = { wanted: new Map(), drained: new Set<string>(), loads: new Map(), reportedUntilMs: 0 };
+    this.#sources.set(source, fresh);
   }
 
   disconnect(source: string): void {
@@ -59,12 +83,62 @@ export class Demand {
     for (const source of this.#sources.values()) source.wanted.delete(key);
   }
 
-  /** Takes one load report, which reaches up to `untilMs`; `busy` are the targets with calls open or begun since the last. */
-  report(source: string, busy: readonly Target[], untilMs: number): void {
+  /**
+   * Takes one load report, which reaches up to `untilMs`: the targets with calls open or begun since the last.
+   *
+   * @returns the versions whose load it tells, or told last time.
+   */
+  report(source: string, loads: readonly Load[], untilMs: number): Version[] {
     const entry = this.#sources.get(source);
-    if (entry === undefined) return;
+    if (entry === undefined) return [];
+    const touched = new Map<string, Version>();
+    const byVersion = new Map<string, Load[]>();
+    for (const [key, [before]] of entry.loads) if (before?.target) touched.set(key, before.target);
+    for (const load of loads) {
+      const { target } = load;
+      if (target === undefined || load.inProgress + load.issued === 0) continue;
+      const key = versionKey(target);
+      touched.set(key, target);
+      byVersion.set(key, [...(byVersion.get(key) ?? []), load]);
+      this.touch(target, untilMs);
+    }
+    entry.loads = byVersion;
     entry.reportedUntilMs = untilMs;
-    for (const target of busy) this.touch(target, untilMs);
+    return [...touched.values()];
+  }
+
+  /** The latest load of a version. */
+  load(version: Version): VersionLoad {
+    const key = versionKey(version);
+    const sum = { inProgress: 0, issued: 0, errors: 0 };
+    const endpoints = new Map<string, { inProgress: number; issued: number; errors: number }>();
+    for (const { loads } of this.#sources.values()) {
+      for (const load of loads.get(key) ?? []) {
+        sum.inProgress += load.inProgress;
+        sum.issued += load.issued;
+        for (const { address, inProgress, issued, errors } of load.endpoints) {
+          const known = endpoints.get(address) ?? { inProgress: 0, issued: 0, errors: 0 };
+          known.inProgress += inProgress;
+          known.issued += issued;
+          known.errors += errors;
+          sum.errors += errors;
+          endpoints.set(address, known);
+        }
+      }
+    }
+    return { ...sum, endpoints, untilMs: this.loadsUntil() };
+  }
+
+  /** Since when the instance is seen to retire, ms since 1970; `nowMs` if it is seen now. */
+  retiringSince(instanceId: string, nowMs: number): number {
+    const since = this.#retiringSince.get(instanceId) ?? nowMs;
+    this.#retiringSince.set(instanceId, since);
+    return since;
+  }
+
+  /** Forgets what is kept of instances that are gone. */
+  keepInstances(shown: ReadonlySet<string>): void {
+    for (const id of this.#retiringSince.keys()) if (!shown.has(id)) this.#retiringSince.delete(id);
   }
 
   /** Notes that a version is in use, whatever the generation. */

@@ -5,13 +5,16 @@ import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import type { Action, MoveReason } from "./plan.ts";
-import { backOffMs, nextGeneration } from "./plan.ts";
+import { nextGeneration } from "./plan.ts";
+import { backOffMs } from "./setbacks.ts";
 import { startInstance } from "./start.ts";
 
 /** Time between SIGTERM and SIGKILL of an instance that has drained, ms. */
 const STOP_GRACE_MS = 10_000;
 /** After a failed stop the instance is looked at again, ms. */
 const STOP_RETRY_MS = 2_000;
+/** How long an agent may take to say that an instance retires, ms. */
+const RETIRE_MS = 5_000;
 /** How long after an instance serves it is written down that its generation did, ms. */
 const NOTE_MS = 50;
 /** A version that was called within this time is replaced at once when its last instance ends, ms. */
@@ -46,6 +49,8 @@ export async function execute(
         if (gone) forgetEmpty(orchestrator, action.target);
       });
       return;
+    case "retire":
+      return retire(orchestrator, action, token);
     case "adopt":
       return adopt(orchestrator, action, token);
     case "fail":
@@ -137,6 +142,30 @@ async function adopt(
     host: instance.host,
     error: "",
   });
+}
+
+/** Has an instance take no new calls any more. */
+async function retire(
+  orchestrator: Orchestrator,
+  { target, instance, reason }: Extract<Action, { kind: "retire" }>,
+  token: number,
+): Promise<void> {
+  const { id, host } = instance;
+  try {
+    const client = orchestrator.agents.at(hostAddress(orchestrator, host));
+    const request = { fencingToken: token, instanceId: id, reason };
+    await unary(client, "retireInstance", request, { deadlineMs: RETIRE_MS });
+    orchestrator.overlay.setRetiring(id, Date.now());
+    orchestrator.log.info({ instance: id, reason }, "instance retires");
+  } catch (error) {
+    // It has ended, or its agent is away: it is looked at again.
+    orchestrator.log.warn({ err: error, instance: id }, "instance cannot be retired");
+    orchestrator.stopping.add(id);
+    setTimeout(() => {
+      orchestrator.stopping.delete(id);
+      orchestrator.evaluate(target.service, target.version);
+    }, STOP_RETRY_MS).unref();
+  }
 }
 
 /** Lets go of what is kept about a retired generation once its last instance has stopped. */

@@ -5,12 +5,14 @@ import type { Activation, MeshState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
+import type { Adviser } from "./adviser.ts";
 import { Agents } from "./agents.ts";
 import { Demand } from "./demand.ts";
 import { execute } from "./execute.ts";
 import { Overlay } from "./overlay.ts";
 import { place } from "./place.ts";
 import { planVersion } from "./plan.ts";
+import { Setbacks } from "./setbacks.ts";
 import { Starts } from "./starts.ts";
 import { placeableHosts, versionView } from "./views.ts";
 
@@ -30,6 +32,8 @@ export interface OrchestratorOptions {
   readonly id: string;
   readonly mesh: Mesh;
   readonly log: Logger;
+  /** Parts that have a say in each plan. */
+  readonly advisers?: readonly Adviser[];
   /** Longest drain of a version that an administrator stopped, ms. Default 30,000. */
   readonly stopDrainMs?: number;
 }
@@ -55,6 +59,8 @@ export class Orchestrator {
   readonly overlay = new Overlay();
   readonly starts = new Starts();
   readonly stopping = new Set<string>();
+  readonly setbacks = new Setbacks();
+  readonly #advisers: readonly Adviser[];
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
   readonly #busy = new Set<string>();
@@ -69,6 +75,7 @@ export class Orchestrator {
     this.id = options.id;
     this.mesh = options.mesh;
     this.log = options.log;
+    this.#advisers = options.advisers ?? [];
     this.#stopDrainMs = options.stopDrainMs ?? 30_000;
   }
 
@@ -145,6 +152,7 @@ export class Orchestrator {
       for (const { instances } of versions.values()) for (const { id } of instances) shown.add(id);
     }
     for (const id of this.stopping) if (!shown.has(id)) this.stopping.delete(id);
+    this.demand.keepInstances(shown);
     for (const [service, { versions }] of this.mesh.current().services) {
       for (const version of versions.keys()) this.evaluate(service, version);
     }
@@ -164,7 +172,8 @@ export class Orchestrator {
     const plan = planVersion(view, {
       nowMs,
       stopDrainMs: this.#stopDrainMs,
-      place: (needs) => place(needs, placeableHosts(this.mesh.hosts(), this.mesh.current(), this.starts)),
+      place: () =>
+        place(shown.manifest.resources, placeableHosts(this.mesh.hosts(), this.mesh.current(), this.starts)),
     });
     this.#schedule(key, plan.lookAgainMs);
     for (const action of plan.actions) {
@@ -186,6 +195,8 @@ export class Orchestrator {
       overlay: this.overlay,
       starts: this.starts,
       stopping: this.stopping,
+      setbacks: this.setbacks,
+      advisers: this.#advisers,
       leadingSinceMs: this.#leadingSinceMs,
     };
   }

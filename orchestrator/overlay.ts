@@ -11,10 +11,17 @@ const FORGET_AFTER_MS = 5_000;
  */
 export class Overlay {
   readonly #activations = new Map<string, { readonly activation: Activation; readonly atMs: number }>();
+  /** Instances that were told to retire, and when. */
+  readonly #retiring = new Map<string, number>();
   readonly #generations = new Map<string, { readonly generation: number; readonly atMs: number }>();
 
   setActivation(service: string, version: string, activation: Activation, nowMs: number): void {
     this.#activations.set(versionKey({ service, version }), { activation, atMs: nowMs });
+  }
+
+  /** The instance takes no new calls any more. */
+  setRetiring(instanceId: string, nowMs: number): void {
+    this.#retiring.set(instanceId, nowMs);
   }
 
   setGeneration(instanceId: string, generation: number, nowMs: number): void {
@@ -40,6 +47,20 @@ export class Overlay {
   }
 
   #instance(shown: InstanceState, nowMs: number): InstanceState {
+    return this.#retired(this.#moved(shown, nowMs), nowMs);
+  }
+
+  #retired(shown: InstanceState, nowMs: number): InstanceState {
+    const atMs = this.#retiring.get(shown.id);
+    if (atMs === undefined) return shown;
+    if (shown.retiring === true || nowMs - atMs > FORGET_AFTER_MS) {
+      this.#retiring.delete(shown.id);
+      return shown;
+    }
+    return { ...shown, draining: true, retiring: true };
+  }
+
+  #moved(shown: InstanceState, nowMs: number): InstanceState {
     const own = this.#generations.get(shown.id);
     if (own === undefined) return shown;
     if (shown.generation >= own.generation || nowMs - own.atMs > FORGET_AFTER_MS) {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Activation, InstanceState, VersionManifest } from "../registry/state.ts";
-import { backOffMs, nextGeneration, type PlanContext, planVersion, type VersionView } from "./plan.ts";
+import { joinAdvice, noAdvice } from "./adviser.ts";
+import { nextGeneration, type PlanContext, planVersion, retiringMs, type VersionView } from "./plan.ts";
+import { backOffMs, Setbacks } from "./setbacks.ts";
 
 const manifest: VersionManifest = {
   schema: "rouse.manifest/v1",
@@ -26,6 +28,11 @@ function instance(id: string, generation: number, over: Partial<InstanceState> =
   return { id, generation, ...place, healthy: true, draining: false, ...over };
 }
 
+/** Nobody called; that is known until `untilMs`. */
+function silence(untilMs = 1_000_000): VersionView["load"] {
+  return { inProgress: 0, issued: 0, errors: 0, endpoints: new Map(), untilMs };
+}
+
 interface Given extends Partial<Omit<VersionView, "state">> {
   readonly activation?: Activation;
   readonly instances?: readonly InstanceState[];
@@ -47,9 +54,12 @@ function view(given: Given = {}): VersionView {
     stopping: new Set(),
     wantedSinceMs: undefined,
     lastActiveMs: 0,
-    loadsUntilMs: 1_000_000,
+    load: silence(),
     drained: () => false,
     drainingSinceMs: () => 0,
+    retiringSinceMs: () => 0,
+    startAgainMs: 0,
+    advice: noAdvice,
     ...rest,
   };
 }
@@ -125,7 +135,7 @@ describe("a warm version", () => {
   });
 
   test.each<[string, Given]>([
-    ["loads are not known until then", { lastActiveMs: 900_000, loadsUntilMs: 959_999 }],
+    ["loads are not known until then", { lastActiveMs: 900_000, load: silence(959_999) }],
     ["it keeps a minimum", { manifest: { minInstances: 1 } }],
     ["it never goes idle", { manifest: { idleTimeoutMs: 0 } }],
   ])("stays when %s", (_why, given) => {
@@ -204,5 +214,150 @@ describe("a stopped version", () => {
     expect(plan).toEqual({ actions: [], lookAgainMs: 1_020_000 });
     expect(actions({ ...given, drainingSinceMs: () => 970_000 })).toMatchObject([{ kind: "stop" }]);
     expect(actions({ ...given, drained: () => true })).toMatchObject([{ kind: "stop" }]);
+  });
+});
+
+describe("several instances", () => {
+  const activation = { generation: 1, served: true };
+  const place = { host: "h", runtime: "process" };
+  const at = (id: string, port: number, over: Partial<InstanceState> = {}) =>
+    instance(id, 1, { ...place, address: `127.0.0.1:${port}`, ...over });
+  const [a, b, c] = [at("a", 1), at("b", 2), at("c", 3)];
+  const busy: Given = { activation, lastActiveMs: 1_000_000 };
+  const desires = (desired: number) => ({ advice: joinAdvice([{ desired }]) });
+  const leaves = (id: string, byMs?: number) => ({
+    advice: joinAdvice([
+      { leaving: new Map([[id, { reason: "host h drains", ...(byMs === undefined ? {} : { byMs }) }]]) },
+    ]),
+  });
+  const openCalls = (counts: Record<string, number>): VersionView["load"] => ({
+    ...silence(),
+    endpoints: new Map(
+      Object.entries(counts).map(([address, inProgress]) => [address, { inProgress, issued: 0, errors: 0 }]),
+    ),
+  });
+
+  test("are started one after the other up to what the load asks for, and to the maximum", () => {
+    const given = { ...busy, instances: [a], ...desires(3) };
+    expect(actions(given)).toMatchObject([{ kind: "start" }]);
+    const starting = [
+      { instanceId: "x", generation: 1 },
+      { instanceId: "y", generation: 1 },
+    ];
+    expect(actions({ ...given, starting })).toEqual([]);
+    expect(actions({ ...given, starting, ...desires(9) })).toMatchObject([{ kind: "start" }]);
+    expect(actions({ ...given, starting, ...desires(9), manifest: { maxInstances: 3 } })).toEqual([]);
+  });
+
+  test("are not started while a further start waits after a failed one", () => {
+    const given = { ...busy, instances: [a], ...desires(2), startAgainMs: 1_000_500 };
+    expect(planVersion(view(given), context)).toMatchObject({ actions: [], lookAgainMs: 1_000_500 });
+  });
+
+  test("do not make a cold version start for what was called before", () => {
+    expect(actions({ ...desires(3) })).toEqual([]);
+  });
+
+  test("beyond what is needed retire, the least busy first", () => {
+    const load = openCalls({ "127.0.0.1:1": 4, "127.0.0.1:3": 2, "127.0.0.1:2": 7 });
+    expect(actions({ ...busy, instances: [a, b, c], ...desires(2), load })).toMatchObject([
+      { kind: "retire", instance: { id: "c" }, reason: "fewer instances are needed" },
+    ]);
+    expect(actions({ ...busy, instances: [a, b], ...desires(2), load })).toEqual([]);
+    expect(actions({ ...busy, instances: [a], ...desires(0), load })).toEqual([]);
+  });
+
+  test("that must leave are replaced first, and then retire", () => {
+    expect(actions({ ...busy, instances: [a], ...leaves("a") })).toMatchObject([{ kind: "start" }]);
+    const starting = [{ instanceId: "x", generation: 1 }];
+    expect(actions({ ...busy, instances: [a], starting, ...leaves("a") })).toEqual([]);
+    expect(actions({ ...busy, instances: [a, b], ...leaves("a") })).toMatchObject([
+      { kind: "retire", instance: { id: "a" }, reason: "host h drains" },
+    ]);
+  });
+
+  test("that must leave by a time do so without a replacement", () => {
+    const full = () => ({ reason: "no host fits" });
+    const given = { ...busy, instances: [a] };
+    const before = planVersion(view({ ...given, ...leaves("a", 1_000_100) }), { ...context, place: full });
+    expect(before).toMatchObject({ actions: [], lookAgainMs: 1_000_100 });
+    expect(actions({ ...given, ...leaves("a", 1_000_000) }, { place: full })).toMatchObject([
+      { kind: "retire", instance: { id: "a" } },
+    ]);
+  });
+
+  test("that are lost count as gone, and are neither retired nor stopped", () => {
+    const advice = joinAdvice([{ lost: new Set(["a"]), desired: 2 }]);
+    expect(actions({ ...busy, instances: [a, b], advice })).toMatchObject([{ kind: "start" }]);
+    expect(actions({ ...busy, instances: [a], advice })).toMatchObject([
+      { kind: "next-generation", reason: "its last instance ended" },
+    ]);
+  });
+
+  test("keep a version from going idle while one is in use beside calls", () => {
+    const given = { activation, instances: [a], lastActiveMs: 0 };
+    expect(actions(given)).toMatchObject([{ kind: "next-generation", reason: "idle" }]);
+    expect(actions({ ...given, advice: joinAdvice([{ busy: true }]) })).toEqual([]);
+  });
+});
+
+describe("a retiring instance", () => {
+  const going = instance("a", 1, { draining: true, retiring: true, address: "127.0.0.1:1" });
+  const stays = instance("b", 1, { address: "127.0.0.1:2" });
+  const given: Given = {
+    activation: { generation: 1, served: true },
+    instances: [going, stays],
+    lastActiveMs: 1_000_000,
+    retiringSinceMs: () => 990_000,
+  };
+  const stop = { kind: "stop", instance: going, reason: "retired" };
+
+  test("is stopped when no call was open on it after Envoys knew", () => {
+    expect(actions(given)).toMatchObject([stop]);
+    expect(actions({ ...given, retiringSinceMs: () => 999_000 })).toEqual([]);
+  });
+
+  test("keeps its calls until they end, or take longer than the contract allows", () => {
+    const load: VersionView["load"] = {
+      ...silence(),
+      endpoints: new Map([["127.0.0.1:1", { inProgress: 1, issued: 0, errors: 0 }]]),
+    };
+    expect(actions({ ...given, load })).toEqual([]);
+    expect(actions({ ...given, load, retiringSinceMs: () => 940_000 })).toMatchObject([stop]);
+  });
+
+  test("is not stopped while something holds it", () => {
+    const advice = joinAdvice([{ held: new Map([["a", 1_000_001]]) }]);
+    expect(actions({ ...given, advice })).toEqual([]);
+    expect(actions({ ...given, advice: joinAdvice([{ held: new Map([["a", 1_000_000]]) }]) })).toMatchObject([
+      stop,
+    ]);
+  });
+
+  test("has as long as the longest call of its contract, a minute at least, an hour at most", () => {
+    const method = { name: "M", input: "a.M", output: "a.M", clientStreaming: false, serverStreaming: false };
+    const of = (...deadlines: number[]) =>
+      retiringMs({
+        methods: deadlines.map((deadlineMs) => ({
+          ...method,
+          mode: "sync",
+          deadlineMs,
+          idempotency: "unknown",
+          docs: "",
+        })),
+      });
+    expect([of(10), of(10, 120_000), of(0), of(86_400_000)]).toEqual([60_000, 120_000, 3_600_000, 3_600_000]);
+  });
+});
+
+describe("further starts of a version that serves", () => {
+  test("wait longer after each failure, and not after a success", () => {
+    const setbacks = new Setbacks();
+    const version = { service: "a.v1.A", version: "1.0.0" };
+    expect(setbacks.untilMs(version)).toBe(0);
+    expect([setbacks.note(version, 0), setbacks.note(version, 10_000)]).toEqual([2_000, 4_000]);
+    expect(setbacks.untilMs(version)).toBe(14_000);
+    setbacks.clear(version);
+    expect(setbacks.untilMs(version)).toBe(0);
   });
 });

@@ -1,6 +1,8 @@
-import type { Activation, InstanceState, VersionState } from "../registry/state.ts";
+import type { Activation, InstanceState, VersionManifest, VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
-import type { Placement, Resources } from "./place.ts";
+import type { JoinedAdvice } from "./adviser.ts";
+import type { VersionLoad } from "./demand.ts";
+import type { Placement } from "./place.ts";
 
 /** All that decides what to do with one version at one moment. */
 export interface VersionView {
@@ -18,17 +20,24 @@ export interface VersionView {
   readonly wantedSinceMs: number | undefined;
   /** Last time (ms since 1970) any generation had a call; at least when the current one began to serve. */
   readonly lastActiveMs: number;
-  /** Until when every mesh-config has reported loads, ms since 1970: silence up to then means that nobody called. */
-  readonly loadsUntilMs: number;
+  /** What every mesh-config has reported: silence up to `untilMs` means that nobody called. */
+  readonly load: VersionLoad;
   /** Whether every mesh-config has drained the generation. */
   readonly drained: (generation: number) => boolean;
   /** Since when (ms since 1970) the generation drains. */
   readonly drainingSinceMs: (generation: number) => number;
+  /** Since when (ms since 1970) the instance retires. */
+  readonly retiringSinceMs: (instanceId: string) => number;
+  /** Before when (ms since 1970) no further instance is started beside those that serve, as a start failed; 0: at once. */
+  readonly startAgainMs: number;
+  /** What the parts beside the plan say. */
+  readonly advice: JoinedAdvice;
 }
 
 export interface PlanContext {
   readonly nowMs: number;
-  readonly place: (needs: Resources) => Placement;
+  /** Chooses a host for one more instance of the version. */
+  readonly place: () => Placement;
   /** Longest drain of a version that an administrator stopped, ms. */
   readonly stopDrainMs: number;
 }
@@ -36,6 +45,13 @@ export interface PlanContext {
 export type Action =
   | { readonly kind: "start"; readonly target: Target; readonly host: string }
   | { readonly kind: "adopt"; readonly target: Target; readonly instance: InstanceState }
+  | {
+      /** It takes no new calls from now on; a later plan stops it. */
+      readonly kind: "retire";
+      readonly target: Target;
+      readonly instance: InstanceState;
+      readonly reason: string;
+    }
   | {
       readonly kind: "stop";
       readonly target: Target;
@@ -54,84 +70,190 @@ export interface Plan {
   readonly lookAgainMs: number;
 }
 
-/** How often to look for the load report that an idle version waits for, ms. */
+/** How often to look for the load report that an idle version or a retiring instance waits for, ms. */
 const LOADS_PAUSE_MS = 250;
-
 /** How often to look for a host when there is none, ms; a change of hosts is looked at anyway. */
 const NO_HOST_PAUSE_MS = 1_000;
+/** How often to look for room for an instance that no held call waits for, ms. */
+const NO_ROOM_PAUSE_MS = 5_000;
+/** A retiring instance is quiet when no call was open on it so long after the news went to Envoys, ms. */
+const NEWS_MS = 1_500;
+/** A retiring instance has at least this long for its calls, ms. */
+const LEAST_RETIRING_MS = 60_000;
+/** And at most this long, also for streams without a deadline, ms. */
+const MOST_RETIRING_MS = 3_600_000;
 
 /** What to do with one version. Pure: the same view gives the same plan. */
 export function planVersion(view: VersionView, context: PlanContext): Plan {
-  const { activation, manifest, instances } = view.state;
+  const { activation } = view.state;
   const { generation } = activation;
   const target = { service: view.service, version: view.version, generation };
-  const alive = instances.filter((instance) => !view.stopping.has(instance.id) && !instance.draining);
-  const current = alive.filter((instance) => instance.generation === generation);
-  const retired = alive.filter((instance) => instance.generation < generation);
-  const starting = view.starting.filter((start) => start.generation === generation);
+  const alive = view.state.instances.filter(({ id }) => !view.stopping.has(id) && !view.advice.lost.has(id));
+  const taking = alive.filter(({ draining }) => !draining);
+  const current = taking.filter((instance) => instance.generation === generation);
+  const former = taking.filter((instance) => instance.generation < generation);
+  const old = alive.filter((instance) => instance.generation < generation && instance.retiring !== true);
+  const leave = stopRetiring(view, alive, context);
 
   if (activation.stopped !== undefined)
-    return stopRetired(view, retired, context, "stopped by an administrator");
+    return merge(leave, stopFormer(view, old, context, "stopped by an administrator"));
   if (activation.failure !== undefined) {
     const { retryAtMs } = activation.failure;
-    if (context.nowMs < retryAtMs) {
-      return merge(
-        { actions: [], lookAgainMs: retryAtMs },
-        stopRetired(view, retired, context, "start failed"),
-      );
-    }
+    if (context.nowMs < retryAtMs)
+      return merge(later(retryAtMs), leave, stopFormer(view, old, context, "start failed"));
     return once({ kind: "next-generation", target, reason: "the back-off is over" });
   }
 
-  // Callers of what may not run are told so by the routes.
-  const barred = view.state.barred === true;
-  const wanted = view.wantedSinceMs !== undefined && !barred;
-  const wantedInstances = barred ? 0 : Math.max(manifest.minInstances, wanted ? 1 : 0);
-  if (current.length + starting.length === 0 && activation.served === true) {
+  const starting = view.starting.filter((start) => start.generation === generation).length;
+  if (current.length + starting === 0 && activation.served === true) {
     // Envoys have the cluster and will not ask for it again: only a new name can be held and woken.
     return once({ kind: "next-generation", target, reason: "its last instance ended" });
   }
-  if (current.length + starting.length < wantedInstances) {
-    const reusable = retired[0];
-    if (reusable !== undefined) return once({ kind: "adopt", target, instance: reusable });
-    const placement = context.place(manifest.resources);
-    if (placement.host === undefined) {
-      const waitedMs = context.nowMs - (view.wantedSinceMs ?? context.nowMs);
-      if (placement.empty === true && waitedMs < manifest.startTimeoutMs) {
-        return { actions: [], lookAgainMs: context.nowMs + NO_HOST_PAUSE_MS };
-      }
-      // Callers that wait are told; what only the minimum wants is tried again with the next change of hosts.
-      if (wanted && current.length === 0) return once({ kind: "fail", target, message: placement.reason });
-      return { actions: [], lookAgainMs: context.nowMs + 5_000 };
-    }
-    return once({ kind: "start", target, host: placement.host });
-  }
 
   const idle = idleAt(view, current);
-  if (idle !== undefined && view.loadsUntilMs >= idle) {
+  if (idle !== undefined && view.load.untilMs >= idle && view.wantedSinceMs === undefined)
     return once({ kind: "next-generation", target, reason: "idle" });
+
+  const staying = current.filter(({ id }) => !view.advice.leaving.has(id));
+  const wanted = wantedInstances(view, current.length + starting);
+  const lookAgainMs = Math.min(
+    view.advice.lookAgainMs,
+    idle === undefined ? Number.POSITIVE_INFINITY : Math.max(idle, context.nowMs + LOADS_PAUSE_MS),
+  );
+  const rest = merge(later(lookAgainMs), leave);
+  if (staying.length + starting < wanted) {
+    const more = oneMore(view, { target, current, former }, context);
+    return merge(more, rest, retireOverdue(view, target, current, context));
   }
-  const lookAgainMs =
-    idle === undefined ? Number.POSITIVE_INFINITY : Math.max(idle, context.nowMs + LOADS_PAUSE_MS);
-  return merge({ actions: [], lookAgainMs }, stopRetired(view, retired, context, "idle"));
+  const goes = oneLess(view, { target, current, staying, starting, wanted });
+  if (goes !== undefined) return merge(once(goes), rest);
+  return merge(rest, stopFormer(view, old, context, "idle"));
+}
+
+/** How many instances the current generation should have. */
+function wantedInstances(view: VersionView, there: number): number {
+  const { manifest, barred } = view.state;
+  // Callers of what may not run are told so by the routes.
+  if (barred === true) return 0;
+  const called = view.wantedSinceMs !== undefined || there > 0 ? 1 : 0;
+  // Without any instance only held calls or a minimum start one: what the load says is of former ones.
+  const desired = called === 0 ? 0 : (view.advice.desired ?? 0);
+  const most = Math.max(manifest.maxInstances, manifest.minInstances);
+  return Math.min(Math.max(manifest.minInstances, called, desired), most);
+}
+
+interface Standing {
+  readonly target: Target;
+  /** Take calls of the current generation. */
+  readonly current: readonly InstanceState[];
+  /** Take calls of former ones. */
+  readonly former: readonly InstanceState[];
+}
+
+function oneMore(view: VersionView, { target, current, former }: Standing, context: PlanContext): Plan {
+  const reusable = former.find(({ id, healthy }) => healthy && !view.advice.leaving.has(id));
+  if (reusable !== undefined) return once({ kind: "adopt", target, instance: reusable });
+  if (current.length > 0 && context.nowMs < view.startAgainMs) return later(view.startAgainMs);
+  const placement = context.place();
+  if (placement.host !== undefined) return once({ kind: "start", target, host: placement.host });
+  const waitedMs = context.nowMs - (view.wantedSinceMs ?? context.nowMs);
+  if (placement.empty === true && waitedMs < view.state.manifest.startTimeoutMs)
+    return later(context.nowMs + NO_HOST_PAUSE_MS);
+  // Callers that wait are told; what only the minimum or the load wants is tried again with the next change of hosts.
+  const held = view.wantedSinceMs !== undefined && view.state.barred !== true;
+  if (held && current.length === 0) return once({ kind: "fail", target, message: placement.reason });
+  return later(context.nowMs + NO_ROOM_PAUSE_MS);
+}
+
+/** The instance that is to take no more calls: one that must leave, else the least busy of those beyond what is wanted. */
+function oneLess(
+  view: VersionView,
+  {
+    target,
+    current,
+    staying,
+    starting,
+    wanted,
+  }: Pick<Standing, "target" | "current"> & {
+    readonly staying: readonly InstanceState[];
+    readonly starting: number;
+    readonly wanted: number;
+  },
+): Action | undefined {
+  // What starts may fail, and then those that leave are still needed.
+  if (staying.length < wanted || starting > 0) return undefined;
+  for (const instance of current) {
+    const why = view.advice.leaving.get(instance.id);
+    if (why !== undefined && staying.length > 0)
+      return { kind: "retire", target, instance, reason: why.reason };
+  }
+  if (staying.length <= Math.max(wanted, 1)) return undefined;
+  const calls = ({ address }: InstanceState) => view.load.endpoints.get(address)?.inProgress ?? 0;
+  const [instance] = [...staying].sort((a, b) => calls(a) - calls(b) || (a.id < b.id ? 1 : -1));
+  return instance && { kind: "retire", target, instance, reason: "fewer instances are needed" };
+}
+
+/** Those that leave at a given time do so, whether anything takes their place or not. */
+function retireOverdue(
+  view: VersionView,
+  target: Target,
+  current: readonly InstanceState[],
+  { nowMs }: PlanContext,
+): Plan {
+  const actions: Action[] = [];
+  let lookAgainMs = Number.POSITIVE_INFINITY;
+  for (const instance of current) {
+    const why = view.advice.leaving.get(instance.id);
+    if (why?.byMs === undefined) continue;
+    if (nowMs >= why.byMs) actions.push({ kind: "retire", target, instance, reason: why.reason });
+    else lookAgainMs = Math.min(lookAgainMs, why.byMs);
+  }
+  return { actions, lookAgainMs };
 }
 
 function idleAt(view: VersionView, current: readonly InstanceState[]): number | undefined {
   const { manifest } = view.state;
   if (current.length === 0 || manifest.minInstances > 0 || manifest.idleTimeoutMs === 0) return undefined;
-  return view.lastActiveMs + manifest.idleTimeoutMs;
+  return view.advice.busy ? undefined : view.lastActiveMs + manifest.idleTimeoutMs;
 }
 
-function stopRetired(
+/** Stops retiring instances that have no calls any more, or that had all the time there is. */
+function stopRetiring(view: VersionView, alive: readonly InstanceState[], { nowMs }: PlanContext): Plan {
+  const actions: Action[] = [];
+  let lookAgainMs = Number.POSITIVE_INFINITY;
+  for (const instance of alive) {
+    if (instance.retiring !== true) continue;
+    const { id, generation, address } = instance;
+    const sinceMs = view.retiringSinceMs(id);
+    const endMs = sinceMs + retiringMs(view.state.manifest);
+    const open = view.load.endpoints.get(address)?.inProgress ?? 0;
+    const quiet = open === 0 && view.load.untilMs >= sinceMs + NEWS_MS;
+    const heldUntilMs = view.advice.held.get(id) ?? 0;
+    if (nowMs < heldUntilMs) lookAgainMs = Math.min(lookAgainMs, heldUntilMs);
+    else if (quiet || view.drained(generation) || nowMs >= endMs) {
+      const target = { service: view.service, version: view.version, generation };
+      actions.push({ kind: "stop", target, instance, reason: "retired" });
+    } else lookAgainMs = Math.min(lookAgainMs, endMs, nowMs + LOADS_PAUSE_MS);
+  }
+  return { actions, lookAgainMs };
+}
+
+/** How long a retiring instance may take for its calls: as long as the contract lets one take, ms. */
+export function retiringMs({ methods }: Pick<VersionManifest, "methods">): number {
+  const longest = methods.map(({ deadlineMs }) => (deadlineMs === 0 ? MOST_RETIRING_MS : deadlineMs));
+  return Math.min(Math.max(LEAST_RETIRING_MS, ...longest), MOST_RETIRING_MS);
+}
+
+function stopFormer(
   view: VersionView,
-  retired: readonly InstanceState[],
+  former: readonly InstanceState[],
   context: PlanContext,
   reason: string,
 ): Plan {
   const actions: Action[] = [];
   let lookAgainMs = Number.POSITIVE_INFINITY;
   const stopped = view.state.activation.stopped !== undefined;
-  for (const instance of retired) {
+  for (const instance of former) {
     const drainEnd = stopped ? view.drainingSinceMs(instance.generation) + context.stopDrainMs : undefined;
     if (view.drained(instance.generation) || (drainEnd !== undefined && context.nowMs >= drainEnd)) {
       const target = { service: view.service, version: view.version, generation: instance.generation };
@@ -147,13 +269,15 @@ function once(action: Action): Plan {
   return { actions: [action], lookAgainMs: Number.POSITIVE_INFINITY };
 }
 
-function merge(a: Plan, b: Plan): Plan {
-  return { actions: [...a.actions, ...b.actions], lookAgainMs: Math.min(a.lookAgainMs, b.lookAgainMs) };
+function later(lookAgainMs: number): Plan {
+  return { actions: [], lookAgainMs };
 }
 
-/** Back-off after the n-th failed start in a row, ms: 2 s, doubling, 5 min at most. */
-export function backOffMs(failures: number): number {
-  return Math.min(2_000 * 2 ** Math.max(0, failures - 1), 300_000);
+function merge(...plans: readonly Plan[]): Plan {
+  return {
+    actions: plans.flatMap(({ actions }) => actions),
+    lookAgainMs: Math.min(...plans.map((plan) => plan.lookAgainMs)),
+  };
 }
 
 /** The next generation: nothing of the old one's fate is kept but the count of failures. */

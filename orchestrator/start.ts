@@ -1,10 +1,12 @@
 import type { VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
+import { clusterName } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import { instanceSpec } from "./agents.ts";
 import { fail, hostAddress, served } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
+import { servingInstance } from "./serving.ts";
 import { newInstanceId } from "./starts.ts";
 
 /** The agent itself ends a start at the version's start timeout; its answer gets this much more, ms. */
@@ -51,6 +53,7 @@ async function run(
     }
     const start = orchestrator.starts.get(instanceId);
     if (start !== undefined) Object.assign(start, { servingSinceMs: Date.now(), address: instance.address });
+    orchestrator.setbacks.clear(target);
     served(orchestrator, target, { id: instanceId, address: instance.address, host });
     const { createdMs, startedMs, readyMs } = times;
     orchestrator.announceStages({ ...stage, createdMs, startedMs, readyMs, error: "" });
@@ -70,7 +73,10 @@ async function run(
     const reason = error.message.replace(`${target.service} ${target.version} `, "it ").replace(/\.$/, "");
     const message = `${reason} (host ${host})`;
     orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
-    await fail(orchestrator, target, message);
+    if (servingInstance(orchestrator, target) === undefined) return fail(orchestrator, target, message);
+    // Others serve: no caller waits for this one.
+    const waitMs = orchestrator.setbacks.note(target, Date.now());
+    orchestrator.log.warn({ version: clusterName(target), reason: message, waitMs }, "no further instance");
   }
 }
 

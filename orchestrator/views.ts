@@ -1,9 +1,11 @@
 import type { HostState } from "../registry/hosts.ts";
 import type { MeshState, VersionState } from "../registry/state.ts";
+import { type Adviser, joinAdvice } from "./adviser.ts";
 import type { Demand } from "./demand.ts";
 import type { Overlay } from "./overlay.ts";
 import type { PlaceableHost } from "./place.ts";
 import type { VersionView } from "./plan.ts";
+import type { Setbacks } from "./setbacks.ts";
 import type { Starts } from "./starts.ts";
 
 /** Everything that plans are made from. */
@@ -12,6 +14,8 @@ export interface Sources {
   readonly overlay: Overlay;
   readonly starts: Starts;
   readonly stopping: ReadonlySet<string>;
+  readonly setbacks: Setbacks;
+  readonly advisers: readonly Adviser[];
   /** When this orchestrator began to lead, ms since 1970: what it has not seen counts as active until then. */
   readonly leadingSinceMs: number;
 }
@@ -24,11 +28,19 @@ export function versionView(
   sources: Sources,
   nowMs: number,
 ): VersionView {
-  const { demand, overlay, starts, stopping } = sources;
+  const { demand, overlay, starts, stopping, setbacks, advisers } = sources;
   const state = overlay.apply(service, version, shown, nowMs);
   const target = { service, version, generation: state.activation.generation };
   const ids = new Set(state.instances.map(({ id }) => id));
   const starting = starts.of(service, version, ids, nowMs);
+  const load = demand.load(target);
+  const advised = {
+    service,
+    version,
+    state,
+    load,
+    starting: starting.filter((start) => start.target.generation === target.generation).length,
+  };
   return {
     service,
     version,
@@ -40,9 +52,12 @@ export function versionView(
     stopping,
     wantedSinceMs: demand.wantedSince(target),
     lastActiveMs: demand.lastActive(target) ?? sources.leadingSinceMs,
-    loadsUntilMs: demand.loadsUntil(),
+    load,
     drained: (generation) => demand.isDrained({ service, version, generation }),
     drainingSinceMs: (generation) => demand.drainingSince({ service, version, generation }, nowMs),
+    retiringSinceMs: (instanceId) => demand.retiringSince(instanceId, nowMs),
+    startAgainMs: setbacks.untilMs(target),
+    advice: joinAdvice(advisers.map((adviser) => adviser.advise(advised, nowMs))),
   };
 }
 
