@@ -1,5 +1,6 @@
 import { any, type JsonObject } from "./proto/json.ts";
 import { envoyAddress } from "./resources/address.ts";
+import { explainerListener } from "./resources/explainer.ts";
 import { COLLECTOR_CLUSTER, CONTROL_PLANE_CLUSTER } from "./resources/settings.ts";
 
 export interface BootstrapOptions {
@@ -37,7 +38,15 @@ export function envoyBootstrap(options: BootstrapOptions): JsonObject {
     layered_runtime: {
       layers: [{ name: "static", static_layer: { "tracing.opentelemetry.flush_interval_ms": 1_000 } }],
     },
+    // Listeners that only this Envoy's own clusters reach.
+    bootstrap_extensions: [
+      {
+        name: "envoy.bootstrap.internal_listener",
+        typed_config: any("envoy.extensions.bootstrap.internal_listener.v3.InternalListener"),
+      },
+    ],
     static_resources: {
+      listeners: [explainerListener()],
       clusters: [
         peer(CONTROL_PLANE_CLUSTER, controlPlane),
         ...(collector === undefined ? [] : [peer(COLLECTOR_CLUSTER, [collector])]),

@@ -1,66 +1,66 @@
-import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { Client, credentials } from "@grpc/grpc-js";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { RouseError } from "../sdk/errors.ts";
 import { callError } from "../sdk/grpc.ts";
-import { type Explainer, startExplainer } from "./explainer.ts";
-import { details, percentEncode, shortened } from "./resources/answer.ts";
-import { EXPLAIN_DETAILS, EXPLAIN_MESSAGE, EXPLAIN_STATUS } from "./resources/clusters.ts";
+import { shortened } from "./resources/answer.ts";
+import { startRig, type TestRig } from "./testing/rig.ts";
+import { manifest, version } from "./testing/state.ts";
 
-let explainer: Explainer;
+const service = "echo.v1.EchoService";
+const failure = { status: "RESOURCE_EXHAUSTED", message: "Zürich: 100 % taken\nby others", retryAtMs: 0 };
+
+let rig: TestRig;
 let client: Client;
-beforeEach(async () => {
-  explainer = await startExplainer("127.0.0.1");
-  client = new Client(explainer.address, credentials.createInsecure());
+beforeAll(async () => {
+  rig = await startRig({
+    prepare: (mesh) => mesh.put(version(manifest(service, "1.0.0"), { generation: 1, failure })),
+  });
+  client = new Client(rig.edge, credentials.createInsecure());
 });
-afterEach(async () => {
-  client.close();
-  await explainer.close();
+afterAll(async () => {
+  client?.close();
+  await rig?.close();
 });
 
 const raw = (value: Buffer) => value;
 
-function headers(error: RouseError): Metadata {
-  const metadata = new Metadata();
-  metadata.set(EXPLAIN_STATUS, String(error.code));
-  metadata.set(EXPLAIN_MESSAGE, percentEncode(error.message));
-  metadata.set(EXPLAIN_DETAILS, details(error));
-  return metadata;
-}
-
-const error = new RouseError("RESOURCE_EXHAUSTED", "Zürich: 100 % taken\nby others", {
-  reason: "START_FAILED",
-});
-
-test.each(["unary", "client stream", "server stream", "bidi"])("ends a call of shape %s", async (shape) => {
-  const metadata = headers(error);
+/** How a call of a shape fails. */
+function failureOf(shape: string): Promise<Error> {
+  const path = `/${service}/Any`;
   const body = Buffer.alloc(1 << 20);
-  const thrown = await new Promise<Error>((resolve) => {
+  return new Promise((resolve) => {
     const ended = (failure: Error | null) => failure && resolve(failure);
-    if (shape === "unary") client.makeUnaryRequest("/a.B/C", raw, raw, body, metadata, ended);
+    if (shape === "unary") client.makeUnaryRequest(path, raw, raw, body, ended);
     else if (shape === "client stream") {
-      const call = client.makeClientStreamRequest("/a.B/C", raw, raw, metadata, ended);
+      const call = client.makeClientStreamRequest(path, raw, raw, ended);
       for (let i = 0; i < 8; i++) call.write(body);
     } else if (shape === "bidi") {
-      const call = client.makeBidiStreamRequest("/a.B/C", raw, raw, metadata);
+      const call = client.makeBidiStreamRequest(path, raw, raw);
       call.on("data", () => undefined).on("error", resolve);
       call.write(body);
     } else {
-      const call = client.makeServerStreamRequest("/a.B/C", raw, raw, body, metadata);
+      const call = client.makeServerStreamRequest(path, raw, raw, body);
       call.on("data", () => undefined).on("error", resolve);
     }
   });
-  expect(callError(thrown)).toMatchObject({
+}
+
+const shapes = ["unary", "client stream", "server stream", "bidi"];
+
+test.each(shapes)("Envoy itself ends a call of shape %s with the reason", async (shape) => {
+  expect(callError(await failureOf(shape))).toMatchObject({
     status: "RESOURCE_EXHAUSTED",
-    message: error.message,
+    message: `${service} 1.0.0 does not start: ${failure.message}`,
     reason: "START_FAILED",
   });
 });
 
-test("without a word it is UNAVAILABLE", async () => {
-  const thrown = await new Promise((resolve) => {
-    client.makeUnaryRequest("/a.B/C", raw, raw, Buffer.alloc(1), resolve);
+test("it goes on to do so while no control plane is there", async () => {
+  await rig.restartControl(async () => {
+    for (const shape of shapes) {
+      expect(callError(await failureOf(shape))).toMatchObject({ reason: "START_FAILED" });
+    }
   });
-  expect(thrown).toMatchObject({ code: status.UNAVAILABLE, details: "The mesh does not say why." });
 });
 
 test("a message too long for a header is cut, and keeps its reason", () => {

@@ -18,7 +18,6 @@ import { SnapshotBuilder } from "./xds/snapshot.ts";
  */
 
 const folder = join(import.meta.dirname, "golden");
-const explainer = "127.0.0.1:9999";
 const plain: MeshSettings = {
   edge: "127.0.0.1:8080",
   mesh: "127.0.0.1:8081",
@@ -105,7 +104,7 @@ const scenes: Record<string, Scene> = {
 function golden({ settings, fill }: Scene) {
   const mesh = new TestMesh();
   fill(mesh);
-  const { listeners, routes, clusters, endpoints } = meshResources(mesh.state, settings, explainer);
+  const { listeners, routes, clusters, endpoints } = meshResources(mesh.state, settings);
   const list = (map: ReadonlyMap<string, JsonObject>) => [...map.values()];
   return {
     state: mesh.state,
@@ -147,7 +146,7 @@ test.each(Object.keys(scenes))("Envoy accepts %s", (name) => {
 
 test.each(Object.entries(scenes))("the control plane sends %s as it is", (_, scene) => {
   const { state, json } = golden(scene);
-  const { resources } = new SnapshotBuilder(scene.settings, explainer).build(state, new Map());
+  const { resources } = new SnapshotBuilder(scene.settings).build(state, new Map());
   const names = (list: readonly JsonObject[]) => list.map(({ name, cluster_name }) => name ?? cluster_name);
   expect([...resources.cluster.keys()]).toEqual(names(json.clusters));
   expect([...resources.endpoint.keys()]).toEqual(names(json.endpoints));
@@ -181,7 +180,7 @@ function staticBootstrap({ listeners, routes, clusters, endpoints }: Record<stri
     collector: "127.0.0.1:2",
   }) as unknown as {
     dynamic_resources: Loose;
-    static_resources: { clusters: unknown[]; listeners?: unknown[] };
+    static_resources: { clusters: unknown[]; listeners: unknown[] };
   };
   const { ads_config } = bootstrap.dynamic_resources;
   const inline = (listener: Loose) => {
@@ -194,7 +193,7 @@ function staticBootstrap({ listeners, routes, clusters, endpoints }: Record<stri
     ...bootstrap,
     dynamic_resources: { ads_config },
     static_resources: {
-      listeners: listeners?.map(inline),
+      listeners: [...bootstrap.static_resources.listeners, ...(listeners ?? []).map(inline)],
       clusters: [
         ...bootstrap.static_resources.clusters,
         ...(clusters ?? []).map(({ eds_cluster_config, ...cluster }) =>

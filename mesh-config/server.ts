@@ -6,7 +6,6 @@ import { clusterName } from "../registry/target.ts";
 import { answer } from "../sdk/answer.ts";
 import { listen } from "../sdk/grpc.ts";
 import { Activation, type FollowLeader } from "./activation.ts";
-import { startExplainer } from "./explainer.ts";
 import { JsonMethods, type ReadDescriptorSet } from "./json/source.ts";
 import { adsService, lrsService } from "./proto/wire.ts";
 import type { MeshSettings } from "./resources/settings.ts";
@@ -42,8 +41,6 @@ export interface MeshConfigDeps {
   /** Name of this mesh-config, stable over restarts and different from all others. */
   readonly id: string;
   readonly settings: MeshSettings;
-  /** IP address at which Envoys reach the explainer; default 127.0.0.1. */
-  readonly explainerHost?: string;
   /** Says where the leading orchestrator is. */
   readonly followLeader: FollowLeader;
   readonly log: Logger;
@@ -54,8 +51,6 @@ export interface MeshConfigDeps {
 }
 
 export interface RunningMeshConfig {
-  /** "host:port" of the explainer. */
-  readonly explainer: string;
   /** Takes the newest full state; Envoys wait for the first. */
   meshChanged(state: MeshState): void;
   status(): EnvoyStatus[];
@@ -67,7 +62,6 @@ export interface RunningMeshConfig {
 /** Adds the xDS control plane and the MeshConfig API to a server. */
 export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promise<RunningMeshConfig> {
   const { id, settings, log } = deps;
-  const explainer = await startExplainer(deps.explainerHost ?? "127.0.0.1");
   const wakes = new Wakes();
   const loads = new Loads();
   const first = Promise.withResolvers<Control>();
@@ -100,7 +94,6 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     control = new Control(
       state,
       settings,
-      explainer.address,
       {
         wanted: (target) => wants.add(target),
         pushed: (cluster) => wakes.reached(cluster, "pushedMs"),
@@ -168,7 +161,6 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   const checking = setInterval(() => drains?.check(), CHECK_MS);
 
   return {
-    explainer: explainer.address,
     wakes,
     status,
     meshChanged(state) {
@@ -186,7 +178,6 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       activation.close();
       streams.end();
       watched.end();
-      await explainer.close();
     },
   };
 }

@@ -1,8 +1,8 @@
 import type { VersionManifest } from "../../registry/state.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
-import { envoyAddress } from "./address.ts";
-import { details, header, percentEncode, shortened } from "./answer.ts";
+import { header } from "./answer.ts";
+import { EXPLAINER_LISTENER, explainHeaders } from "./explainer.ts";
 
 const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const http2 = {
@@ -55,25 +55,19 @@ function breakers({ targetConcurrency, maxInstances }: VersionManifest): JsonObj
   return { thresholds: [threshold] };
 }
 
-/** Names of the headers by which an explaining cluster tells the explainer what to answer. */
-export const EXPLAIN_STATUS = "x-rouse-explain-status";
-export const EXPLAIN_MESSAGE = "x-rouse-explain-message";
-export const EXPLAIN_DETAILS = "x-rouse-explain-details";
-
 /**
- * A cluster that ends every call with the error: its one endpoint is the explainer, and a filter of this very cluster
- * tells it what to say, so that calls which are already held for the cluster get the reason as well.
+ * A cluster that ends every call with the error: its one endpoint is the explainer within this very Envoy, and a filter of the
+ * cluster tells it what to say, so that calls which are already held for the cluster get the reason as well.
  */
-export function explainingCluster(name: string, full: RouseError, explainer: string): JsonObject {
-  const error = shortened(full);
-  const mutation = (key: string, value: string) => ({ append: header(key, value) });
+export function explainingCluster(name: string, error: RouseError): JsonObject {
+  const address = { envoy_internal_address: { server_listener_name: EXPLAINER_LISTENER } };
   return {
     name,
     type: "STATIC",
     connect_timeout: "1s",
     load_assignment: {
       cluster_name: name,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: envoyAddress(explainer) } }] }],
+      endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
     },
     typed_extension_protocol_options: {
       [httpOptions]: any(httpOptions, {
@@ -83,11 +77,9 @@ export function explainingCluster(name: string, full: RouseError, explainer: str
             name: "envoy.filters.http.header_mutation",
             typed_config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", {
               mutations: {
-                request_mutations: [
-                  mutation(EXPLAIN_STATUS, String(error.code)),
-                  mutation(EXPLAIN_MESSAGE, percentEncode(error.message)),
-                  mutation(EXPLAIN_DETAILS, details(error)),
-                ],
+                request_mutations: explainHeaders(error).map(([key, value]) => ({
+                  append: header(key, value),
+                })),
               },
             }),
           },

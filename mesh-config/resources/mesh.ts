@@ -19,12 +19,12 @@ export interface MeshResources {
 }
 
 /** All of Envoy's resources for a state of the mesh. The control plane makes the same, but only what changed. */
-export function meshResources(state: MeshState, settings: MeshSettings, explainer: string): MeshResources {
+export function meshResources(state: MeshState, settings: MeshSettings): MeshResources {
   const clusters = registryClusters(settings);
   const lists = new Map<string, JsonObject>();
   for (const [service, { versions }] of state.services) {
     for (const version of versions.values()) {
-      const made = versionResources(service, version, noExtras, explainer);
+      const made = versionResources(service, version, noExtras);
       for (const [name, json] of made.clusters) clusters.set(name, json);
       for (const [name, json] of made.endpoints) lists.set(name, json);
     }
@@ -41,13 +41,13 @@ export function meshResources(state: MeshState, settings: MeshSettings, explaine
 }
 
 /** Clusters and endpoints of one version, of all its generations. */
-export function versionResources(service: string, state: VersionState, extras: Extras, explainer: string) {
+export function versionResources(service: string, state: VersionState, extras: Extras) {
   const clusters = new Map<string, JsonObject>();
   const lists = new Map<string, JsonObject>();
   const { version } = state.manifest;
   for (const plan of planClusters(service, state, extras)) {
     const name = clusterName({ service, version, generation: plan.generation });
-    if (plan.kind === "explain") clusters.set(name, explainingCluster(name, plan.error, explainer));
+    if (plan.kind === "explain") clusters.set(name, explainingCluster(name, plan.error));
     else {
       clusters.set(name, warmCluster(name, state.manifest));
       lists.set(name, endpoints(name, plan.endpoints));

@@ -1,3 +1,4 @@
+import semver from "semver";
 import type { ServiceState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { ASKED } from "./answer.ts";
@@ -62,7 +63,7 @@ export function startFailed(service: string, version: string, message: string): 
 }
 
 function inventory(state: ServiceState): string {
-  const versions = `Versions: ${state.versions.size === 0 ? "none" : list([...state.versions.keys()])}.`;
+  const versions = `Versions: ${state.versions.size === 0 ? "none" : list([...state.versions.keys()].sort(semver.compare))}.`;
   const tags = [...state.tags.keys()].sort();
   return tags.length === 0 ? versions : `${versions} Tags: ${list(tags)}.`;
 }

@@ -48,15 +48,9 @@ export class Control implements StreamHost {
   #state: MeshState;
   #snapshot: Snapshot | undefined;
 
-  constructor(
-    state: MeshState,
-    settings: MeshSettings,
-    explainer: string,
-    events: ControlEvents,
-    log: Logger,
-  ) {
+  constructor(state: MeshState, settings: MeshSettings, events: ControlEvents, log: Logger) {
     this.#state = state;
-    this.#builder = new SnapshotBuilder(settings, explainer);
+    this.#builder = new SnapshotBuilder(settings);
     this.#events = events;
     this.#log = log;
   }

@@ -29,7 +29,6 @@ interface VersionResources {
 /** Makes snapshots, and encodes anew only what changed since the last one. */
 export class SnapshotBuilder {
   readonly #settings: MeshSettings;
-  readonly #explainer: string;
   #versions = new WeakMap<VersionState, VersionResources>();
   readonly #tables: RouteTables;
   readonly #registry: ReadonlyMap<string, Resource>;
@@ -37,10 +36,8 @@ export class SnapshotBuilder {
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
 
-  /** @param explainer Address of the explainer, "host:port". */
-  constructor(settings: MeshSettings, explainer: string) {
+  constructor(settings: MeshSettings) {
     this.#settings = settings;
-    this.#explainer = explainer;
     this.#tables = new RouteTables(settings);
     const registry = [...registryClusters(settings)];
     this.#registry = new Map(
@@ -108,7 +105,7 @@ export class SnapshotBuilder {
     const extra = extras.get(clusterName(target)) ?? noExtras;
     const known = this.#versions.get(state);
     if (known?.extras === extra) return known;
-    const json = versionResources(service, state, extra, this.#explainer);
+    const json = versionResources(service, state, extra);
     const encode = (kind: Kind, all: ReadonlyMap<string, JsonObject>) =>
       [...all].map(([name, one]) => this.#same(kind, name, one, number));
     const made = {
