@@ -193,6 +193,68 @@ const services: Record<string, { options: string; says: [field: string, message:
       ["keep", 'standby.keep "8d" is out of range. Choose from 1s to 7d.'],
     ],
   },
+  HashOfNothing: {
+    options: 'version: "1.0.0", owner: "a", load_balancing: LOAD_BALANCING_RING_HASH',
+    says: [
+      [
+        "load_balancing",
+        'load_balancing ring_hash needs a header to hash, and there is no session_key. Add one, such as session_key: "session-id".',
+      ],
+    ],
+  },
+  SessionOfClients: {
+    options: 'version: "1.0.0", owner: "a", session_key: "s", load_balancing: LOAD_BALANCING_CLIENT',
+    says: [
+      [
+        "load_balancing",
+        "load_balancing client and session_key exclude each other: a session's calls find their instance by its key. Take one of them out.",
+      ],
+    ],
+  },
+  SlowStarts: {
+    options: 'version: "1.0.0", owner: "a", balancing: {slow_start: "1h"}',
+    says: [["slow_start", 'balancing.slow_start "1h" is out of range. Choose from 1s to 15m.']],
+  },
+  SlowSessions: {
+    options: 'version: "1.0.0", owner: "a", session_key: "s", balancing: {slow_start: "10s"}',
+    says: [
+      [
+        "slow_start",
+        "balancing.slow_start has no effect with a session_key: new instances get no share there that could grow. Take it out, or balance by round_robin or least_request.",
+      ],
+    ],
+  },
+  SlowNothing: {
+    options:
+      'version: "1.0.0", owner: "a", load_balancing: LOAD_BALANCING_NONE, balancing: {slow_start: "10s"}',
+    says: [
+      [
+        "slow_start",
+        "balancing.slow_start has no effect with load_balancing none: new instances get no share there that could grow. Take it out, or balance by round_robin or least_request.",
+      ],
+    ],
+  },
+  Sessions: {
+    options:
+      'version: "1.0.0", owner: "a", session_key: "s", sessions: {idle_timeout: "25h", retire_timeout: "x", hand_over_timeout: "6m"}',
+    says: [
+      ["idle_timeout", 'sessions.idle_timeout "25h" is out of range. Choose from 1s to 1d.'],
+      [
+        "retire_timeout",
+        'sessions.retire_timeout "x" is no length of time. Write a number and one of the units ms, s, m, h, d, such as "30s".',
+      ],
+      ["hand_over_timeout", 'sessions.hand_over_timeout "6m" is out of range. Choose from 100ms to 5m.'],
+    ],
+  },
+  NoSessions: {
+    options: 'version: "1.0.0", owner: "a", sessions: {idle_timeout: "1m"}',
+    says: [
+      [
+        "idle_timeout",
+        'sessions has no effect without a session_key. Name the request header that tells sessions apart, such as session_key: "session-id".',
+      ],
+    ],
+  },
   Header: {
     options: 'version: "1.0.0", owner: "a", session_key: "my session"',
     says: [
@@ -299,7 +361,8 @@ test('limits themselves and "never" are taken', async () => {
       options:
         'version: "1.0.0-rc.1", owner: "a", resources: {cpu: 0.01, memory: "32Mi"}, start_timeout: "10m", ' +
         'idle_timeout: "never", target_concurrency: 10000, min_instances: 4, session_key: "X-Session-Id", ' +
-        'scaling: {stable_window: "4s", scale_down_delay: "0s"}, standby: {instances: 0}',
+        'scaling: {stable_window: "4s", scale_down_delay: "0s"}, standby: {instances: 0}, load_balancing: LOAD_BALANCING_RING_HASH, ' +
+        'sessions: {idle_timeout: "1s", hand_over_timeout: "5m"}',
       methods: `rpc Echo(EchoRequest) returns (EchoResponse) { option (rouse.mesh.v1.method).deadline = "1ms"; }
   rpc Follow(EchoRequest) returns (stream EchoResponse);
   rpc Ask(EchoRequest) returns (EchoResponse) { option idempotency_level = IDEMPOTENT; }`,
@@ -325,7 +388,8 @@ test('limits themselves and "never" are taken', async () => {
     minInstances: 4,
     maxInstances: 4,
     sessionKey: "x-session-id",
-    loadBalancing: "round_robin",
+    loadBalancing: "ring_hash",
+    sessions: { idleMs: 1_000, retireMs: 600_000, handOverMs: 300_000 },
     scaling: {
       highWatermark: 0.8,
       lowWatermark: 0.5,

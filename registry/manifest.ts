@@ -1,8 +1,10 @@
 import semver from "semver";
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
+import { balancingSchema, LOAD_BALANCING } from "./balancing.ts";
 import { manifestAboutSchema } from "./descriptions/about.ts";
 import { scalingSchema } from "./scaling.ts";
+import { sessionsSchema } from "./sessions.ts";
 import { standbySchema } from "./standby.ts";
 
 /** Full protobuf name of a service, such as "genome.v1.GenomeService". */
@@ -62,7 +64,11 @@ export const manifestSchema = z.strictObject({
   maxInstances: z.number().int().min(1).max(1_000),
   /** Request header, lower case; empty: none. */
   sessionKey: z.string(),
-  loadBalancing: z.enum(["round_robin", "least_request"]),
+  loadBalancing: z.enum(LOAD_BALANCING),
+  /** Settings of load balancing; absent: their defaults. */
+  balancing: balancingSchema.exactOptional(),
+  /** How sessions live and move; absent: their defaults. */
+  sessions: sessionsSchema.exactOptional(),
   /** How the number of instances follows the load; absent: by the defaults of scaling.ts. */
   scaling: scalingSchema.exactOptional(),
   /** How idle instances are kept; absent: by the defaults of standby.ts. */

@@ -29,6 +29,16 @@ export interface AnyMethodDefinition
   readonly decodeResponse: (bytes: Uint8Array) => unknown;
 }
 
+/** How long sessions live and how they move, ms. */
+export interface SessionTimes {
+  /** A session without call for so long is over. */
+  readonly idleMs: number;
+  /** So long an instance that retires keeps its sessions. */
+  readonly retireMs: number;
+  /** Longest time in which one session is handed over. */
+  readonly handOverMs: number;
+}
+
 /** One service version as the code generator writes it: all that server, client and browser need to speak it. */
 export interface ServiceDefinition {
   /** Full name, such as "genome.v1.GenomeService". */
@@ -37,6 +47,10 @@ export interface ServiceDefinition {
   readonly version: string;
   /** Request header that names a session; empty: none. */
   readonly sessionKey: string;
+  /** How sessions live and move, ms; absent without a session key. */
+  readonly sessions?: SessionTimes;
+  /** Generated Node clients choose the instances themselves unless they are told otherwise. */
+  readonly balancing?: "client";
   /** Longest time of a wake, ms: what clients add to a method's deadline. Default 30,000. */
   readonly startTimeoutMs?: number;
   /** By name in camel case, such as "getSequence". */

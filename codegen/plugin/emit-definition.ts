@@ -1,7 +1,9 @@
 import type { GeneratedFile } from "@bufbuild/protoplugin";
+import { sessionsOf } from "../../registry/sessions.ts";
 import { propertyKey } from "../names.ts";
 import { methodDoc, serviceDoc } from "./code-comments.ts";
 import type { MethodModel, ServiceModel } from "./service-model.ts";
+import type { ServiceSettings } from "./service-settings.ts";
 import { libraryType, messageSymbol } from "./symbols.ts";
 
 /** Prints what client and server have in common: names, shapes and codecs. Runs in browsers. */
@@ -12,12 +14,22 @@ export function emitDefinition(f: GeneratedFile, service: ServiceModel): void {
   f.print("  name: ", f.string(service.desc.typeName), ",");
   f.print("  version: ", f.string(settings?.version ?? ""), ",");
   f.print("  sessionKey: ", f.string(settings?.sessionKey ?? ""), ",");
-  if (settings !== undefined) f.print("  startTimeoutMs: ", settings.startTimeoutMs, ",");
+  if (settings !== undefined) emitSettings(f, settings);
   f.print("  methods: {");
   for (const method of service.methods) emitMethod(f, method);
   f.print("  },");
   f.print("} as const satisfies ", libraryType("ServiceDefinition", "definition"), ";");
   f.print();
+}
+
+function emitSettings(f: GeneratedFile, settings: ServiceSettings): void {
+  f.print("  startTimeoutMs: ", settings.startTimeoutMs, ",");
+  const sessions = sessionsOf(settings);
+  if (sessions !== undefined) {
+    const { idleMs, retireMs, handOverMs } = sessions;
+    f.print("  sessions: { idleMs: ", idleMs, ", retireMs: ", retireMs, ", handOverMs: ", handOverMs, " },");
+  }
+  if (settings.loadBalancing === "client") f.print('  balancing: "client",');
 }
 
 function emitMethod(f: GeneratedFile, method: MethodModel): void {

@@ -75,6 +75,14 @@ const serviceMesh = z.object({
     })
     .optional(),
   standby: z.object({ instances: z.number().default(0), keep: z.string().default("") }).optional(),
+  sessions: z
+    .object({
+      idle_timeout: z.string().default(""),
+      retire_timeout: z.string().default(""),
+      hand_over_timeout: z.string().default(""),
+    })
+    .optional(),
+  balancing: z.object({ slow_start: z.string().default("") }).optional(),
   approval: enumValue("APPROVAL_"),
   about: about.optional(),
 });

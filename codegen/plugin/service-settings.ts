@@ -3,11 +3,13 @@ import semver from "semver";
 import type { Manifest } from "../../registry/manifest.ts";
 import type { Problem } from "../problems.ts";
 import { readAbout } from "./about-settings.ts";
+import { readBalancing } from "./balancing-settings.ts";
 import { checkSessionKey } from "./header-name.ts";
 import type { ServiceMesh } from "./mesh-options.ts";
 import { OptionReader } from "./option-reader.ts";
 import { readResources } from "./resource-settings.ts";
 import { readScaling } from "./scaling-settings.ts";
+import { readSessions } from "./session-settings.ts";
 import { readStandby } from "./standby-settings.ts";
 
 /** The option of a service, checked, with its defaults: the manifest but for names, methods and descriptors. */
@@ -73,7 +75,8 @@ export function readServiceSettings(
     minInstances,
     maxInstances,
     sessionKey,
-    loadBalancing: choice(reader, "load_balancing", 13, mesh.load_balancing, "round_robin", "least_request"),
+    ...readBalancing(mesh, reader),
+    ...readSessions(mesh, reader),
     ...readScaling(mesh.scaling, reader),
     ...readStandby(mesh.standby, reader),
     ...approvalOf(reader, mesh.approval),

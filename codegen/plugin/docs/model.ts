@@ -1,5 +1,6 @@
 import type { DescEnum, DescField, DescFile, DescMessage } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
+import { sessionsOf } from "../../../registry/sessions.ts";
 import { formatDuration } from "../duration.ts";
 import { formatMemory } from "../memory.ts";
 import type { MethodModel, ServiceModel } from "../service-model.ts";
@@ -106,9 +107,17 @@ export function serviceFacts(service: ServiceModel): [string, string][] {
   ];
   if (resources.gpu > 0) facts.push(["GPUs", String(resources.gpu)]);
   if (labels.length > 0) facts.push(["Host labels", labels.join(", ")]);
-  if (settings.sessionKey !== "") facts.push(["Session header", settings.sessionKey]);
+  const sessions = sessionsOf(settings);
+  if (sessions !== undefined)
+    facts.push(
+      ["Session header", settings.sessionKey],
+      ["Session ends", `after ${formatDuration(sessions.idleMs)} without call`],
+    );
   if (settings.approval !== undefined) facts.push(["Needs approval for", settings.approval]);
-  if (settings.loadBalancing === "least_request") facts.push(["Load balancing", "least request"]);
+  if (settings.loadBalancing !== "round_robin")
+    facts.push(["Load balancing", settings.loadBalancing.replaceAll("_", " ")]);
+  if (settings.balancing?.slowStartMs)
+    facts.push(["Slow start", formatDuration(settings.balancing.slowStartMs)]);
   return [...facts, ...aboutFacts(settings.about)];
 }
 

@@ -3,6 +3,7 @@ import { type Change, Change_Kind } from "#proto/rouse/catalog/v1/catalog.ts";
 import { formatDuration } from "../../../codegen/plugin/duration.ts";
 import { formatMemory } from "../../../codegen/plugin/memory.ts";
 import { compareManifests } from "../../releases/compare-manifests.ts";
+import { sessionsOf } from "../../sessions.ts";
 import type { VersionManifest } from "../../state.ts";
 import type { Contract } from "./contract.ts";
 import { fieldText, fieldType } from "./field-text.ts";
@@ -139,6 +140,8 @@ function optionsOf(manifest: VersionManifest): Option[] {
     ["min instances", String(manifest.minInstances)],
     ["max instances", String(manifest.maxInstances)],
     ["load balancing", manifest.loadBalancing],
+    ["slow start", manifest.balancing?.slowStartMs ? formatDuration(manifest.balancing.slowStartMs) : "none"],
+    ["sessions", sessionTimes(manifest)],
     ["approval", manifest.approval ?? "none"],
     ...manifest.methods.flatMap(({ name, mode, deadlineMs, idempotency }): Option[] => [
       [`mode of ${name}`, mode, "MANIFEST_MODE", name],
@@ -151,6 +154,15 @@ function optionsOf(manifest: VersionManifest): Option[] {
       [`idempotency of ${name}`, idempotency, "MANIFEST_IDEMPOTENCY", name],
     ]),
   ];
+}
+
+function sessionTimes(manifest: VersionManifest): string {
+  const sessions = sessionsOf(manifest);
+  if (sessions === undefined) return "none";
+  const [idle, retire, handOver] = [sessions.idleMs, sessions.retireMs, sessions.handOverMs].map(
+    formatDuration,
+  );
+  return `over after ${idle}, kept for ${retire} by a retiring instance, handed over in ${handOver}`;
 }
 
 function optionChanges(from: VersionManifest, to: VersionManifest): Change[] {
