@@ -10,11 +10,13 @@ import { Agents } from "./agents.ts";
 import { Demand } from "./demand.ts";
 import { execute } from "./execute.ts";
 import { Overlay } from "./overlay.ts";
-import { place } from "./place.ts";
+import { place } from "./placement/place.ts";
+import { placeableHosts } from "./placement/placeable-hosts.ts";
+import { versionNeeds } from "./placement/version-needs.ts";
 import { planVersion } from "./plan.ts";
 import { Setbacks } from "./setbacks.ts";
 import { Starts } from "./starts.ts";
-import { placeableHosts, versionView } from "./views.ts";
+import { versionView } from "./views.ts";
 
 /** Where the orchestrator looks and writes; registry/ implements it on Consul. */
 export interface Mesh {
@@ -173,7 +175,7 @@ export class Orchestrator {
       nowMs,
       stopDrainMs: this.#stopDrainMs,
       place: () =>
-        place(shown.manifest.resources, placeableHosts(this.mesh.hosts(), this.mesh.current(), this.starts)),
+        place(versionNeeds(view.state), placeableHosts(this.mesh.hosts(), this.mesh.current(), this.starts)),
     });
     this.#schedule(key, plan.lookAgainMs);
     for (const action of plan.actions) {

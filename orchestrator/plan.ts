@@ -2,7 +2,7 @@ import type { Activation, InstanceState, VersionManifest, VersionState } from ".
 import type { Target } from "../registry/target.ts";
 import type { JoinedAdvice } from "./adviser.ts";
 import type { VersionLoad } from "./demand.ts";
-import type { Placement } from "./place.ts";
+import type { Placement } from "./placement/place.ts";
 
 /** All that decides what to do with one version at one moment. */
 export interface VersionView {

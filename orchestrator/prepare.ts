@@ -2,8 +2,9 @@ import { versionKey } from "../registry/target.ts";
 import { unary } from "../sdk/grpc.ts";
 import { instanceSpec } from "./agents.ts";
 import type { Orchestrator } from "./orchestrator.ts";
-import { place } from "./place.ts";
-import { placeableHosts } from "./views.ts";
+import { place } from "./placement/place.ts";
+import { placeableHosts } from "./placement/placeable-hosts.ts";
+import { versionNeeds } from "./placement/version-needs.ts";
 
 /** Versions that are kept prepared; the latest registered come first. */
 const MOST_PREPARED = 32;
@@ -37,7 +38,7 @@ export class Preparer {
     for (const { key, state } of this.#candidates()) {
       const { token } = this.#orchestrator;
       if (token === undefined) return;
-      const placement = place(state.manifest.resources, placeableHosts(mesh.hosts(), mesh.current(), starts));
+      const placement = place(versionNeeds(state), placeableHosts(mesh.hosts(), mesh.current(), starts));
       const host = mesh.hosts().find((candidate) => candidate.host === placement.host);
       if (host === undefined) continue;
       const where = `${host.host} ${host.address}`;

@@ -16,9 +16,9 @@ import { RouseError } from "../sdk/errors.ts";
 import { activate } from "./activate.ts";
 import { stopInstance } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
+import { placeableHosts } from "./placement/placeable-hosts.ts";
 import { nextGeneration } from "./plan.ts";
 import { servingInstance } from "./serving.ts";
-import { placeableHosts } from "./views.ts";
 
 /** Adds the service rouse.orchestrator.v1.Orchestrator to a server. */
 export function addOrchestratorService(server: Server, orchestrator: Orchestrator): void {

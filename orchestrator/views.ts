@@ -1,9 +1,7 @@
-import type { HostState } from "../registry/hosts.ts";
-import type { MeshState, VersionState } from "../registry/state.ts";
+import type { VersionState } from "../registry/state.ts";
 import { type Adviser, joinAdvice } from "./adviser.ts";
 import type { Demand } from "./demand.ts";
 import type { Overlay } from "./overlay.ts";
-import type { PlaceableHost } from "./place.ts";
 import type { VersionView } from "./plan.ts";
 import type { Setbacks } from "./setbacks.ts";
 import type { Starts } from "./starts.ts";
@@ -59,43 +57,4 @@ export function versionView(
     startAgainMs: setbacks.untilMs(target),
     advice: joinAdvice(advisers.map((adviser) => adviser.advise(advised, nowMs))),
   };
-}
-
-/** The hosts with what their instances and the starts under way were promised. */
-export function placeableHosts(
-  hosts: readonly HostState[],
-  mesh: MeshState,
-  starts: Starts,
-): PlaceableHost[] {
-  const used = new Map(hosts.map((host) => [host.host, { cpu: 0, memory: 0, gpu: 0 }]));
-  const take = (host: string, state: VersionState | undefined) => {
-    const sum = used.get(host);
-    if (sum === undefined || state === undefined) return;
-    sum.cpu += state.manifest.resources.cpu;
-    sum.memory += state.manifest.resources.memory;
-    sum.gpu += state.manifest.resources.gpu;
-  };
-  const counted = new Set<string>();
-  for (const service of mesh.services.values()) {
-    for (const version of service.versions.values()) {
-      for (const instance of version.instances) {
-        counted.add(instance.id);
-        take(instance.host, version);
-      }
-    }
-  }
-  for (const start of starts.all()) {
-    if (counted.has(start.instanceId)) continue;
-    take(start.host, mesh.services.get(start.target.service)?.versions.get(start.target.version));
-  }
-  return hosts
-    .filter(({ healthy }) => healthy)
-    .map((host) => ({
-      name: host.host,
-      cpu: host.cpu,
-      memory: host.memoryBytes,
-      gpu: host.gpu,
-      labels: host.labels,
-      used: used.get(host.host) ?? { cpu: 0, memory: 0, gpu: 0 },
-    }));
 }

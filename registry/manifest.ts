@@ -3,6 +3,7 @@ import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import { balancingSchema, LOAD_BALANCING } from "./balancing.ts";
 import { manifestAboutSchema } from "./descriptions/about.ts";
+import { placementRulesSchema } from "./placement-rules.ts";
 import { scalingSchema } from "./scaling.ts";
 import { sessionsSchema } from "./sessions.ts";
 import { standbySchema } from "./standby.ts";
@@ -69,6 +70,8 @@ export const manifestSchema = z.strictObject({
   balancing: balancingSchema.exactOptional(),
   /** How sessions live and move; absent: their defaults. */
   sessions: sessionsSchema.exactOptional(),
+  /** Where instances go; absent: as few on one host as possible. */
+  placement: placementRulesSchema.exactOptional(),
   /** How the number of instances follows the load; absent: by the defaults of scaling.ts. */
   scaling: scalingSchema.exactOptional(),
   /** How idle instances are kept; absent: by the defaults of standby.ts. */

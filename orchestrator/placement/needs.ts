@@ -1,0 +1,56 @@
+import type { PlacementRules } from "../../registry/placement-rules.ts";
+import type { VersionManifest } from "../../registry/state.ts";
+import { versionKey } from "../../registry/target.ts";
+
+/** What an instance needs; cores and bytes. */
+export type Resources = VersionManifest["resources"];
+
+/** What is asked of placement: room for one more instance of a version. */
+export interface Needs extends Resources {
+  /** Full name; empty or absent: no rule that looks at instances applies. */
+  readonly service?: string;
+  readonly version?: string;
+  /** It runs from an image, so it needs an engine. */
+  readonly image?: boolean;
+  /** What the contract says; absent: as few instances per host as possible. */
+  readonly rules?: PlacementRules;
+  /** Share of its calls by the zone where they come from, 0 to 1. */
+  readonly callers?: ReadonlyMap<string, number>;
+  /** Hosts where a start of this version has just failed. */
+  readonly failedOn?: ReadonlySet<string>;
+}
+
+export type SpreadRule = PlacementRules["spread"][number];
+
+/** Unless the contract says otherwise, instances of a version are kept apart where that costs nothing else. */
+const APART: readonly SpreadRule[] = [{ over: "host", strict: false, weight: 100 }];
+
+export function spreadsOf(needs: Needs): readonly SpreadRule[] {
+  const said = needs.rules?.spread ?? [];
+  return said.length > 0 ? said : APART;
+}
+
+/** "service@version"; undefined when the request names none. */
+export function versionOf({ service, version }: Needs): string | undefined {
+  return service && version ? versionKey({ service, version }) : undefined;
+}
+
+/**
+ * What one instance costs in an hour on a host: the host's cost by the share of it that is taken, where the share is that
+ * of the scarcest resource (the dominant share of Ghodsi et al., Dominant Resource Fairness, NSDI 2011).
+ */
+export function hourlyCost(needs: Resources, host: HostPrice): number {
+  const share = Math.max(
+    needs.cpu / host.cpu,
+    needs.memory / host.memory,
+    needs.gpu > 0 ? needs.gpu / host.gpu : 0,
+  );
+  return (host.costPerHour ?? 0) * share;
+}
+
+interface HostPrice {
+  readonly cpu: number;
+  readonly memory: number;
+  readonly gpu: number;
+  readonly costPerHour?: number;
+}

@@ -1,0 +1,205 @@
+import { describe, expect, test } from "vitest";
+import { judge, place } from "./place.ts";
+import { filled, gib, host, needs, rules, running } from "./testing/fleet.ts";
+
+const strict = { strict: true, weight: 50 };
+const soft = { strict: false, weight: 50 };
+
+describe("a host is chosen", () => {
+  test("that is the fuller one of those with room", () => {
+    expect(place(needs(), [host("a"), filled("b", 0.5)])).toEqual({ host: "b" });
+  });
+
+  test("by name where all else is equal, whatever the order", () => {
+    expect(place(needs(), [host("b"), host("a")])).toEqual({ host: "a" });
+  });
+
+  test("that has fewest instances of the version, though it is emptier", () => {
+    const crowded = running("a", "a.v1.Service", 1, { used: { cpu: 3, memory: 6 * gib, gpu: 0 } });
+    expect(place(needs(), [crowded, host("b")])).toEqual({ host: "b" });
+    expect(place(needs({ version: "2.0.0" }), [crowded, host("b")])).toEqual({ host: "a" });
+  });
+
+  test("in the zone with fewest instances", () => {
+    const hosts = [
+      running("a", "a.v1.Service", 2, { zone: "east" }),
+      host("b", { zone: "east" }),
+      running("c", "a.v1.Service", 1, { zone: "west" }),
+    ];
+    const overZones = rules({ spread: [{ over: "zone", strict: false, weight: 100 }] });
+    expect(place(needs({ rules: overZones }), hosts)).toEqual({ host: "c" });
+  });
+
+  test("near what the contract wants, and not beside what it avoids", () => {
+    const hosts = [host("a"), host("b", { labels: { disk: "ssd" } }), running("c", "b.v1.Cache", 1)];
+    const nearDisk = rules({ affinity: [{ label: "disk=ssd", ...soft }] });
+    const nearCache = rules({ affinity: [{ service: "b.v1.Cache", ...soft }] });
+    const apart = rules({
+      antiAffinity: [
+        { service: "b.v1.Cache", ...soft },
+        { label: "disk=ssd", ...soft },
+      ],
+    });
+    expect(place(needs({ rules: nearDisk }), hosts).host).toBe("b");
+    expect(place(needs({ rules: nearCache }), hosts).host).toBe("c");
+    expect(place(needs({ rules: apart }), hosts).host).toBe("a");
+  });
+
+  test("that is fast, or cheap for what the instance takes of it", () => {
+    const hosts = [
+      host("big", { cpu: 16, memory: 64 * gib, costPerHour: 1 }),
+      host("fast", { speed: 2, costPerHour: 1 }),
+      host("small", { costPerHour: 0.5 }),
+    ];
+    expect(place(needs({ rules: rules({ prefer: "fast" }) }), hosts).host).toBe("fast");
+    expect(place(needs({ rules: rules({ prefer: "cheap" }) }), hosts).host).toBe("big");
+  });
+
+  test("near its callers, and where its bundle is", () => {
+    const hosts = [host("a"), host("b", { zone: "west" }), host("c")];
+    expect(place(needs({ callers: new Map([["west", 0.9]]) }), hosts).host).toBe("b");
+    const prepared = host("c", { prepared: new Set(["a.v1.Service@1.0.0"]) });
+    expect(place(needs(), [host("a"), prepared]).host).toBe("c");
+  });
+
+  test("where nothing went wrong lately, unless there is no other", () => {
+    const blamed = filled("a", 0.8, 0.8, { blame: 0.9 });
+    expect(place(needs(), [blamed, host("b")]).host).toBe("b");
+    const failedOn = new Set(["a"]);
+    expect(place(needs({ failedOn }), [host("a"), running("b", "a.v1.Service", 1)]).host).toBe("b");
+    expect(place(needs({ failedOn }), [host("a")]).host).toBe("a");
+  });
+});
+
+describe("no host is chosen", () => {
+  const reason = (...given: Parameters<typeof place>) => place(...given).reason;
+
+  test("when there is none, or none answers", () => {
+    const none = 'no host has announced itself; start an agent with "rouse agent" or "rouse up"';
+    expect(place(needs(), [])).toEqual({ reason: none, empty: true });
+    expect(place(needs(), [host("a", { mode: "away" })])).toEqual({ reason: none, empty: true });
+  });
+
+  test("without saying of each what it lacks", () => {
+    const hosts = [filled("cores", 3.75 / 4, 0), filled("memory", 0, 1 - 1 / 8192)];
+    expect(reason(needs(), hosts)).toBe(
+      "no host fits: cores has 0.25 of 4 cores free, 0.5 needed; memory has 1 of 8192 MiB free, 256 MiB needed. " +
+        "What would help: free 255 MiB on memory, or free 0.25 cores on cores",
+    );
+    expect(reason(needs({ gpu: 1 }), [host("a")])).toBe(
+      "no host fits: a has 0 of 0 GPUs free, 1 needed. What would help: add a host with 1 GPUs",
+    );
+    expect(reason(needs({ cpu: 8, memory: 16 * gib }), [host("a")])).toBe(
+      "no host fits: a has 4 of 4 cores free, 8 needed, and 8192 of 8192 MiB free, 16384 MiB needed. " +
+        "What would help: add a host with 8 cores and 16384 MiB",
+    );
+  });
+
+  test("without naming the smallest changes only", () => {
+    const hosts = [
+      filled("b", 1, 0),
+      host("c", { mode: "cordoned" }),
+      filled("d", 1, 1, { mode: "draining" }),
+      host("e", { mode: "maintenance" }),
+      host("f", { mode: "away" }),
+    ];
+    expect(reason(needs(), hosts)).toBe(
+      "no host fits: b has 0 of 4 cores free, 0.5 needed; c is cordoned; d is being drained; e is in maintenance; f does not answer. " +
+        "What would help: uncordon c, or free 0.5 cores on b, or end the maintenance of e",
+    );
+  });
+
+  test("beside more than five hosts without a word on the rest", () => {
+    const hosts = ["g", "f", "e", "d", "c", "b", "a"].map((name) => host(name, { mode: "cordoned" }));
+    expect(reason(needs(), hosts)).toBe(
+      "no host fits: a is cordoned; b is cordoned; c is cordoned; d is cordoned; e is cordoned; and 2 more. " +
+        "What would help: uncordon a, or uncordon b, or uncordon c",
+    );
+  });
+
+  test("that has not the labels which the contract asks for", () => {
+    const labelled = host("a", { labels: { disk: "hdd" } });
+    const said = "no host fits: a lacks the label disk=ssd. What would help: give a the label disk=ssd";
+    expect(reason(needs({ labels: { disk: "ssd" } }), [labelled])).toBe(said);
+    const rule = rules({ affinity: [{ label: "disk=ssd", ...strict }] });
+    expect(reason(needs({ rules: rule }), [labelled])).toBe(said);
+    const avoided = rules({ antiAffinity: [{ label: "disk=hdd", ...strict }] });
+    expect(reason(needs({ rules: avoided }), [labelled])).toBe(
+      "no host fits: a has the label disk=hdd, which the contract avoids. What would help: take the label disk=hdd from a",
+    );
+  });
+
+  test("that runs no images, for an image", () => {
+    expect(reason(needs({ image: true }), [host("a", { runtime: "process" })])).toBe(
+      "no host fits: a runs no images (its runtime is process). What would help: run the agent of a with --runtime docker",
+    );
+    expect(place(needs({ image: true }), [host("a", { runtime: "docker" })]).host).toBe("a");
+  });
+
+  test("that has an instance already, where the contract keeps them apart", () => {
+    const apart = (over: string) => needs({ rules: rules({ spread: [{ over, ...strict }] }) });
+    const zoned = [running("a", "a.v1.Service", 1, { zone: "east" }), host("b", { zone: "east" })];
+    expect(place(apart("host"), zoned).host).toBe("b");
+    expect(reason(apart("host"), zoned.slice(0, 1))).toBe(
+      "no host fits: a runs an instance of it already. What would help: add a host",
+    );
+    expect(reason(apart("zone"), zoned.slice(1).concat(zoned[0] ?? []))).toBe(
+      "no host fits: a is in zone east, which has an instance of it already; b is in zone east, which has an instance of it already. " +
+        "What would help: add a host of another zone",
+    );
+    expect(reason(apart("rack"), [running("a", "a.v1.Service", 1)])).toBe(
+      "no host fits: a has no rack, and neither has a host that runs an instance of it already. What would help: add a host of another rack",
+    );
+  });
+
+  test("that is beside a service from which either keeps apart", () => {
+    const beside = [running("a", "b.v1.Noisy", 1)];
+    const apart = rules({ antiAffinity: [{ service: "b.v1.Noisy", ...strict }] });
+    expect(reason(needs({ rules: apart }), beside)).toBe(
+      "no host fits: a runs b.v1.Noisy, from which it keeps apart. What would help: move b.v1.Noisy off a",
+    );
+    const near = rules({ affinity: [{ service: "b.v1.Cache", ...strict }] });
+    expect(reason(needs({ rules: near }), beside)).toBe(
+      "no host fits: a runs no instance of b.v1.Cache. What would help: start b.v1.Cache on a",
+    );
+    const shy = host("a", { repels: new Map([["a.v1.Service", "b.v1.Shy"]]) });
+    expect(reason(needs(), [shy])).toBe(
+      "no host fits: a runs b.v1.Shy, which keeps apart from it. What would help: move b.v1.Shy off a",
+    );
+  });
+
+  test("that would cost more than the contract allows, those that run included", () => {
+    const limit = rules({ maxCostPerHour: 0.2 });
+    const price = { costPerHour: 1 };
+    // An eighth of the host's cores, so 0.125 an hour each.
+    expect(place(needs({ rules: limit }), [host("a", price)]).host).toBe("a");
+    expect(reason(needs({ rules: limit }), [running("a", "a.v1.Service", 1, price)])).toBe(
+      "no host fits: a would bring the cost to 0.25 per hour, 0.2 allowed. What would help: raise max_cost_per_hour to 0.25",
+    );
+  });
+});
+
+test("every host is judged, the best first and those that do not fit last", () => {
+  const hosts = [
+    host("full", { used: { cpu: 4, memory: 0, gpu: 0 } }),
+    running("one", "a.v1.Service", 1, { zone: "east" }),
+    filled("half", 0.5, 0.5, { blame: 0.1 }),
+  ];
+  const verdicts = judge(needs(), hosts);
+  expect(verdicts.map(({ host: { name }, fits }) => [name, fits])).toEqual([
+    ["half", true],
+    ["one", true],
+    ["full", false],
+  ]);
+  const [half, one] = verdicts;
+  expect(half?.fits === true && half.terms.map(({ name, why }) => `${name}: ${why}`)).toEqual([
+    "fit: 63 % of its cores and 53 % of its memory would be given away",
+    "blame: instances failed there lately",
+  ]);
+  expect(
+    one?.fits === true && one.terms.map(({ name, score, why }) => [name, Math.round(score * 100) / 100, why]),
+  ).toEqual([
+    ["fit", 0.18, "13 % of its cores and 3 % of its memory would be given away"],
+    ["apart", -1, "it has 1, others 0"],
+  ]);
+});
