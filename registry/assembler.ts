@@ -4,6 +4,7 @@ import { type VersionHealth, versionHealthSchema } from "./health-record.ts";
 import { type HealthEntry, instanceOf } from "./instance-record.ts";
 import {
   ACTIVATION_PREFIX,
+  ALL_VERSIONS,
   APPROVALS_PREFIX,
   activationKey,
   approvalKey,
@@ -13,7 +14,9 @@ import {
   healthKey,
   parseVersionKey,
   TAGS_PREFIX,
+  TUNING_PREFIX,
   tagsKey,
+  tuningKey,
 } from "./keys.ts";
 import type { KvItem } from "./kv.ts";
 import { PrefixCache } from "./prefix-cache.ts";
@@ -32,9 +35,12 @@ import type {
   InstanceState,
   MeshState,
   ServiceState,
+  VersionManifest,
   VersionState,
   WeightedVersion,
 } from "./state.ts";
+import { tuned } from "./tuning/merge.ts";
+import { type TuningRecord, tuningRecordSchema } from "./tuning/record.ts";
 
 const NO_INSTANCES: readonly InstanceState[] = Object.freeze([]);
 const NO_TAGS: ReadonlyMap<string, readonly WeightedVersion[]> = new Map();
@@ -48,6 +54,7 @@ export class MeshAssembler {
   readonly #tags: PrefixCache<ReadonlyMap<string, readonly WeightedVersion[]>>;
   readonly #activations: PrefixCache<Activation>;
   readonly #approvals: PrefixCache<ApprovalRecord>;
+  readonly #tunings: PrefixCache<TuningRecord>;
   readonly #health: PrefixCache<VersionHealth>;
   /** By service, then by version. */
   readonly #instances = new Map<string, ReadonlyMap<string, readonly InstanceState[]>>();
@@ -61,6 +68,7 @@ export class MeshAssembler {
     this.#tags = new PrefixCache((_, json) => tagMap(tagsSchema.parse(json)), onBad);
     this.#activations = new PrefixCache((_, json) => activationSchema.parse(json), onBad);
     this.#approvals = new PrefixCache((_, json) => approvalSchema.parse(json), onBad);
+    this.#tunings = new PrefixCache((_, json) => tuningRecordSchema.parse(json), onBad);
     this.#health = new PrefixCache((_, json) => versionHealthSchema.parse(json), onBad);
   }
 
@@ -95,6 +103,10 @@ export class MeshAssembler {
 
   setHealth(items: readonly KvItem[], fresh: boolean): void {
     this.#soil(HEALTH_PREFIX, this.#health.replace(items, fresh));
+  }
+
+  setTunings(items: readonly KvItem[], fresh: boolean): void {
+    this.#soil(TUNING_PREFIX, this.#tunings.replace(items, fresh));
   }
 
   #soil(prefix: string, keys: readonly string[]): void {
@@ -169,7 +181,8 @@ export class MeshAssembler {
   #version(service: string, version: string, before: VersionState | undefined): VersionState | undefined {
     const entry = this.#catalog.get(catalogKey(service, version));
     if (entry === undefined) return undefined;
-    const { manifest, deployment } = entry;
+    const { deployment } = entry;
+    const { manifest, tuning } = this.#tuned(service, version, entry.manifest, before);
     const activation = this.#activations.get(activationKey(service, version)) ?? FIRST_ACTIVATION;
     const instances = this.#instances.get(service)?.get(version) ?? NO_INSTANCES;
     const shown = approvalShown(entry.approval, this.#approvals.get(approvalKey(service, version)));
@@ -184,8 +197,25 @@ export class MeshAssembler {
       before.barred === shown.barred &&
       before.health === health;
     if (same) return before;
-    const state = { manifest, deployment, activation, instances, ...shown };
+    const state = { manifest, ...(tuning && { tuning }), deployment, activation, instances, ...shown };
     return health === undefined ? state : { ...state, health };
+  }
+
+  /** The manifest with what was tuned above it; the same object as before while nothing of that changed. */
+  #tuned(
+    name: string,
+    exact: string,
+    contract: VersionManifest,
+    before: VersionState | undefined,
+  ): Pick<VersionState, "manifest" | "tuning"> {
+    const service = this.#tunings.get(tuningKey(name, ALL_VERSIONS));
+    const version = this.#tunings.get(tuningKey(name, exact));
+    if (service === undefined && version === undefined) return { manifest: contract };
+    const known = before?.tuning;
+    if (known?.contract === contract && known.service === service && known.version === version)
+      return before ?? { manifest: contract };
+    const manifest = tuned(contract, { service: service?.settings, version: version?.settings });
+    return { manifest, tuning: { contract, service, version } };
   }
 }
 

@@ -35,6 +35,12 @@ export const providerLookKey = (look: string) => `rouse/provider-looks/${look}`;
 export const KEYS_PREFIX = "rouse/keys/";
 export const providerKeyKey = (keyId: string) => `${KEYS_PREFIX}${keyId}`;
 
+/** What is set above the contracts. */
+export const TUNING_PREFIX = "rouse/tuning/";
+/** Stands where a version would, for what is set for all of them; no version looks so. */
+export const ALL_VERSIONS = "*";
+export const tuningKey = (service: string, version: string) => `${TUNING_PREFIX}${service}/${version}`;
+
 /** Whether a version that needed approval has it. */
 export const APPROVALS_PREFIX = "rouse/approvals/";
 export const approvalKey = (service: string, version: string) => `${APPROVALS_PREFIX}${service}/${version}`;

@@ -2,7 +2,7 @@ import { RouseError } from "../sdk/errors.ts";
 import type { ConsulClient } from "./consul.ts";
 import { withdrawSteps } from "./descriptions/withdraw.ts";
 import { healthAnswerSchema, instanceOf } from "./instance-record.ts";
-import { activationKey, BLOBS_PREFIX, catalogKey, tagsKey } from "./keys.ts";
+import { ALL_VERSIONS, activationKey, BLOBS_PREFIX, catalogKey, tagsKey, tuningKey } from "./keys.ts";
 import { readKey, transact } from "./kv.ts";
 import { activationSchema, FIRST_ACTIVATION } from "./records.ts";
 import { contended } from "./register-version.ts";
@@ -44,6 +44,8 @@ export async function removeVersion(
     const removed = await transact(consul, [
       { verb: "delete-cas", key, index: entry.ModifyIndex },
       { verb: "delete-tree", key: `${BLOBS_PREFIX}${service}/${version}/` },
+      { verb: "delete-tree", key: tuningKey(service, version) },
+      ...(rest.length === 0 ? [{ verb: "delete-tree", key: tuningKey(service, ALL_VERSIONS) } as const] : []),
       nameStep(service, rest, record.nameIndex),
       rest.length === 0
         ? tagsStep(service, {}, record.tagsIndex)

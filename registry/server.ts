@@ -6,6 +6,7 @@ import { BuildsService } from "#proto/rouse/registry/v1/builds.ts";
 import { ProvidersService } from "#proto/rouse/registry/v1/providers.ts";
 import { RegistryService } from "#proto/rouse/registry/v1/registry.ts";
 import { ReleasesService } from "#proto/rouse/registry/v1/releases.ts";
+import { TuningService } from "#proto/rouse/registry/v1/tuning.ts";
 import { LogsService, UsageService } from "#proto/rouse/usage/v1/usage.ts";
 import { listen } from "../sdk/grpc.ts";
 import { accessOf, adminKey } from "./access.ts";
@@ -30,6 +31,7 @@ import { releasesService } from "./releases/service.ts";
 import { registryService } from "./service.ts";
 import { siteRoute } from "./site/route.ts";
 import { traceStore } from "./traces/store.ts";
+import { tuningService } from "./tuning/service.ts";
 import { usageService } from "./usage/service.ts";
 import { usageStore } from "./usage/store.ts";
 
@@ -83,6 +85,7 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
   const context: RegistryContext = { consul, mesh, bundles, access, openRegistration, dataDir, log };
   server.addService(RegistryService, registryService(context));
   server.addService(ReleasesService, releasesService(context));
+  server.addService(TuningService, tuningService(context));
   server.addService(ProvidersService, providersService(context));
   const catalog = catalogService(context, options.control === undefined ? {} : { control: options.control });
   server.addService(catalogDefinition, catalog.server);

@@ -1,5 +1,6 @@
 import type { VersionHealth } from "./health-record.ts";
 import type { Manifest } from "./manifest.ts";
+import type { TuningRecord } from "./tuning/record.ts";
 
 /** All that Consul holds of the mesh at one moment, by full service name. Never changed in place. */
 export interface MeshState {
@@ -22,7 +23,14 @@ export interface WeightedVersion {
 export type VersionManifest = Omit<Manifest, "descriptorSet">;
 
 export interface VersionState {
+  /** As the mesh runs it: what was tuned stands above the contract. */
   readonly manifest: VersionManifest;
+  /** What was tuned, and what the contract itself says; absent where nothing was. */
+  readonly tuning?: {
+    readonly contract: VersionManifest;
+    readonly service?: TuningRecord | undefined;
+    readonly version?: TuningRecord | undefined;
+  };
   readonly deployment: Deployment;
   readonly activation: Activation;
   /** Instances registered in Consul, of all generations. */

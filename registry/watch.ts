@@ -4,7 +4,14 @@ import { MeshAssembler } from "./assembler.ts";
 import { followQuery, notify } from "./blocking.ts";
 import type { ConsulClient, ConsulResponse } from "./consul.ts";
 import { healthAnswerSchema, INSTANCE_TAG } from "./instance-record.ts";
-import { ACTIVATION_PREFIX, APPROVALS_PREFIX, CATALOG_PREFIX, HEALTH_PREFIX, TAGS_PREFIX } from "./keys.ts";
+import {
+  ACTIVATION_PREFIX,
+  APPROVALS_PREFIX,
+  CATALOG_PREFIX,
+  HEALTH_PREFIX,
+  TAGS_PREFIX,
+  TUNING_PREFIX,
+} from "./keys.ts";
 import { type KvItem, kvListSchema, kvPath } from "./kv.ts";
 import type { MeshState } from "./state.ts";
 
@@ -51,6 +58,7 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
     ACTIVATION_PREFIX,
     APPROVALS_PREFIX,
     HEALTH_PREFIX,
+    TUNING_PREFIX,
     "services",
   ]);
   const troubled = new Set<string>();
@@ -103,6 +111,7 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
   followPrefix(ACTIVATION_PREFIX, (items, fresh) => assembler.setActivations(items, fresh));
   followPrefix(APPROVALS_PREFIX, (items, fresh) => assembler.setApprovals(items, fresh));
   followPrefix(HEALTH_PREFIX, (items, fresh) => assembler.setHealth(items, fresh));
+  followPrefix(TUNING_PREFIX, (items, fresh) => assembler.setTunings(items, fresh));
 
   const followService = (name: string) => {
     const query: ServiceQuery = { stop: new AbortController(), listed: true, count: 0, linger: undefined };

@@ -1,0 +1,38 @@
+import { z } from "zod";
+
+const count = (least: number, most: number) => z.number().int().min(least).max(most);
+const ms = (least: number, most: number) => z.number().int().min(least).max(most);
+
+/** What may be set above a contract, within the limits that the contract has as well (registry/manifest.ts). */
+export const tuningSchema = z.object({
+  targetConcurrency: count(1, 10_000).exactOptional(),
+  minInstances: count(0, 1_000).exactOptional(),
+  maxInstances: count(1, 1_000).exactOptional(),
+  highWatermark: z.number().min(0.1).max(1).exactOptional(),
+  lowWatermark: z.number().min(0).max(0.9).exactOptional(),
+  stableWindowMs: ms(2_000, 3_600_000).exactOptional(),
+  panicWindowMs: ms(1_000, 300_000).exactOptional(),
+  scaleDownDelayMs: ms(0, 3_600_000).exactOptional(),
+  /** 0: never. */
+  idleTimeoutMs: z.union([z.literal(0), ms(1_000, 86_400_000)]).exactOptional(),
+});
+
+export type Tuning = z.infer<typeof tuningSchema>;
+export type TuningField = keyof Tuning;
+
+/** All fields, in the order in which people read them. */
+export const TUNING_FIELDS = Object.keys(tuningSchema.shape) as readonly TuningField[];
+
+/** Value of rouse/tuning/<service>/<version>, and of rouse/tuning/<service>/* for all versions. */
+export const tuningRecordSchema = z.object({
+  settings: tuningSchema,
+  /** Provider id, or "administrator". */
+  by: z.string(),
+  atMs: z.number(),
+});
+export type TuningRecord = z.infer<typeof tuningRecordSchema>;
+
+/** The field as contracts write it: "targetConcurrency" is "target_concurrency", "idleTimeoutMs" "idle_timeout". */
+export function contractName(field: TuningField): string {
+  return field.replace(/Ms$/, "").replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
