@@ -7,6 +7,8 @@ import { campaign } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { Preparer } from "./prepare.ts";
+import { ScalingAdviser } from "./scaling/adviser.ts";
+import { addScalingService } from "./scaling/service.ts";
 import { addOrchestratorService } from "./service.ts";
 import { takeOver } from "./take-over.ts";
 
@@ -36,9 +38,11 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     log,
     onChange: () => changed(),
   });
+  const scaling = new ScalingAdviser();
   const orchestrator = new Orchestrator({
     id,
     log,
+    advisers: [scaling],
     mesh: {
       current: deps.mesh,
       hosts: () => [...hosts.current().values()],
@@ -51,6 +55,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     preparer.kick();
   };
   addOrchestratorService(server, orchestrator);
+  addScalingService(server, orchestrator, scaling);
   let election: ReturnType<typeof campaign> | undefined;
   let elected: number | undefined;
   return {

@@ -28,7 +28,8 @@ export class Autoscaler {
   #latestMs = Number.NEGATIVE_INFINITY;
   /** Since when (ms since 1970) no burst came; undefined when there is no panic. */
   #panicSinceMs: number | undefined;
-  #panicMost = 0;
+  /** What it said last, which instances come and go for; undefined: it was not asked yet. */
+  #wanted: number | undefined;
 
   constructor(policy: Policy) {
     this.#policy = policy;
@@ -53,6 +54,8 @@ export class Autoscaler {
   /** Takes one report: calls and streams in progress at that time, ms since 1970. A report is taken once. */
   observe(inProgress: number, atMs: number): void {
     if (atMs === this.#latestMs) return;
+    // After a silence, as when another orchestrator has led for a while, it begins anew.
+    if (Math.abs(atMs - this.#latestMs) > Math.max(STALE_MS, this.#policy.stableWindowMs)) this.#reset();
     this.#stable.add(inProgress, atMs);
     this.#panic.add(inProgress, atMs);
     this.#latest = inProgress;
@@ -66,43 +69,59 @@ export class Autoscaler {
    * Nothing is taken away in a panic (it ends after a stable window without a burst, as Knative's does), before a whole stable
    * window was seen, while no report comes, and before fewer were enough for the whole delay.
    *
-   * @param have Instances that serve or start.
+   * @param have Instances that serve or start. They count only when it is asked first: later it is what was wanted before that
+   *   goes up and down, so that instances which come, go or fail meanwhile do not.
    */
   wanted(have: number, nowMs: number): Wanted {
-    const { minInstances, maxInstances, stableWindowMs, scaleDownDelayMs } = this.#policy;
+    const { minInstances, maxInstances, scaleDownDelayMs } = this.#policy;
     const least = Math.max(minInstances, Math.min(have, 1));
-    const clamp = (instances: number) => Math.min(Math.max(instances, least), Math.max(1, maxInstances));
+    const most = Math.max(1, maxInstances, minInstances);
+    const clamp = (instances: number) => Math.min(Math.max(instances, least), most);
+    // Back to nothing, or about to wake from there.
+    if (have === 0) this.#rest();
+    const before = this.#wanted ?? have;
     // A clock that was set back is a silence as well.
-    if (Math.abs(nowMs - this.#latestMs) > STALE_MS || this.#firstMs === undefined)
-      return { instances: clamp(have), reason: "its load is unknown", unsettled: false };
+    if (this.#firstMs === undefined || Math.abs(nowMs - this.#latestMs) > STALE_MS)
+      return { instances: clamp(before), reason: "its load is unknown", unsettled: false };
     const load = {
       latest: this.#latest,
       panicMean: this.#panic.mean(nowMs) ?? this.#latest,
       stableMean: this.#stable.mean(nowMs) ?? this.#latest,
     };
-    const { instances, burst, reason } = recommend(this.#policy, load, have);
-    if (burst) {
-      this.#panicMost = this.#panicSinceMs === undefined ? instances : Math.max(instances, this.#panicMost);
-      this.#panicSinceMs = nowMs;
-    } else if (this.#panicSinceMs !== undefined && nowMs - this.#panicSinceMs >= stableWindowMs) {
-      this.#panicSinceMs = undefined;
-    }
-    const seenMs = nowMs - this.#firstMs;
-    const floor =
-      this.#panicSinceMs !== undefined
-        ? Math.max(this.#panicMost, have)
-        : seenMs < stableWindowMs
-          ? have
-          : instances;
-    const needed = Math.max(instances, floor);
+    const { instances, burst, reason } = recommend(this.#policy, load, before);
+    const needed = this.#hold(instances, before, burst, nowMs);
     if (scaleDownDelayMs > 0) this.#recommended.add(needed, nowMs);
     const delayed = scaleDownDelayMs > 0 ? (this.#recommended.most(nowMs) ?? needed) : needed;
     const result = clamp(delayed);
+    this.#wanted = result;
     return {
       instances: result,
       reason: result === instances ? reason : heldReason(result, instances, this.#panicSinceMs !== undefined),
-      unsettled: load.latest > 0 || load.panicMean > 0 || have > least || result !== have,
+      unsettled: load.latest > 0 || load.panicMean > 0 || result > least || have !== result,
     };
+  }
+
+  /** What a panic, or not having seen a whole window yet, keeps. */
+  #hold(instances: number, before: number, burst: boolean, nowMs: number): number {
+    const { stableWindowMs } = this.#policy;
+    if (burst) this.#panicSinceMs = nowMs;
+    else if (this.#panicSinceMs !== undefined && nowMs - this.#panicSinceMs >= stableWindowMs)
+      this.#panicSinceMs = undefined;
+    const seenMs = nowMs - (this.#firstMs ?? nowMs);
+    const held = this.#panicSinceMs !== undefined || seenMs < stableWindowMs;
+    return held ? Math.max(instances, before) : instances;
+  }
+
+  #rest(): void {
+    this.#wanted = 0;
+    this.#panicSinceMs = undefined;
+    this.#recommended = new Window(this.#policy.scaleDownDelayMs);
+  }
+
+  #reset(): void {
+    this.#rest();
+    this.#wanted = undefined;
+    this.#firstMs = undefined;
   }
 }
 

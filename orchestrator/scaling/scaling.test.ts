@@ -125,8 +125,8 @@ describe("Autoscaler", () => {
     const scaler = new Autoscaler({ ...policy, scaleDownDelayMs: 0 });
     expect(scaler.wanted(3, 0)).toMatchObject({ instances: 3, reason: "its load is unknown" });
     for (let second = 0; second < 120; second++) scaler.observe(0, second * 1_000);
-    expect(scaler.wanted(3, 119_000).instances).toBe(1);
     expect(scaler.wanted(3, 130_000).instances).toBe(3);
+    expect(scaler.wanted(3, 119_000).instances).toBe(1);
     expect(scaler.wanted(1, 119_000)).toMatchObject({ instances: 1, unsettled: false });
     expect(scaler.wanted(0, 119_000)).toMatchObject({ instances: 0, unsettled: false });
   });
@@ -139,6 +139,25 @@ describe("Autoscaler", () => {
     }
     scaler.observe(10, 60_000);
     expect(scaler.wanted(4, 60_000).instances).toBe(2);
+  });
+
+  test("instances that go, fail or are to be replaced do not change what the load needs", () => {
+    const scaler = new Autoscaler(policy);
+    scaler.observe(270, 1_000);
+    expect(scaler.wanted(4, 1_000).instances).toBe(4);
+    // One leaves and its successor starts; one has failed.
+    expect(scaler.wanted(5, 1_000).instances).toBe(4);
+    expect(scaler.wanted(3, 1_000).instances).toBe(4);
+  });
+
+  test("begins anew after it went back to nothing", () => {
+    const scaler = new Autoscaler(policy);
+    scaler.observe(1_000, 1_000);
+    expect(scaler.wanted(1, 1_000).instances).toBe(13);
+    for (let second = 2; second < 10; second++) scaler.observe(0, second * 1_000);
+    expect(scaler.wanted(13, 9_000).instances).toBe(13);
+    expect(scaler.wanted(0, 9_000).instances).toBe(0);
+    expect(scaler.wanted(1, 9_000).instances).toBe(1);
   });
 
   test("follows another policy at once", () => {

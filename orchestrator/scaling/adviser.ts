@@ -1,0 +1,91 @@
+import { versionKey } from "../../registry/target.ts";
+import type { Advice, AdvisedVersion, Adviser } from "../adviser.ts";
+import { Autoscaler, type Wanted } from "./autoscaler.ts";
+import { policyOf } from "./policy.ts";
+import { Recording, type Sample } from "./recording.ts";
+
+/** Load is reported each second. */
+const LOOK_AGAIN_MS = 1_000;
+/** Most versions whose load is remembered; those that were used the longest ago go first. */
+const MOST_VERSIONS = 500;
+
+interface Followed {
+  readonly scaler: Autoscaler;
+  readonly recording: Recording;
+  manifest: AdvisedVersion["state"]["manifest"];
+  recordedUntilMs: number;
+  wanted: Wanted | undefined;
+}
+
+/** What is known of a version's load. */
+export interface FollowedLoad {
+  readonly samples: readonly Sample[];
+  /** What the load needed when it was asked last; undefined: never. */
+  readonly wanted: Wanted | undefined;
+}
+
+/** Says how many instances the load of each version needs, and remembers the load for simulations. */
+export class ScalingAdviser implements Adviser {
+  /** By version; the one that was used the longest ago first. */
+  readonly #followed = new Map<string, Followed>();
+
+  advise(version: AdvisedVersion, nowMs: number): Advice {
+    const key = versionKey(version);
+    const { state, load, starting } = version;
+    const { generation } = state.activation;
+    const serving = state.instances.filter(
+      (instance) => instance.generation === generation && !instance.draining,
+    ).length;
+    const have = serving + starting;
+    const inProgress = load.inProgress - onRetiring(version);
+    const known = this.#followed.get(key);
+    if (known === undefined && have === 0 && inProgress === 0) return {};
+    const followed = known ?? this.#follow(key, state.manifest);
+    if (followed.manifest !== state.manifest) {
+      followed.manifest = state.manifest;
+      followed.scaler.setPolicy(policyOf(state.manifest));
+    }
+    if (load.untilMs > 0 && load.untilMs !== followed.recordedUntilMs) {
+      followed.recordedUntilMs = load.untilMs;
+      followed.scaler.observe(inProgress, load.untilMs);
+      followed.recording.add(
+        { inProgress: load.inProgress, issued: load.issued, instances: have },
+        load.untilMs,
+      );
+      if (load.inProgress + load.issued > 0) this.#use(key, followed);
+    }
+    followed.wanted = followed.scaler.wanted(have, nowMs);
+    const { instances, unsettled } = followed.wanted;
+    return { desired: instances, ...(unsettled && { lookAgainMs: nowMs + LOOK_AGAIN_MS }) };
+  }
+
+  /** What is known of a version's load; nothing of one that had none for long. */
+  load(service: string, version: string): FollowedLoad {
+    const followed = this.#followed.get(versionKey({ service, version }));
+    return { samples: followed?.recording.samples() ?? [], wanted: followed?.wanted };
+  }
+
+  #follow(key: string, manifest: Followed["manifest"]): Followed {
+    const scaler = new Autoscaler(policyOf(manifest));
+    const recording = new Recording();
+    const followed: Followed = { scaler, recording, manifest, recordedUntilMs: 0, wanted: undefined };
+    this.#use(key, followed);
+    return followed;
+  }
+
+  #use(key: string, followed: Followed): void {
+    this.#followed.delete(key);
+    this.#followed.set(key, followed);
+    if (this.#followed.size <= MOST_VERSIONS) return;
+    const [oldest] = this.#followed.keys();
+    if (oldest !== undefined) this.#followed.delete(oldest);
+  }
+}
+
+/** Calls that go on where no new ones come: they need nobody else. */
+function onRetiring({ state, load }: AdvisedVersion): number {
+  let sum = 0;
+  for (const { draining, address } of state.instances)
+    if (draining) sum += load.endpoints.get(address)?.inProgress ?? 0;
+  return sum;
+}
