@@ -76,7 +76,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
         recordHook(records),
         logHook(log),
         capacityHook(capacity),
-        registrationHook(registrations, host),
+        registrationHook(registrations, { host, zone, speed }),
       ],
       keepEndedMs: options.keepEndedMs ?? 3_600_000,
       maxLogBytes: options.maxLogBytes ?? 10 * 2 ** 20,

@@ -12,6 +12,9 @@ const meta = z.object({
   address: z.string(),
   draining: z.enum(["true", "false"]),
   retiring: z.literal("true").exactOptional(),
+  zone: z.string().min(1).exactOptional(),
+  speed: z.coerce.number().positive().exactOptional(),
+  started: z.coerce.number().exactOptional(),
 });
 
 /** An answer of /v1/health/service/<name>. */
@@ -27,7 +30,8 @@ export type HealthEntry = z.infer<typeof healthAnswerSchema>[number];
 export function instanceOf(entry: HealthEntry): { version: string; instance: InstanceState } | undefined {
   const parsed = meta.safeParse(entry.Service.Meta);
   if (!parsed.success) return undefined;
-  const { version, generation, host, runtime, address, draining, retiring } = parsed.data;
+  const { version, generation, host, runtime, address, draining, retiring, zone, speed, started } =
+    parsed.data;
   const healthy = entry.Checks.every((check) => check.Status === "passing");
   const id = entry.Service.ID;
   return {
@@ -41,6 +45,9 @@ export function instanceOf(entry: HealthEntry): { version: string; instance: Ins
       healthy,
       draining: draining === "true",
       ...(retiring !== undefined && { retiring: true }),
+      ...(zone !== undefined && { zone }),
+      ...(speed !== undefined && { speed }),
+      ...(started !== undefined && { startedAtMs: started }),
     },
   };
 }

@@ -25,6 +25,12 @@ export interface InstanceRegistration {
   readonly retiring?: boolean;
   /** Default true. */
   readonly healthy?: boolean;
+  /** Of its host. Default "". */
+  readonly zone?: string;
+  /** Of its host. Default 1. */
+  readonly speed?: number;
+  /** When it was started, ms since 1970. */
+  readonly startedAtMs?: number;
 }
 
 /** Without a refresh for this long Consul takes an instance for unhealthy: an agent may be away that long. ms. */
@@ -52,6 +58,9 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
       address: instance.address,
       draining: String(instance.draining ?? false),
       ...(instance.retiring === true && { retiring: "true" }),
+      ...(instance.zone && { zone: instance.zone }),
+      ...(instance.speed !== undefined && instance.speed !== 1 && { speed: String(instance.speed) }),
+      ...(instance.startedAtMs !== undefined && { started: String(instance.startedAtMs) }),
       ...Object.fromEntries(labels),
     },
     check: "agent says it serves",

@@ -93,4 +93,10 @@ export interface InstanceState {
   readonly draining: boolean;
   /** It drains for good: it is stopped when its calls are done. */
   readonly retiring?: true;
+  /** Of its host; absent: none. */
+  readonly zone?: string;
+  /** Of its host; absent: 1. */
+  readonly speed?: number;
+  /** When it was started, ms since 1970; absent: unknown. */
+  readonly startedAtMs?: number;
 }

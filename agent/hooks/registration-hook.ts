@@ -1,12 +1,19 @@
 import type { Registrations } from "../registrations.ts";
 import type { Hook } from "./hook.ts";
 
+/** What instances are told apart by beside their name: where their host stands, and how fast it is. */
+interface Place {
+  readonly host: string;
+  readonly zone: string;
+  readonly speed: number;
+}
+
 /** Announces an instance in Consul while it serves. */
-export function registrationHook(registrations: Registrations, host: string): Hook {
+export function registrationHook(registrations: Registrations, { host, zone, speed }: Place): Hook {
   return {
     name: "registration",
     serving({ record, healthy }) {
-      const { id, spec, generation, runtime, address, retiring } = record;
+      const { id, spec, generation, runtime, address, retiring, startedAtMs } = record;
       registrations.set({
         id,
         service: spec.service,
@@ -22,6 +29,9 @@ export function registrationHook(registrations: Registrations, host: string): Ho
         healthy,
         draining: !healthy || retiring,
         retiring,
+        zone,
+        speed,
+        startedAtMs: Math.round(startedAtMs),
       });
     },
     draining: ({ record }) => registrations.remove(record.id),
