@@ -12,19 +12,25 @@ export interface BootstrapOptions {
   readonly admin: string;
   /** OTLP/gRPC collector, "host:port" or "unix:/path". */
   readonly collector?: string;
+  /** Zone of its host. Default: none. */
+  readonly zone?: string;
 }
+
+/** Name of the cluster of this very Envoy: where there is one, Envoy knows its own zone. */
+const OWN_CLUSTER = "rouse_envoy";
 
 const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /** What an Envoy must know before it has met the control plane: Envoy's configuration file, as JSON. */
 export function envoyBootstrap(options: BootstrapOptions): JsonObject {
-  const { nodeId, controlPlane, admin, collector } = options;
+  const { nodeId, controlPlane, admin, collector, zone } = options;
+  const locality = zone ? { locality: { zone } } : undefined;
   // The control plane is near: after its restart Envoys should be back at once.
   const retry_policy = { retry_back_off: { base_interval: "0.05s", max_interval: "1s" } };
   const grpc_services = [{ envoy_grpc: { cluster_name: CONTROL_PLANE_CLUSTER, retry_policy } }];
   const ads = { ads: {}, resource_api_version: "V3" };
   return {
-    node: { id: nodeId, cluster: "rouse" },
+    node: { id: nodeId, cluster: "rouse", ...locality },
     admin: { address: envoyAddress(admin) },
     dynamic_resources: {
       ads_config: { api_type: "DELTA_GRPC", transport_api_version: "V3", grpc_services },
@@ -32,6 +38,7 @@ export function envoyBootstrap(options: BootstrapOptions): JsonObject {
       cds_config: ads,
     },
     cluster_manager: {
+      ...(locality && { local_cluster_name: OWN_CLUSTER }),
       load_stats_config: { api_type: "GRPC", transport_api_version: "V3", grpc_services },
     },
     // A trace that a person waits for is there within a second; Envoy's default is 5 s.
@@ -49,8 +56,21 @@ export function envoyBootstrap(options: BootstrapOptions): JsonObject {
       listeners: [explainerListener()],
       clusters: [
         peer(CONTROL_PLANE_CLUSTER, controlPlane),
+        ...(locality ? [ownCluster(admin, locality)] : []),
         ...(collector === undefined ? [] : [peer(COLLECTOR_CLUSTER, [collector])]),
       ],
+    },
+  };
+}
+
+/** No call goes there: it tells Envoy's load balancing where this Envoy stands. */
+function ownCluster(address: string, locality: JsonObject): JsonObject {
+  return {
+    name: OWN_CLUSTER,
+    type: "STATIC",
+    load_assignment: {
+      cluster_name: OWN_CLUSTER,
+      endpoints: [{ ...locality, lb_endpoints: [{ endpoint: { address: envoyAddress(address) } }] }],
     },
   };
 }

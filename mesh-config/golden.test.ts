@@ -90,6 +90,23 @@ const scenes: Record<string, Scene> = {
       mesh.tag(genome, "dev", { "1.2.0": 1 });
     },
   },
+  balancing: {
+    settings: plain,
+    fill: (mesh) => {
+      const zones = [
+        { ...instance("a", 1, "127.0.0.1:1"), zone: "a", speed: 2, startedAtMs: 2_000 },
+        { ...instance("b", 1, "127.0.0.1:2"), zone: "b", startedAtMs: 1_000 },
+        { ...instance("c", 1, "127.0.0.1:3"), zone: "b", startedAtMs: 3_000 },
+      ];
+      const balancing = { slowStartMs: 30_000 };
+      for (const loadBalancing of ["none", "locality_weighted", "zone_aware", "client"] as const) {
+        const settings = loadBalancing === "none" ? { loadBalancing } : { loadBalancing, balancing };
+        mesh.put(
+          version(manifest(`balanced.v1.By_${loadBalancing}`, "1.0.0", settings), { generation: 1 }, zones),
+        );
+      }
+    },
+  },
   "sessions-origins-traces": {
     settings: {
       edge: plain.edge,
@@ -178,6 +195,7 @@ function staticBootstrap({ listeners, routes, clusters, endpoints }: Record<stri
     controlPlane: ["127.0.0.1:1"],
     admin: "127.0.0.1:0",
     collector: "127.0.0.1:2",
+    zone: "a",
   }) as unknown as {
     dynamic_resources: Loose;
     static_resources: { clusters: unknown[]; listeners: unknown[] };

@@ -27,17 +27,19 @@ const files = [
   "envoy/extensions/filters/http/router/v3/router.proto",
   "envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto",
   "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+  "envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto",
   "envoy/extensions/request_id/uuid/v3/uuid.proto",
   "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
   "envoy/type/matcher/v3/http_inputs.proto",
 ];
 
-/** Messages of Envoy 1.40 (and one field, below) that are newer than the package's files. */
+/** Messages of Envoy 1.40 (and some fields, below) that are newer than the package's files. */
 const newer = `
   syntax = "proto3";
   package envoy.extensions.tracers.opentelemetry.samplers.v3;
   message ParentBasedSamplerConfig { .envoy.config.core.v3.TypedExtensionConfig wrapped_sampler = 1; }
   message TraceIdRatioBasedSamplerConfig { .envoy.type.v3.FractionalPercent sampling_percentage = 1; }
+  message ForceLocalZone { .google.protobuf.UInt32Value min_size = 1; }
 `;
 
 function load(): protobuf.Root {
@@ -56,6 +58,13 @@ function load(): protobuf.Root {
   protobuf.parse(newer, root, { keepCase: true });
   const manager = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
   root.lookupType(`${manager}.Tracing`).add(new protobuf.Field("operation", 11, "string"));
+  const boolValue = ".google.protobuf.BoolValue";
+  root
+    .lookupType("envoy.config.route.v3.WeightedCluster")
+    .add(new protobuf.Field("use_hash_policy", 5, boolValue));
+  const zoneAware = "envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig";
+  const forceLocalZone = ".envoy.extensions.tracers.opentelemetry.samplers.v3.ForceLocalZone";
+  root.lookupType(zoneAware).add(new protobuf.Field("force_local_zone", 5, forceLocalZone));
   return root;
 }
 

@@ -3,6 +3,7 @@ import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { header } from "./answer.ts";
 import { EXPLAINER_LISTENER, explainHeaders } from "./explainer.ts";
+import { loadBalancing } from "./policies.ts";
 
 const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const http2 = {
@@ -19,7 +20,7 @@ export function warmCluster(name: string, manifest: VersionManifest): JsonObject
     type: "EDS",
     eds_cluster_config: { eds_config: { ads: {}, resource_api_version: "V3" } },
     connect_timeout: "1s",
-    lb_policy: lbPolicy(manifest),
+    ...loadBalancing(manifest),
     typed_extension_protocol_options: { [httpOptions]: any(httpOptions, { explicit_http_config: http2 }) },
     circuit_breakers: breakers(manifest),
     // The rules that need many endpoints (success rate, percentages) cannot act on a few; a gateway failure is
@@ -36,11 +37,6 @@ export function warmCluster(name: string, manifest: VersionManifest): JsonObject
     // What the orchestrator takes away is gone at once, whatever Envoy's own checks say.
     ignore_health_on_host_removal: true,
   };
-}
-
-function lbPolicy(manifest: VersionManifest): string {
-  if (manifest.sessionKey !== "") return "RING_HASH";
-  return manifest.loadBalancing === "least_request" ? "LEAST_REQUEST" : "ROUND_ROBIN";
 }
 
 /** Streams count as requests and may last: four times what the contract aims at, and never less than 10,000. */

@@ -1,3 +1,4 @@
+import type { LoadBalancing } from "../../registry/balancing.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
 
@@ -10,25 +11,81 @@ export interface Endpoint {
   readonly draining: boolean;
   /** It was quarantined, and gets a few calls to prove itself by. Default false. */
   readonly onProbation?: boolean;
+  /** Zone and speed of its host. Default "" and 1. */
+  readonly zone?: string;
+  readonly speed?: number;
+  /** When it was started, ms since 1970. Default: just now. */
+  readonly startedAtMs?: number;
 }
 
 /** Who is on probation gets one call where another gets this many. */
 const PROBATION_DIVISOR = 10;
+/** Envoy's limit. */
+const MOST_PRIORITIES = 128;
 
 /** The endpoints of a cluster, in the order of their ids, so that the same set is the same resource. */
-export function endpoints(cluster: string, list: readonly Endpoint[]): JsonObject {
-  const weighted = list.some(({ onProbation }) => onProbation);
+export function endpoints(
+  cluster: string,
+  list: readonly Endpoint[],
+  policy: LoadBalancing = "round_robin",
+): JsonObject {
   const sorted = [...list].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return { cluster_name: cluster, endpoints: groups(sorted, policy) };
+}
+
+function groups(sorted: readonly Endpoint[], policy: LoadBalancing): JsonObject[] {
+  switch (policy) {
+    case "none":
+      return byAge(sorted);
+    case "zone_aware":
+      return byZone(sorted).map(([zone, members]) => ({ locality: { zone }, ...group(members) }));
+    case "locality_weighted":
+      return byZone(sorted).map(([zone, members]) => ({
+        locality: { zone },
+        load_balancing_weight: weightOf(members),
+        ...group(members),
+      }));
+    default:
+      return [group(sorted)];
+  }
+}
+
+function group(members: readonly Endpoint[]): JsonObject {
+  const weighted = members.some(({ onProbation }) => onProbation);
   return {
-    cluster_name: cluster,
-    endpoints: [
-      {
-        lb_endpoints: sorted.map(({ address, draining, onProbation }) => ({
-          endpoint: { address: envoyAddress(address) },
-          health_status: draining ? "DRAINING" : "HEALTHY",
-          ...(weighted ? { load_balancing_weight: onProbation ? 1 : PROBATION_DIVISOR } : {}),
-        })),
-      },
-    ],
+    lb_endpoints: members.map(({ address, draining, onProbation }) => ({
+      endpoint: { address: envoyAddress(address) },
+      health_status: draining ? "DRAINING" : "HEALTHY",
+      ...(weighted ? { load_balancing_weight: onProbation ? 1 : PROBATION_DIVISOR } : {}),
+    })),
   };
+}
+
+/** A rank for each, the oldest first: a rank gets calls only while nobody of a better one is there. */
+function byAge(sorted: readonly Endpoint[]): JsonObject[] {
+  if (sorted.length === 0) return [group([])];
+  const age = ({ startedAtMs = Number.MAX_VALUE }: Endpoint) => startedAtMs;
+  const oldest = [...sorted].sort((a, b) => age(a) - age(b));
+  const last = MOST_PRIORITIES - 1;
+  const ranks = oldest.slice(0, last).map((endpoint) => [endpoint]);
+  if (oldest.length > last) ranks.push(oldest.slice(last));
+  return ranks.map((members, priority) => ({ priority, ...group(members) }));
+}
+
+function byZone(sorted: readonly Endpoint[]): [string, Endpoint[]][] {
+  const zones = new Map<string, Endpoint[]>();
+  for (const endpoint of sorted) {
+    const { zone = "" } = endpoint;
+    const members = zones.get(zone);
+    if (members === undefined) zones.set(zone, [endpoint]);
+    else members.push(endpoint);
+  }
+  return [...zones].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** A zone's part of the calls: the speed of those of its instances that take calls, in hundredths. */
+function weightOf(members: readonly Endpoint[]): number {
+  const speeds = members.map(({ draining, speed = 1 }) => (draining ? 0 : speed));
+  const sum = speeds.reduce((all, speed) => all + speed, 0);
+  return Math.max(1, Math.round(100 * sum));
 }

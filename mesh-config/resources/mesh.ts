@@ -50,7 +50,7 @@ export function versionResources(service: string, state: VersionState, extras: E
     if (plan.kind === "explain") clusters.set(name, explainingCluster(name, plan.error));
     else {
       clusters.set(name, warmCluster(name, state.manifest));
-      lists.set(name, endpoints(name, plan.endpoints));
+      lists.set(name, endpoints(name, plan.endpoints, state.manifest.loadBalancing));
     }
   }
   return { clusters, endpoints: lists };

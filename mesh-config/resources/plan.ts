@@ -1,4 +1,4 @@
-import type { VersionState } from "../../registry/state.ts";
+import type { InstanceState, VersionState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import type { StatusName } from "../../sdk/status.ts";
 import type { Endpoint } from "./endpoints.ts";
@@ -35,16 +35,17 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   const current = state.activation.generation;
   const byGeneration = new Map<number, Endpoint[]>([[current, [...extras.ready]]]);
   const quarantined = new Map<number, Endpoint[]>();
-  for (const { id, generation, address, healthy, draining } of state.instances) {
+  for (const instance of state.instances) {
+    const { id, generation, healthy } = instance;
     const list = byGeneration.get(generation) ?? [];
     byGeneration.set(generation, list);
     // An unhealthy one keeps its generation's cluster, but gets no calls.
     if (!healthy || list.some((endpoint) => endpoint.id === id)) continue;
     const condition = state.health?.instances[id]?.condition;
     if (condition === "quarantined" || condition === "retired") {
-      quarantined.set(generation, [...(quarantined.get(generation) ?? []), { id, address, draining }]);
-    } else if (condition === "probation") list.push({ id, address, draining, onProbation: true });
-    else list.push({ id, address, draining });
+      quarantined.set(generation, [...(quarantined.get(generation) ?? []), endpointOf(instance)]);
+    } else if (condition === "probation") list.push({ ...endpointOf(instance), onProbation: true });
+    else list.push(endpointOf(instance));
   }
   for (const [generation, out] of quarantined) {
     // Calls that one may answer badly are better than calls that nobody answers.
@@ -65,6 +66,17 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   if (error !== undefined) plans.push({ generation: current, kind: "explain", error });
   else if (endpoints.length > 0 || extras.kept) plans.push({ generation: current, kind: "warm", endpoints });
   return plans;
+}
+
+function endpointOf({ id, address, draining, zone, speed, startedAtMs }: InstanceState): Endpoint {
+  return {
+    id,
+    address,
+    draining,
+    ...(zone !== undefined && { zone }),
+    ...(speed !== undefined && { speed }),
+    ...(startedAtMs !== undefined && { startedAtMs }),
+  };
 }
 
 /** Why the current generation has no endpoint, when there is a reason that callers should hear. */

@@ -141,7 +141,8 @@ function weightedRoute(service: string, members: readonly Member[]): JsonObject 
   const [only] = members;
   if (members.length === 1 && only !== undefined) return versionRoute(service, only.version);
   const keys = new Set(members.map(({ version }) => version.manifest.sessionKey));
-  const [key] = keys;
+  const [key = ""] = keys;
+  const sessionKey = keys.size === 1 ? key : "";
   return {
     route: {
       weighted_clusters: {
@@ -152,8 +153,10 @@ function weightedRoute(service: string, members: readonly Member[]): JsonObject 
           // name is asked for, so that a slow start would hold back its neighbour.
           typed_per_filter_config: onDemand(manifest.startTimeoutMs),
         })),
+        // A session stays with one version.
+        ...(sessionKey !== "" && { use_hash_policy: true }),
       },
-      ...routeOptions(keys.size === 1 ? (key ?? "") : ""),
+      ...routeOptions(sessionKey),
     },
   };
 }

@@ -31,7 +31,7 @@ export async function freePort(): Promise<number> {
 
 export async function startEnvoy(
   controlPlane: string,
-  options: { nodeId?: string; logLevel?: string; collector?: string } = {},
+  options: { nodeId?: string; logLevel?: string; collector?: string; zone?: string } = {},
 ): Promise<TestEnvoy> {
   const folder = await mkdtemp(join(tmpdir(), "rouse-envoy-"));
   const nodeId = options.nodeId ?? "test-envoy";
@@ -40,6 +40,7 @@ export async function startEnvoy(
     controlPlane: [controlPlane],
     admin: "127.0.0.1:0",
     ...(options.collector && { collector: options.collector }),
+    ...(options.zone && { zone: options.zone }),
   });
   await writeFile(join(folder, "envoy.json"), JSON.stringify(bootstrap));
   const parameters = [

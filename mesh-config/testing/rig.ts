@@ -16,6 +16,8 @@ export interface RigOptions {
   readonly samplingRatio?: number;
   readonly corsOrigins?: readonly string[];
   readonly collector?: string;
+  /** Of the Envoy. */
+  readonly zone?: string;
   readonly registry?: string;
   readonly readDescriptorSet?: ReadDescriptorSet;
   readonly registryHttp?: string;
@@ -81,6 +83,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
     const envoy = await startEnvoy(control.address, {
       ...(options.envoyLog && { logLevel: options.envoyLog }),
       ...(options.collector && { collector: options.collector }),
+      ...(options.zone && { zone: options.zone }),
     });
     closers.push(() => envoy.close());
     await envoy.until("/listeners", (text) => text.includes("mesh-socket::"));

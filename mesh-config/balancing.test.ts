@@ -1,0 +1,173 @@
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { InstanceState, VersionManifest } from "../registry/state.ts";
+import { startRig, type TestRig } from "./testing/rig.ts";
+import { instance, manifest, version } from "./testing/state.ts";
+
+/*
+ * How a real Envoy spreads calls, policy by policy. Each test has a service of its own; the Envoy stands in zone "a".
+ */
+
+let rig: TestRig;
+beforeAll(async () => {
+  rig = await startRig({ zone: "a" });
+}, 60_000);
+afterAll(() => rig.close());
+
+let services = 0;
+
+/** A warm version with one instance for each name. */
+async function serve(
+  change: Partial<VersionManifest>,
+  instances: Readonly<Record<string, Partial<InstanceState>>>,
+) {
+  const service = `balanced.v1.Service${++services}`;
+  rig.mesh.put(version(manifest(service, "1.0.0", change)));
+  const served: InstanceState[] = [];
+  const add = async (name: string, facts: Partial<InstanceState>) => {
+    const { address } = await rig.echo(service, name);
+    served.push({ ...instance(name, 1, address), ...facts });
+    rig.mesh.change(service, "1.0.0", (state) => ({ ...state, instances: [...served] }));
+  };
+  const set = (next: (one: InstanceState) => InstanceState | undefined) =>
+    rig.mesh.change(service, "1.0.0", (state) => ({
+      ...state,
+      instances: state.instances.flatMap((one) => next(one) ?? []),
+    }));
+  for (const [name, facts] of Object.entries(instances)) await add(name, facts);
+  /** Envoy has so many endpoints of it, and so many of them take calls. */
+  const known = (all: number, healthy: number) =>
+    rig.envoy.until("/clusters", (text) => {
+      const lines = text.split("\n").filter((line) => line.startsWith(`${service}@`));
+      const flags = lines.filter((line) => line.includes("::health_flags::"));
+      return flags.length === all && flags.filter((line) => line.endsWith("::healthy")).length === healthy;
+    });
+  await known(served.length, served.length);
+  // Routes follow the clusters.
+  await expect.poll(() => rig.client.echo(service), { timeout: 60_000 }).toHaveProperty("text");
+  return { service, add, set, known };
+}
+
+/** Calls, some at a time, and counts who answered. */
+async function calls(service: string, count: number, key?: (index: number) => string) {
+  const counts: Record<string, number> = {};
+  const one = async (index: number) => {
+    const metadata = key === undefined ? {} : { "x-session": key(index) };
+    const answer = await rig.client.echo(service, "", { metadata });
+    if ("error" in answer) throw answer.error;
+    const name = answer.text.slice(0, -1);
+    counts[name] = (counts[name] ?? 0) + 1;
+  };
+  for (let index = 0; index < count; index += 5)
+    await Promise.all([0, 1, 2, 3, 4].map((more) => one(index + more)));
+  return counts;
+}
+
+test("round robin: each in turn", async () => {
+  const { service } = await serve({}, { a: {}, b: {}, c: {} });
+  const counts = await calls(service, 60);
+  for (const name of ["a", "b", "c"]) expect(counts[name]).toBeGreaterThanOrEqual(15);
+});
+
+test("none: the oldest gets all, whoever comes, and the next oldest when it leaves", async () => {
+  const { service, add, set, known } = await serve(
+    { loadBalancing: "none" },
+    { m: { startedAtMs: 2_000 }, z: { startedAtMs: 1_000 } },
+  );
+  expect(await calls(service, 20)).toEqual({ z: 20 });
+  await add("a", { startedAtMs: 3_000 });
+  await known(3, 3);
+  expect(await calls(service, 20)).toEqual({ z: 20 });
+  set((one) => (one.id === "z" ? { ...one, draining: true } : one));
+  await known(3, 2);
+  expect(await calls(service, 20)).toEqual({ m: 20 });
+  set((one) => (one.id === "z" ? undefined : one));
+  await known(2, 2);
+  expect(await calls(service, 20)).toEqual({ m: 20 });
+});
+
+test("least request: the busy one gets fewer", async () => {
+  const { service, add, known } = await serve({ loadBalancing: "least_request" }, { busy: {} });
+  const streams = Array.from({ length: 20 }, () => rig.client.chat(service));
+  for (const stream of streams) {
+    stream.on("error", () => undefined);
+    stream.write(Buffer.from("hi"));
+    await once(stream, "data");
+  }
+  await add("free", {});
+  await known(2, 2);
+  // Of two choices at random both are the busy one in a quarter of all cases.
+  expect((await calls(service, 100)).busy ?? 0).toBeLessThan(45);
+  for (const stream of streams) stream.cancel();
+});
+
+test("sessions: a key stays with its instance, and keys spread", async () => {
+  const { service } = await serve({ sessionKey: "x-session" }, { a: {}, b: {}, c: {} });
+  const seen = new Set<string>();
+  for (let key = 0; key < 20; key++) {
+    const counts = await calls(service, 5, () => `key-${key}`);
+    expect(Object.values(counts)).toEqual([5]);
+    for (const name of Object.keys(counts)) seen.add(name);
+  }
+  expect(seen.size).toBeGreaterThan(1);
+});
+
+test("sessions stay with one version of a tag that is split", async () => {
+  const { service } = await serve({ sessionKey: "x-session" }, { one: {} });
+  const other = await rig.echo(service, "two");
+  rig.mesh.put(
+    version(manifest(service, "2.0.0", { sessionKey: "x-session" }), { generation: 1 }, [
+      instance("two", 1, other.address),
+    ]),
+  );
+  rig.mesh.tag(service, "release", { "1.0.0": 50, "2.0.0": 50 });
+  await expect.poll(async () => Object.keys(await calls(service, 40)).length, { timeout: 60_000 }).toBe(2);
+  const seen = new Set<string>();
+  for (let key = 0; key < 20; key++) {
+    const counts = await calls(service, 5, () => `key-${key}`);
+    expect(Object.values(counts)).toEqual([5]);
+    for (const name of Object.keys(counts)) seen.add(name);
+  }
+  expect(seen.size).toBe(2);
+});
+
+test("by zones, weighted: a zone's part is its hosts' speed", async () => {
+  const { service } = await serve(
+    { loadBalancing: "locality_weighted" },
+    { a: { zone: "a", speed: 3 }, b: { zone: "b" } },
+  );
+  const { a = 0, b = 0 } = await calls(service, 200);
+  expect(a).toBeGreaterThan(120);
+  expect(b).toBeGreaterThan(20);
+});
+
+test("by zones, the own one: others only when it has no instance", async () => {
+  const { service, set, known } = await serve(
+    { loadBalancing: "zone_aware" },
+    { b1: { zone: "b" }, a1: { zone: "a" }, b2: { zone: "b" }, a2: { zone: "a" }, b3: { zone: "b" } },
+  );
+  const near = await calls(service, 40);
+  expect(Object.keys(near).sort()).toEqual(["a1", "a2"]);
+  set((one) => (one.zone === "a" ? { ...one, draining: true } : one));
+  await known(5, 3);
+  const far = await calls(service, 40);
+  expect(Object.keys(far).sort()).toEqual(["b1", "b2", "b3"]);
+});
+
+test("client-side: who comes through Envoy is balanced all the same", async () => {
+  const { service } = await serve({ loadBalancing: "client" }, { a: {}, b: {} });
+  expect(Object.keys(await calls(service, 60)).sort()).toEqual(["a", "b"]);
+});
+
+test("slow start: a newcomer gets a small share at first", async () => {
+  const slowStartMs = 4_000;
+  const { service, add, known } = await serve({ balancing: { slowStartMs } }, { old: {} });
+  await calls(service, 5);
+  // What this waits for is the time itself: the first instance's own slow start.
+  await sleep(slowStartMs + 1_000);
+  await add("new", {});
+  await known(2, 2);
+  const { old = 0, new: fresh = 0 } = await calls(service, 100);
+  expect(fresh).toBeLessThan(old * 0.8);
+});
