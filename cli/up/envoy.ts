@@ -8,13 +8,14 @@ import type { ChildSpec } from "./child.ts";
 import { accepts, answers } from "./ready.ts";
 
 /** The host's Envoy, which gets everything but its bootstrap from the control plane. */
-export function envoyChild(mesh: Mesh): ChildSpec {
+export function envoyChild(mesh: Mesh, zone: string | undefined): ChildSpec {
   const bootstrap = join(mesh.data, "run", "envoy.json");
   const config = envoyBootstrap({
     nodeId: `envoy-${hostname()}`,
     controlPlane: [mesh.control],
     admin: mesh.envoyAdmin,
     collector: mesh.registry,
+    ...(zone && { zone }),
   });
   writeFileSync(bootstrap, JSON.stringify(config, null, 2));
   const serves = answers(`http://${mesh.envoyAdmin}/ready`);

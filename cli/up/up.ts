@@ -79,7 +79,7 @@ export async function up(
     await start(await consulChild(mesh.consul, join(data, "consul")));
     const servers = meshServers(mesh, options);
     await Promise.all([start(servers.registry), start(servers.control), start(servers.agent)]);
-    await start(envoyChild(mesh));
+    await start(envoyChild(mesh, options.zone));
     stopping.throwIfAborted();
     const { runtime, runtimeReason } = await agentStatus(mesh.agent);
     const settled = { ...mesh, runtime };
