@@ -146,6 +146,59 @@ const services: Record<string, { options: string; says: [field: string, message:
       ],
     ],
   },
+  Spread: {
+    options:
+      'version: "1.0.0", owner: "a", placement: {spread: [{over: "a b"}, {}, {over: "host", weight: 101}, {over: "rack", strict: true, weight: 5}]}',
+    says: [
+      [
+        "spread",
+        'placement.spread.0 "a b" is nothing to spread over. Write "host", "zone", or the name of a label.',
+      ],
+      ["spread", "placement.spread.2 is over host again. Take one of them out."],
+      ["spread", "placement.spread.2.weight 101 is out of range. Choose from 1 to 100."],
+      ["spread", "placement.spread.3.weight has no effect on what is strict. Take one of them out."],
+    ],
+  },
+  Affinity: {
+    options:
+      'version: "1.0.0", owner: "a", placement: {affinity: [{label: "ssd"}, {label: "a=b", service: "c"}], anti_affinity: {service: "not one"}}',
+    says: [
+      [
+        "affinity",
+        'placement.affinity.0 "ssd" is no label. Write its name, "=" and its value, such as "disk=ssd" or "zone=eu-1".',
+      ],
+      [
+        "affinity",
+        'placement.affinity.1 must name a label or a service, one of them. Write {label: "disk=ssd"} or {service: "genome.v1.GenomeService"}; for both, write two.',
+      ],
+      [
+        "anti_affinity",
+        'placement.anti_affinity.0 "not one" is no service. Write its full name, such as "genome.v1.GenomeService".',
+      ],
+    ],
+  },
+  Crowd: {
+    options: `version: "1.0.0", owner: "a", placement: {anti_affinity: [${Array(17).fill('{label: "a=b"}').join(", ")}]}`,
+    says: [["anti_affinity", "placement.anti_affinity has 17 rules. Keep to 16 at most."]],
+  },
+  Cost: {
+    options: 'version: "1.0.0", owner: "a", placement: {max_cost_per_hour: -1}',
+    says: [
+      [
+        "max_cost_per_hour",
+        "placement.max_cost_per_hour -1 is out of range. Write more than 0, such as 1.5, in the unit of the hosts' cost, or leave it out.",
+      ],
+    ],
+  },
+  LoneCore: {
+    options: 'version: "1.0.0", owner: "a", placement: {core: true}, min_instances: 1',
+    says: [
+      [
+        "min_instances",
+        "min_instances 1 is less than the 2 that a service with placement.core has at least. Raise it, or take core out.",
+      ],
+    ],
+  },
   Watermarks: {
     options: 'version: "1.0.0", owner: "a", scaling: {high_watermark: 1.5, low_watermark: -1}',
     says: [
@@ -361,6 +414,7 @@ test('limits themselves and "never" are taken', async () => {
       options:
         'version: "1.0.0-rc.1", owner: "a", resources: {cpu: 0.01, memory: "32Mi"}, start_timeout: "10m", ' +
         'idle_timeout: "never", target_concurrency: 10000, min_instances: 4, session_key: "X-Session-Id", ' +
+        'placement: {core: true, spread: {over: "zone", weight: 1}, affinity: {label: "disk="}, prefer: PREFER_CHEAP, max_cost_per_hour: 0.01}, ' +
         'scaling: {stable_window: "4s", scale_down_delay: "0s"}, standby: {instances: 0}, load_balancing: LOAD_BALANCING_RING_HASH, ' +
         'sessions: {idle_timeout: "1s", hand_over_timeout: "5m"}',
       methods: `rpc Echo(EchoRequest) returns (EchoResponse) { option (rouse.mesh.v1.method).deadline = "1ms"; }
@@ -390,6 +444,17 @@ test('limits themselves and "never" are taken', async () => {
     sessionKey: "x-session-id",
     loadBalancing: "ring_hash",
     sessions: { idleMs: 1_000, retireMs: 600_000, handOverMs: 300_000 },
+    placement: {
+      core: true,
+      spread: [
+        { over: "host", strict: true, weight: 100 },
+        { over: "zone", strict: false, weight: 1 },
+      ],
+      affinity: [{ label: "disk=", strict: false, weight: 50 }],
+      antiAffinity: [],
+      prefer: "cheap",
+      maxCostPerHour: 0.01,
+    },
     scaling: {
       highWatermark: 0.8,
       lowWatermark: 0.5,

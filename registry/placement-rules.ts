@@ -39,3 +39,21 @@ export const placementRulesSchema = z.strictObject({
 
 export type PlacementRules = z.infer<typeof placementRulesSchema>;
 export type AffinityRule = PlacementRules["affinity"][number];
+
+/** The rules in words, for docs and comparisons: "on different hosts, spread over zone, near disk=ssd". */
+export function placementText(rules: PlacementRules): string {
+  const parts = [
+    ...(rules.core === true ? ["with the mesh"] : []),
+    ...rules.spread.map(({ over, strict }) => `${strict ? "one for each" : "spread over"} ${over}`),
+    ...rules.affinity.map((rule) => `${rule.strict ? "only near" : "near"} ${subjectOf(rule)}`),
+    ...rules.antiAffinity.map((rule) => `${rule.strict ? "never near" : "not near"} ${subjectOf(rule)}`),
+    ...(rules.prefer === undefined ? [] : [`on ${rules.prefer} hosts`]),
+    ...(rules.maxCostPerHour === undefined ? [] : [`at most ${rules.maxCostPerHour} per hour`]),
+  ];
+  return parts.join(", ") || "anywhere";
+}
+
+/** What a rule looks at: a label or a service. */
+export function subjectOf({ label, service }: AffinityRule): string {
+  return label ?? service ?? "";
+}

@@ -44,6 +44,30 @@ const about = z.object({
   keywords: z.array(z.string()).exactOptional(),
 });
 
+const affinity = z.object({
+  label: z.string().default(""),
+  service: z.string().default(""),
+  strict: z.boolean().default(false),
+  weight: z.number().default(0),
+});
+
+const placement = z.object({
+  core: z.boolean().default(false),
+  spread: z
+    .array(
+      z.object({
+        over: z.string().default(""),
+        strict: z.boolean().default(false),
+        weight: z.number().default(0),
+      }),
+    )
+    .default([]),
+  affinity: z.array(affinity).default([]),
+  anti_affinity: z.array(affinity).default([]),
+  prefer: enumValue("PREFER_"),
+  max_cost_per_hour: double.default(0),
+});
+
 const serviceMesh = z.object({
   version: z.string().default(""),
   summary: z.string().default(""),
@@ -65,6 +89,7 @@ const serviceMesh = z.object({
   max_instances: z.number().default(0),
   session_key: z.string().default(""),
   load_balancing: enumValue("LOAD_BALANCING_"),
+  placement: placement.optional(),
   scaling: z
     .object({
       high_watermark: double.default(0),

@@ -7,6 +7,7 @@ import { readBalancing } from "./balancing-settings.ts";
 import { checkSessionKey } from "./header-name.ts";
 import type { ServiceMesh } from "./mesh-options.ts";
 import { OptionReader } from "./option-reader.ts";
+import { CORE_INSTANCES, checkCore, readPlacement } from "./placement-settings.ts";
 import { readResources } from "./resource-settings.ts";
 import { readScaling } from "./scaling-settings.ts";
 import { readSessions } from "./session-settings.ts";
@@ -34,7 +35,7 @@ export function readServiceSettings(
     );
   const minInstances = reader.count(
     { name: "min_instances", path: [10], value: mesh.min_instances },
-    { least: 0, most: 1_000, otherwise: 0 },
+    { least: 0, most: 1_000, otherwise: mesh.placement?.core === true ? CORE_INSTANCES : 0 },
   );
   const maxInstances = reader.count(
     { name: "max_instances", path: [11], value: mesh.max_instances },
@@ -47,6 +48,7 @@ export function readServiceSettings(
       `min_instances ${minInstances} is more than max_instances (${which}). Lower the one or raise the other.`,
     );
   }
+  checkCore(mesh, reader);
   const sessionKey = mesh.session_key.toLowerCase();
   const keyProblem = checkSessionKey(mesh.session_key);
   if (keyProblem !== undefined) reader.problem([12], keyProblem);
@@ -77,6 +79,7 @@ export function readServiceSettings(
     sessionKey,
     ...readBalancing(mesh, reader),
     ...readSessions(mesh, reader),
+    ...readPlacement(mesh, reader),
     ...readScaling(mesh.scaling, reader),
     ...readStandby(mesh.standby, reader),
     ...approvalOf(reader, mesh.approval),

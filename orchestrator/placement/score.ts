@@ -1,4 +1,4 @@
-import type { AffinityRule } from "../../registry/placement-rules.ts";
+import { type AffinityRule, subjectOf } from "../../registry/placement-rules.ts";
 import { attribute, hasLabel, type PlaceableHost } from "./host.ts";
 import { hourlyCost, type Needs, spreadsOf, versionOf } from "./needs.ts";
 
@@ -127,9 +127,9 @@ export function termsOf(needs: Needs, host: PlaceableHost, compared: Compared): 
     add("apart", wish(rule) * crowding(here, fewest), `${where} has ${here}, others ${fewest}`);
   });
   for (const rule of needs.rules?.affinity ?? [])
-    add("affinity", affinityScore(rule, host, 1), `near ${subject(rule)}`);
+    add("affinity", affinityScore(rule, host, 1), `near ${subjectOf(rule)}`);
   for (const rule of needs.rules?.antiAffinity ?? [])
-    add("affinity", affinityScore(rule, host, -1), `beside ${subject(rule)}`);
+    add("affinity", affinityScore(rule, host, -1), `beside ${subjectOf(rule)}`);
   add("prefer", preferScore(needs, host, compared), `${needs.rules?.prefer} hosts are preferred`);
   const share = needs.callers?.get(attribute(host, "zone")) ?? 0;
   add("callers", WEIGHTS.callers * share, `${Math.round(share * 100)} % of its calls come from this zone`);
@@ -183,11 +183,6 @@ function affinityScore(rule: AffinityRule, host: PlaceableHost, sign: 1 | -1): n
 export function matches({ label, service }: AffinityRule, host: PlaceableHost): boolean {
   if (label !== undefined) return hasLabel(host, label);
   return service !== undefined && (host.services?.get(service) ?? 0) > 0;
-}
-
-/** What a rule looks at: a label, or the last name of a service. */
-export function subject({ label, service }: AffinityRule): string {
-  return label ?? service ?? "";
 }
 
 function preferScore(needs: Needs, host: PlaceableHost, { fastest, dearest }: Compared): number {

@@ -1,5 +1,6 @@
 import type { DescEnum, DescField, DescFile, DescMessage } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
+import { placementText } from "../../../registry/placement-rules.ts";
 import { sessionsOf } from "../../../registry/sessions.ts";
 import { formatDuration } from "../duration.ts";
 import { formatMemory } from "../memory.ts";
@@ -107,6 +108,7 @@ export function serviceFacts(service: ServiceModel): [string, string][] {
   ];
   if (resources.gpu > 0) facts.push(["GPUs", String(resources.gpu)]);
   if (labels.length > 0) facts.push(["Host labels", labels.join(", ")]);
+  if (settings.placement !== undefined) facts.push(["Placement", placementText(settings.placement)]);
   const sessions = sessionsOf(settings);
   if (sessions !== undefined)
     facts.push(

@@ -2,6 +2,7 @@ import type { DescEnum, DescField, DescMessage, DescMethod } from "@bufbuild/pro
 import { type Change, Change_Kind } from "#proto/rouse/catalog/v1/catalog.ts";
 import { formatDuration } from "../../../codegen/plugin/duration.ts";
 import { formatMemory } from "../../../codegen/plugin/memory.ts";
+import { placementText } from "../../placement-rules.ts";
 import { compareManifests } from "../../releases/compare-manifests.ts";
 import { sessionsOf } from "../../sessions.ts";
 import type { VersionManifest } from "../../state.ts";
@@ -139,6 +140,7 @@ function optionsOf(manifest: VersionManifest): Option[] {
     ["target concurrency", String(manifest.targetConcurrency)],
     ["min instances", String(manifest.minInstances)],
     ["max instances", String(manifest.maxInstances)],
+    ["placement", manifest.placement === undefined ? "none" : placementText(manifest.placement)],
     ["load balancing", manifest.loadBalancing],
     ["slow start", manifest.balancing?.slowStartMs ? formatDuration(manifest.balancing.slowStartMs) : "none"],
     ["sessions", sessionTimes(manifest)],
