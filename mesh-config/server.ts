@@ -9,6 +9,7 @@ import { Activation, type FollowLeader } from "./activation.ts";
 import { JsonMethods, type ReadDescriptorSet } from "./json/source.ts";
 import { adsService, lrsService } from "./proto/wire.ts";
 import type { MeshSettings } from "./resources/settings.ts";
+import { RouteWaits } from "./route-waits.ts";
 import { type EnvoyStatus, envoyStatus } from "./status.ts";
 import { wakeWatch } from "./wake-watch.ts";
 import { Wakes } from "./wakes.ts";
@@ -90,6 +91,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       ? undefined
       : new JsonMethods(readDescriptorSet, (config) => control?.setExtension(config), log);
 
+  const routeWaits = new RouteWaits(() => control);
   const begin = (state: MeshState) => {
     control = new Control(
       state,
@@ -101,6 +103,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
         moved: () => {
           wants.settle();
           drains?.check();
+          routeWaits.check();
         },
         jsonAccepted: () => json?.accepted(),
         jsonRefused: (versions, message) => json?.refused(versions, message),
@@ -136,7 +139,10 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   const streams = envoyStreams({
     control: first.promise,
     loads,
-    lost: () => drains?.lost(),
+    lost: () => {
+      drains?.lost();
+      routeWaits.check();
+    },
     reported: () => {
       const nodes = [...(control?.streams ?? [])].map(({ node }) => node);
       // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
@@ -156,6 +162,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     }),
     listWakes: answer(async ({ service, limit }) => ({ wakes: wakes.list(service, limit) })),
     watchWakes: watched.serve,
+    awaitRoutes: routeWaits.serve,
   } satisfies MeshConfigServer);
 
   const checking = setInterval(() => drains?.check(), CHECK_MS);

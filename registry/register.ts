@@ -6,9 +6,10 @@ import type { RegistryContext } from "./context.ts";
 import { registerVersion } from "./register-version.ts";
 import { parseRegistration, type Registration } from "./registration.ts";
 import { gateContext } from "./releases/context.ts";
+import { untilRouted } from "./routed.ts";
 
 /**
- * Registers a version for a caller, and waits until the mesh shows it.
+ * Registers a version for a caller, and waits until the mesh shows it and Envoys route by it.
  *
  * @param upload - Called when the version is new and its bundle is not in the store yet.
  * @throws RouseError as the call RegisterVersion ends.
@@ -35,6 +36,7 @@ export async function register(
     const tagged = (tag: string) => shown?.tags.get(tag)?.some((entry) => entry.version === version) === true;
     return shown?.versions.has(version) === true && request.tags.every(tagged);
   });
+  await untilRouted(context, service, version, request.tags);
   return { service, version, created };
 }
 

@@ -24,6 +24,7 @@ import { gateContext } from "./releases/context.ts";
 import { guardTag } from "./releases/tag-guard.ts";
 import { sharesOf } from "./releases/tag-moves.ts";
 import { removeVersion } from "./remove-version.ts";
+import { untilRouted } from "./routed.ts";
 import { readService } from "./service-record.ts";
 import { setTag } from "./set-tag.ts";
 import { unknownService, unknownVersion } from "./spec.ts";
@@ -112,6 +113,7 @@ export function registryService(context: RegistryContext): RegistryServer {
       await mesh.until(
         (state) => JSON.stringify(state.services.get(service)?.tags.get(name) ?? []) === wanted,
       );
+      for (const { version } of versions) await untilRouted(context, service, version, [name]);
       return { previous: [...previous] };
     }),
     putBundle: putBundle(bundles, access),
