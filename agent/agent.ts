@@ -12,6 +12,7 @@ import type { NotifySocket } from "./readiness/notify.ts";
 import type { RecordFolder } from "./record.ts";
 import type { LogQuery, OutputLine, PlacedLine, Positions, Runtime } from "./runtimes/runtime.ts";
 import { checkId, checkSpec } from "./spec.ts";
+import { Evictions } from "./standby/evictions.ts";
 
 /** At most so many ended instances are remembered. */
 const keepEnded = 100;
@@ -34,6 +35,7 @@ export interface AgentParts {
 
 /** All instances of this host. */
 export class Agent {
+  readonly evictions: Evictions;
   readonly #parts: AgentParts;
   readonly #instances = new Map<string, ManagedInstance>();
   readonly #newcomers = new Set<(instance: ManagedInstance) => void>();
@@ -41,6 +43,7 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
+    this.evictions = new Evictions(parts.capacity, () => this.instances, parts.log);
   }
 
   get instances(): readonly ManagedInstance[] {
@@ -82,6 +85,7 @@ export class Agent {
     const spec = checkSpec(given);
     const known = this.#instances.get(id);
     if (known !== undefined) return this.#startAgain(known, spec);
+    const room = this.evictions.makeRoom(spec);
     this.#parts.capacity.reserve(id, spec);
     const record = {
       id,
@@ -96,10 +100,12 @@ export class Agent {
       endedAtMs: 0,
       reason: "",
       retiring: false,
+      standbySinceMs: 0,
+      lastUsedMs: 0,
     };
     const instance = new ManagedInstance(record, this.#parts);
     this.#instances.set(id, instance);
-    const started = instance.start();
+    const started = instance.start(room);
     for (const meet of this.#newcomers) meet(instance);
     const times = await started;
     return { instance: instance.toApi(), times };
@@ -169,6 +175,20 @@ export class Agent {
     throw new RouseError("NOT_FOUND", `Instance ${id} has ended: ${instance.record.reason}.`, {
       reason: "INSTANCE_ENDED",
     });
+  }
+
+  /** As SuspendInstance of the API. */
+  async suspend(id: string, generation: number, lastUsedMs: number): Promise<ManagedInstance> {
+    const instance = this.#living(id);
+    await instance.suspend(generation, lastUsedMs);
+    return instance;
+  }
+
+  /** As ResumeInstance of the API. */
+  async resume(id: string, generation: number) {
+    const instance = this.#living(id);
+    const times = await instance.resume(generation);
+    return { instance: instance.toApi(), ...times };
   }
 
   /** As RetireInstance of the API. */

@@ -62,6 +62,14 @@ function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerPa
       fencing.check(fencingToken);
       return { instance: agent.retire(instanceId).toApi() };
     }),
+    suspendInstance: unary(async ({ fencingToken, instanceId, generation, lastUsedMs }) => {
+      fencing.check(fencingToken);
+      return { instance: (await agent.suspend(instanceId, generation, lastUsedMs)).toApi() };
+    }),
+    resumeInstance: unary(async ({ fencingToken, instanceId, generation }) => {
+      fencing.check(fencingToken);
+      return agent.resume(instanceId, generation);
+    }),
     stopInstance: unary(async ({ fencingToken, instanceId, graceMs, reason }) => {
       fencing.check(fencingToken);
       await agent.get(instanceId).stop(graceMs, reason);
@@ -70,6 +78,7 @@ function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerPa
     listInstances: unary(async () => ({ instances: agent.instances.map((instance) => instance.toApi()) })),
     getStatus: unary(async () => {
       const { cpu, memoryBytes } = capacity.used;
+      const { standbys } = agent.evictions;
       return {
         host: capacity.host,
         runtime: runtime.name,
@@ -82,6 +91,8 @@ function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerPa
         precreated: runtime.precreated(),
         unenforced: [...runtime.unenforced],
         fencingToken: fencing.newest,
+        standby: standbys.length,
+        standbyMemoryBytes: standbys.reduce((sum, { record }) => sum + record.spec.memoryBytes, 0),
       };
     }),
     logs: (call) => void answerLogs(agent, call),

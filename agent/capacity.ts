@@ -35,13 +35,22 @@ export class Capacity {
     return used;
   }
 
+  get left(): Resources {
+    const { total, used } = this;
+    return {
+      cpu: total.cpu - used.cpu,
+      memoryBytes: total.memoryBytes - used.memoryBytes,
+      gpu: total.gpu - used.gpu,
+    };
+  }
+
   /**
    * Reserves what a spec declares until {@link release}.
    *
    * @throws RouseError RESOURCE_EXHAUSTED HOST_TOO_SMALL when it could never fit here, HOST_FULL when it does not now.
    */
   reserve(id: string, spec: InstanceSpec): void {
-    const need: Resources = { cpu: spec.cpu, memoryBytes: spec.memoryBytes, gpu: spec.gpu };
+    const need = needOf(spec);
     const what = `${spec.service} ${spec.version} needs ${words(need)}`;
     if (!fits(need, this.total))
       throw new RouseError(
@@ -49,12 +58,7 @@ export class Capacity {
         `${what}, but host "${this.host}" has only ${words(this.total)} in all. Lower the resources in the contract or add a bigger host.`,
         { reason: "HOST_TOO_SMALL", metadata: { host: this.host } },
       );
-    const used = this.used;
-    const left: Resources = {
-      cpu: this.total.cpu - used.cpu,
-      memoryBytes: this.total.memoryBytes - used.memoryBytes,
-      gpu: this.total.gpu - used.gpu,
-    };
+    const { left } = this;
     if (!fits(need, left))
       throw new RouseError(
         "RESOURCE_EXHAUSTED",
@@ -66,7 +70,7 @@ export class Capacity {
 
   /** Counts an instance that runs already, whether it fits or not. */
   take(id: string, spec: InstanceSpec): void {
-    this.#taken.set(id, { cpu: spec.cpu, memoryBytes: spec.memoryBytes, gpu: spec.gpu });
+    this.#taken.set(id, needOf(spec));
   }
 
   release(id: string): void {
@@ -74,9 +78,14 @@ export class Capacity {
   }
 }
 
-function fits(need: Resources, room: Resources): boolean {
+export function fits(need: Resources, room: Resources): boolean {
   // Sums of tenths of cores are not exact.
   return need.cpu <= room.cpu + 1e-9 && need.memoryBytes <= room.memoryBytes && need.gpu <= room.gpu;
+}
+
+/** What an instance of a spec holds. */
+export function needOf({ cpu, memoryBytes, gpu }: InstanceSpec): Resources {
+  return { cpu, memoryBytes, gpu };
 }
 
 function words(resources: Resources): string {

@@ -8,6 +8,7 @@ import type { NotifySocket } from "./readiness/notify.ts";
 import { awaitReady, type Ready, resumeHealth } from "./readiness/readiness.ts";
 import type { InstanceRecord } from "./record.ts";
 import type { Ending, Runtime, Unit } from "./runtimes/runtime.ts";
+import { notFrozen, notServing, notThawed } from "./standby/errors.ts";
 import { nowMs, pause } from "./time.ts";
 
 /** Time to drain when the caller names none, ms. */
@@ -16,6 +17,9 @@ const defaultGraceMs = 10_000;
 const deregisterMs = 1_000;
 /** Health lost for a moment, such as by a blocked event loop, is not told before this time has passed, ms. */
 const unreachableMs = 1_500;
+
+/** How long one that is stopped out of standby runs before it is told, ms: calls that wait in its socket are taken first. */
+const awakeMs = 50;
 
 /** How long after it serves an instance keeps what it was lent for its start, ms. */
 const settleMs = 1_000;
@@ -43,6 +47,9 @@ export class ManagedInstance {
   #start: Promise<StartTimes> | undefined;
   #failure: RouseError | undefined;
   #stopReason = "";
+  /** Freezing and thawing, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #settled = false;
 
   constructor(record: InstanceRecord, context: InstanceContext) {
     this.record = record;
@@ -73,9 +80,19 @@ export class ManagedInstance {
     return this.#over.promise;
   }
 
-  /** Starts it, once, however often called. @throws RouseError that says why it does not serve. */
-  start(): Promise<StartTimes> {
-    this.#start ??= this.#run();
+  /** Whether it has been told to end. */
+  get isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /**
+   * Starts it, once, however often called.
+   *
+   * @param room resolves when what it needs has been given back by others.
+   * @throws RouseError that says why it does not serve.
+   */
+  start(room?: Promise<void>): Promise<StartTimes> {
+    this.#start ??= this.#run(room);
     return this.#start;
   }
 
@@ -93,6 +110,13 @@ export class ManagedInstance {
       await unit.remove();
       return false;
     }
+    if (state === InstanceState.STANDBY && (await unit.suspended())) {
+      this.#settled = true;
+      this.#follow(unit);
+      this.#tell("serving");
+      return true;
+    }
+    // The former agent may have ended while it thawed this one: calls are on their way to it.
     this.#settleLater(unit);
     this.#serve(unit, resumeHealth(address, spec.service, this.#healthChanged));
     if (state === InstanceState.DRAINING) void this.stop(0, this.record.reason);
@@ -108,7 +132,76 @@ export class ManagedInstance {
     if (this.record.generation === generation) return;
     this.record.generation = generation;
     this.#changed();
-    if (this.record.state === InstanceState.SERVING) this.#tell("serving");
+    if (this.#announced) this.#tell("serving");
+  }
+
+  /** Whether Consul shows it. */
+  get #announced(): boolean {
+    return this.record.state === InstanceState.SERVING || this.record.state === InstanceState.STANDBY;
+  }
+
+  /** As SuspendInstance of the API: it is frozen, and expected to serve in that generation next. */
+  suspend(generation: number, lastUsedMs: number): Promise<void> {
+    return this.#inTurn(() => this.#suspend(generation, lastUsedMs));
+  }
+
+  /** As ResumeInstance of the API. */
+  resume(generation: number): Promise<{ acceptedMs: number; thawedMs: number }> {
+    const acceptedMs = nowMs();
+    return this.#inTurn(async () => {
+      if (this.isStopping) throw notServing(this.record);
+      if (this.record.state === InstanceState.STANDBY) await this.#resume(generation);
+      else this.setGeneration(generation);
+      return { acceptedMs, thawedMs: nowMs() };
+    });
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #suspend(generation: number, lastUsedMs: number): Promise<void> {
+    const unit = this.#unit;
+    if (this.record.state === InstanceState.STANDBY) return this.setGeneration(generation);
+    if (this.record.state !== InstanceState.SERVING || unit === undefined || this.#stopping.signal.aborted)
+      throw notServing(this.record);
+    const before = { ...this.record };
+    if (!this.#settled) await this.#settle(unit);
+    clearTimeout(this.#doubt);
+    const standby = { state: InstanceState.STANDBY, standbySinceMs: Date.now(), lastUsedMs, generation };
+    Object.assign(this.record, standby, { retiring: false });
+    // Written before it is frozen, so that the next agent knows.
+    this.#changed();
+    try {
+      await unit.suspend();
+    } catch (thrown) {
+      Object.assign(this.record, before);
+      this.#changed();
+      throw thrown instanceof RouseError ? thrown : notFrozen(this.record, thrown);
+    }
+    this.#tell("serving");
+  }
+
+  async #resume(generation: number): Promise<void> {
+    const unit = this.#unit;
+    if (unit === undefined) throw notServing(this.record);
+    try {
+      await unit.resume();
+    } catch (thrown) {
+      throw await this.#notThawed(unit, thrown);
+    }
+    const serving = { state: InstanceState.SERVING, standbySinceMs: 0, lastUsedMs: 0, generation };
+    Object.assign(this.record, serving);
+    this.#tellSoon();
+    // Adopted while it was frozen: nobody has followed its health.
+    const { address, spec } = this.record;
+    if (this.#health === undefined)
+      setTimeout(() => {
+        if (!this.hasEnded) this.#health ??= resumeHealth(address, spec.service, this.#healthChanged);
+      }, settleMs).unref();
+    else this.#healthChanged(this.#health.last);
   }
 
   /** Takes no new calls from now on, and goes on with those that it has. */
@@ -116,7 +209,7 @@ export class ManagedInstance {
     if (this.record.retiring) return;
     this.record.retiring = true;
     this.#changed();
-    if (this.record.state === InstanceState.SERVING) this.#tell("serving");
+    if (this.#announced) this.#tell("serving");
   }
 
   /** Deregisters, drains and kills; resolves when it is gone. Also ends a start half-way. */
@@ -135,6 +228,7 @@ export class ManagedInstance {
   toApi(): Instance {
     const { id, spec, generation, state, runtime, address, runtimeId, startedAtMs, reason, retiring } =
       this.record;
+    const { standbySinceMs } = this.record;
     return {
       id,
       service: spec.service,
@@ -149,10 +243,11 @@ export class ManagedInstance {
       startedAtMs: Math.round(startedAtMs),
       reason,
       retiring,
+      standbySinceMs,
     };
   }
 
-  async #run(): Promise<StartTimes> {
+  async #run(room: Promise<void> | undefined): Promise<StartTimes> {
     const { runtime, notify } = this.#context;
     const { id, spec } = this.record;
     const signal = this.#stopping.signal;
@@ -162,6 +257,7 @@ export class ManagedInstance {
       const created = () => {
         times.createdMs = nowMs();
       };
+      await room;
       const unit = await runtime.start({ id, spec, signal, created });
       times.startedMs = nowMs();
       this.#unit = unit;
@@ -204,26 +300,37 @@ export class ManagedInstance {
   #serve(unit: Unit, health: HealthWatch): void {
     this.#health = health;
     this.#healthy = true;
-    this.record.state = InstanceState.SERVING;
-    // Callers wait for the answer to this start, and for the first calls; the news for everybody else takes cores as well.
-    const tell = () => {
+    Object.assign(this.record, { state: InstanceState.SERVING, standbySinceMs: 0 });
+    this.#tellSoon();
+    this.#follow(unit);
+  }
+
+  /** Callers wait for the answer, and for the first calls; the news for everybody else takes cores as well. */
+  #tellSoon(): void {
+    setTimeout(() => {
       if (this.record.state !== InstanceState.SERVING) return;
       this.#tell("serving");
       this.#changed();
-    };
-    setTimeout(tell, tellMs);
+    }, tellMs);
+  }
+
+  #follow(unit: Unit): void {
     void unit.ended.then((ending) => this.#unitEnded(unit, ending));
   }
 
   /** The first calls come first: what follows a start takes cores as well. */
   #settleLater(unit: Unit): void {
-    const settle = () => {
-      unit
-        .settle()
-        .catch((err) => this.#context.log.warn({ err, instance: this.record.id }, "not limited yet"));
-    };
-    const timer = setTimeout(settle, settleMs).unref();
+    const timer = setTimeout(() => {
+      if (!this.#settled) void this.#settle(unit);
+    }, settleMs).unref();
     void unit.ended.then(() => clearTimeout(timer));
+  }
+
+  async #settle(unit: Unit): Promise<void> {
+    this.#settled = true;
+    await unit
+      .settle()
+      .catch((err) => this.#context.log.warn({ err, instance: this.record.id }, "not limited yet"));
   }
 
   async #startFailed(thrown: unknown): Promise<RouseError> {
@@ -238,7 +345,7 @@ export class ManagedInstance {
     return error;
   }
 
-  /** The error with which its start failed; undefined when it did not. */
+  /** The error with which its start, or its thawing, failed; undefined when none did. */
   get failure(): RouseError | undefined {
     return this.#failure;
   }
@@ -249,7 +356,9 @@ export class ManagedInstance {
     const stopped = this.#stopping.signal.aborted;
     // Calls must not go to it for a moment longer than needed: Consul first, the reason afterwards.
     void this.#tellDraining();
-    const reason = stopped ? this.#stopReason : (await this.#explain(unit, ending)).message;
+    const reason = stopped
+      ? this.#stopReason
+      : (this.#failure ?? (await this.#explain(unit, ending))).message;
     await unit.remove();
     this.#end(stopped ? InstanceState.STOPPED : InstanceState.FAILED, reason);
   }
@@ -257,11 +366,20 @@ export class ManagedInstance {
   async #drain(graceMs: number): Promise<void> {
     const unit = this.#unit;
     if (unit === undefined) return;
-    this.record.state = InstanceState.DRAINING;
-    this.record.reason = this.#stopReason;
+    await this.#turn;
+    const frozen = this.record.state === InstanceState.STANDBY;
+    Object.assign(this.record, {
+      state: InstanceState.DRAINING,
+      reason: this.#stopReason,
+      standbySinceMs: 0,
+    });
     this.#changed();
     const waited = new AbortController();
     await Promise.race([this.#tellDraining(), pause(deregisterMs, waited.signal)]);
+    if (frozen) {
+      await unit.resume().catch(() => unit.kill());
+      await pause(awakeMs, waited.signal);
+    }
     waited.abort();
     await unit.terminate();
     const timer = setTimeout(() => void unit.kill(), graceMs);
@@ -288,6 +406,14 @@ export class ManagedInstance {
     if (health === "unreachable") this.#doubt = setTimeout(tell, unreachableMs).unref();
     else tell();
   };
+
+  /** One that does not thaw is of no use, and whoever is connected to it must hear so: its connections end with it. */
+  async #notThawed(unit: Unit, cause: unknown): Promise<RouseError> {
+    const error = notThawed(this.record, cause);
+    this.#failure = error;
+    await unit.kill();
+    return error;
+  }
 
   async #explain(unit: Unit, ending: Ending): Promise<RouseError> {
     return describeEnding(ending, this.record.spec, await lastOutput(unit));

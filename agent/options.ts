@@ -35,6 +35,8 @@ export interface AgentOptions {
   readonly speed?: number;
   /** "unix:///path" or "tcp://host:port"; default DOCKER_HOST, then /var/run/docker.sock. */
   readonly dockerHost?: string;
+  /** Real memory that instances on standby must leave free, bytes. Default: 5 % of the machine's. */
+  readonly keepFreeBytes?: number;
   /** How long the state and output of an ended instance are kept, ms. Default 1 h, and 100 instances at most. */
   readonly keepEndedMs?: number;
   /** Bytes of output kept per instance and stream. Default 10 MiB. */

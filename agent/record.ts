@@ -26,6 +26,10 @@ const recordSchema = z.object({
   reason: z.string(),
   /** It takes no new calls; absent in what an older agent wrote. */
   retiring: z.boolean().default(false),
+  /** Since when it is on standby, ms since 1970; 0: it is not. */
+  standbySinceMs: z.number().default(0),
+  /** When a call last used one that is on standby, ms since 1970. */
+  lastUsedMs: z.number().default(0),
 });
 
 /** What is kept of an instance beyond the agent's own life. */

@@ -72,7 +72,8 @@ export class Registrations {
         held.generation === wanted.generation &&
         held.address === wanted.address &&
         held.draining === (wanted.draining ?? false) &&
-        held.retiring === (wanted.retiring ?? false);
+        held.retiring === (wanted.retiring ?? false) &&
+        held.standbySinceMs === (wanted.standby?.sinceMs ?? 0);
       if (!same) {
         this.#log.info({ instance: id }, "Consul did not hold this instance as it is: registering it again");
         void this.#sync(id);

@@ -19,6 +19,7 @@ import { NotifySocket } from "./readiness/notify.ts";
 import { RecordFolder } from "./record.ts";
 import { Registrations } from "./registrations.ts";
 import { chooseRuntime } from "./runtimes/choose.ts";
+import { PressureWatch } from "./standby/pressure-watch.ts";
 
 export type { AgentOptions } from "./options.ts";
 
@@ -99,6 +100,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       log,
     );
     closers.push(() => announced.close());
+    const pressure = new PressureWatch(agent.evictions, options.keepFreeBytes, log);
+    pressure.start();
+    closers.push(() => pressure.close());
     const shipper = new LogShipper(agent, options.registry, host, log);
     shipper.start();
     closers.push(() => shipper.close());

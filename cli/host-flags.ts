@@ -12,6 +12,8 @@ export interface HostFlags {
   readonly zone?: string;
   readonly cost?: number;
   readonly speed?: number;
+  /** MiB. */
+  readonly keepFree?: number;
 }
 
 /** Adds the flags that describe a host to a command. */
@@ -24,12 +26,18 @@ export function addHostFlags(command: Command): Command {
     .option("--label <name=value>", "a fact that placement may ask for; may be repeated", label, {})
     .option("--zone <name>", "where the host stands: hosts of one zone may fail together")
     .option("--cost <per hour>", "what the host costs per hour, in any one currency", notNegative)
-    .option("--speed <factor>", "how fast a core is, beside a usual one (default: 1)", positive);
+    .option("--speed <factor>", "how fast a core is, beside a usual one (default: 1)", positive)
+    .option(
+      "--keep-free <MiB>",
+      "real memory below which instances on standby are evicted (default: 5 % of the machine's)",
+      positive,
+    );
 }
 
 /** The same as arguments, for a process that is told them. */
 export function hostArguments(flags: HostFlags): string[] {
   const { host, label: labels, ...rest } = flags;
+  const keepFree = rest.keepFree === undefined ? [] : ["--keep-free", String(rest.keepFree)];
   const optional = (["cpu", "memory", "gpu", "zone", "cost", "speed"] as const).flatMap((name) =>
     rest[name] === undefined ? [] : [`--${name}`, String(rest[name])],
   );
@@ -38,6 +46,7 @@ export function hostArguments(flags: HostFlags): string[] {
     host,
     ...Object.entries(labels).flatMap(([name, value]) => ["--label", `${name}=${value}`]),
     ...optional,
+    ...keepFree,
   ];
 }
 

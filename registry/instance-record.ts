@@ -15,6 +15,9 @@ const meta = z.object({
   zone: z.string().min(1).exactOptional(),
   speed: z.coerce.number().positive().exactOptional(),
   started: z.coerce.number().exactOptional(),
+  standby: z.literal("true").exactOptional(),
+  "standby-since": z.coerce.number().default(0),
+  "last-used": z.coerce.number().default(0),
 });
 
 /** An answer of /v1/health/service/<name>. */
@@ -32,6 +35,8 @@ export function instanceOf(entry: HealthEntry): { version: string; instance: Ins
   if (!parsed.success) return undefined;
   const { version, generation, host, runtime, address, draining, retiring, zone, speed, started } =
     parsed.data;
+  const { standby } = parsed.data;
+  const frozen = { sinceMs: parsed.data["standby-since"], lastUsedMs: parsed.data["last-used"] };
   const healthy = entry.Checks.every((check) => check.Status === "passing");
   const id = entry.Service.ID;
   return {
@@ -48,6 +53,7 @@ export function instanceOf(entry: HealthEntry): { version: string; instance: Ins
       ...(zone !== undefined && { zone }),
       ...(speed !== undefined && { speed }),
       ...(started !== undefined && { startedAtMs: started }),
+      ...(standby !== undefined && { standby: frozen }),
     },
   };
 }

@@ -23,6 +23,8 @@ export interface InstanceRegistration {
   readonly draining?: boolean;
   /** It drains for good: it is to be stopped. Default false. */
   readonly retiring?: boolean;
+  /** It is frozen: since when, and when a call last used it, ms since 1970. */
+  readonly standby?: { readonly sinceMs: number; readonly lastUsedMs: number };
   /** Default true. */
   readonly healthy?: boolean;
   /** Of its host. Default "". */
@@ -61,6 +63,11 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
       ...(instance.zone && { zone: instance.zone }),
       ...(instance.speed !== undefined && instance.speed !== 1 && { speed: String(instance.speed) }),
       ...(instance.startedAtMs !== undefined && { started: String(instance.startedAtMs) }),
+      ...(instance.standby !== undefined && {
+        standby: "true",
+        "standby-since": String(instance.standby.sinceMs),
+        "last-used": String(instance.standby.lastUsedMs),
+      }),
       ...Object.fromEntries(labels),
     },
     check: "agent says it serves",
@@ -117,6 +124,8 @@ export async function listOwnInstances(
     address: string;
     draining: boolean;
     retiring: boolean;
+    /** 0: not on standby. */
+    standbySinceMs: number;
   }[]
 > {
   const response = await consul.request("GET", "/v1/agent/services");
@@ -130,6 +139,7 @@ export async function listOwnInstances(
       address: service.Meta.address ?? "",
       draining: service.Meta.draining === "true",
       retiring: service.Meta.retiring === "true",
+      standbySinceMs: Number(service.Meta["standby-since"] ?? 0) || 0,
     }));
 }
 

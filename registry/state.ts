@@ -99,4 +99,10 @@ export interface InstanceState {
   readonly speed?: number;
   /** When it was started, ms since 1970; absent: unknown. */
   readonly startedAtMs?: number;
+  /** It is frozen, and gets no calls before it is resumed; ms since 1970. */
+  readonly standby?: {
+    readonly sinceMs: number;
+    /** When a call last used it: what was used longest ago is evicted first. */
+    readonly lastUsedMs: number;
+  };
 }

@@ -1,3 +1,4 @@
+import { InstanceState } from "#proto/rouse/agent/v1/agent.ts";
 import type { Registrations } from "../registrations.ts";
 import type { Hook } from "./hook.ts";
 
@@ -14,6 +15,8 @@ export function registrationHook(registrations: Registrations, { host, zone, spe
     name: "registration",
     serving({ record, healthy }) {
       const { id, spec, generation, runtime, address, retiring, startedAtMs } = record;
+      const { state, standbySinceMs, lastUsedMs } = record;
+      const standby = state === InstanceState.STANDBY && { standby: { sinceMs: standbySinceMs, lastUsedMs } };
       registrations.set({
         id,
         service: spec.service,
@@ -32,6 +35,7 @@ export function registrationHook(registrations: Registrations, { host, zone, spe
         zone,
         speed,
         startedAtMs: Math.round(startedAtMs),
+        ...standby,
       });
     },
     draining: ({ record }) => registrations.remove(record.id),

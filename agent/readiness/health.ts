@@ -50,6 +50,11 @@ export class HealthWatch {
     this.#watch();
   }
 
+  /** What it said last; "serving" before that. */
+  get last(): Health {
+    return this.#last ?? "serving";
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import { RouseError } from "../../sdk/errors.ts";
 import type { Bundles } from "../artifacts/bundles.ts";
 import { OutputFiles } from "../logs/output-files.ts";
 import { instanceEnvironment, withoutMounts } from "./environment.ts";
@@ -120,6 +121,20 @@ class ThreadUnit implements Unit {
 
   async kill(): Promise<void> {
     await this.#worker.terminate();
+  }
+
+  async suspend(): Promise<void> {
+    throw new RouseError(
+      "FAILED_PRECONDITION",
+      "A thread of the agent cannot be frozen alone: the runtime in-process has no standby. Use docker or process.",
+      { reason: "SUSPEND_UNSUPPORTED" },
+    );
+  }
+
+  async resume(): Promise<void> {}
+
+  async suspended(): Promise<boolean> {
+    return false;
   }
 
   async settle(): Promise<void> {}

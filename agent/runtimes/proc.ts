@@ -5,15 +5,30 @@ import { readdirSync, readFileSync } from "node:fs";
  * names a process for good. Undefined when it does not run or is a zombie, or without /proc.
  */
 export function startTicks(pid: number): number | undefined {
-  let text: string;
+  const fields = statFields(pid);
+  return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
+}
+
+/** Whether a signal (SIGSTOP) keeps a process from running. */
+export function isStopped(pid: number): boolean {
+  return statFields(pid)?.[0] === "T";
+}
+
+/** Clock ticks that a process has had of the CPU, its children that it did not wait for left out; 0 when there is none. */
+export function cpuTicks(pid: number): number {
+  const fields = statFields(pid);
+  return Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0);
+}
+
+/** Fields of /proc/<pid>/stat from the third on, the state. */
+function statFields(pid: number): readonly string[] | undefined {
   try {
-    text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second field is the program's name in parentheses and may hold anything.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }
-  // The second field is the program's name in parentheses and may hold anything.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
 }
 
 /**

@@ -3,7 +3,7 @@ import type { constants } from "node:os";
 import type { OutputFiles } from "../logs/output-files.ts";
 import { listeningAddresses } from "../readiness/listening.ts";
 import type { Cgroup } from "./cgroup.ts";
-import { startTicks } from "./proc.ts";
+import { isStopped, startTicks } from "./proc.ts";
 import type { Ending, LogQuery, OutputLine, PlacedLine, Positions, Unit } from "./runtime.ts";
 
 /** How often an adopted process is looked at, ms: only its parent is told of its end, and that was the former agent. */
@@ -43,10 +43,28 @@ export class ProcessUnit implements Unit {
 
   async terminate(): Promise<void> {
     this.#signal("SIGTERM");
+    await this.resume();
   }
 
   async kill(): Promise<void> {
     this.#signal("SIGKILL");
+    // A process that version 1 of cgroups has frozen does not even die.
+    await this.resume();
+  }
+
+  async suspend(): Promise<void> {
+    const { cgroup } = this.#options;
+    if (cgroup.freezable) await cgroup.freeze();
+    else this.#signal("SIGSTOP");
+  }
+
+  async resume(): Promise<void> {
+    this.#options.cgroup.thaw();
+    if (!this.#options.cgroup.freezable) this.#signal("SIGCONT");
+  }
+
+  async suspended(): Promise<boolean> {
+    return isStopped(this.#options.pid) || (await this.#options.cgroup.frozen());
   }
 
   async settle(): Promise<void> {

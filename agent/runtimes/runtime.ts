@@ -72,6 +72,16 @@ export interface Unit {
   terminate(): Promise<void>;
   /** SIGKILL, or what stands for it. Does nothing when it has ended. */
   kill(): Promise<void>;
+  /**
+   * Keeps it from running until {@link resume}; it costs no CPU and keeps its sockets. To be called again does nothing.
+   *
+   * @throws RouseError FAILED_PRECONDITION SUSPEND_UNSUPPORTED, SUSPEND_FAILED.
+   */
+  suspend(): Promise<void>;
+  /** Lets it run again: resolves when it does. Does nothing to one that runs; throws when it cannot be done. */
+  resume(): Promise<void>;
+  /** Whether it is kept from running. */
+  suspended(): Promise<boolean>;
   /** It serves: takes back what it was lent for a quick start. */
   settle(): Promise<void>;
   /** TCP addresses that it listens on, for messages; undefined where that cannot be seen. */

@@ -41,7 +41,7 @@ export function addAgent(program: Command): void {
 
 async function run(flags: AgentFlags): Promise<void> {
   const dataDir = dataFolder();
-  const { cpu, gpu, memory, otlp, zone, cost, speed } = flags;
+  const { cpu, gpu, memory, otlp, zone, cost, speed, keepFree } = flags;
   const agent = await startAgent({
     host: flags.host,
     listen: flags.listen,
@@ -58,6 +58,7 @@ async function run(flags: AgentFlags): Promise<void> {
     ...(zone === undefined ? {} : { zone }),
     ...(cost === undefined ? {} : { costPerHour: cost }),
     ...(speed === undefined ? {} : { speed }),
+    ...(keepFree === undefined ? {} : { keepFreeBytes: keepFree * 2 ** 20 }),
   });
   let closing = false;
   const stop = (stopInstances: boolean) => {

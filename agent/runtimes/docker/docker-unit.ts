@@ -5,6 +5,7 @@ import type { Container } from "dockerode";
 import { LineSplitter } from "../../logs/line-splitter.ts";
 import type { OutputFiles } from "../../logs/output-files.ts";
 import { listeningAddresses } from "../../readiness/listening.ts";
+import { Freezer } from "../freezer.ts";
 import { startTicks } from "../proc.ts";
 import type { Ending, LogQuery, OutputLine, PlacedLine, Positions, Unit } from "../runtime.ts";
 import { type Engine, statusOf } from "./engine.ts";
@@ -40,6 +41,8 @@ export class DockerUnit implements Unit {
   readonly ended: Promise<Ending>;
   readonly #options: DockerUnitOptions;
   readonly #container: Container;
+  /** What it is frozen by, while it is: its cgroup past the engine, where that may be written. */
+  #frozen: Freezer | "by the engine" | undefined;
   #over = false;
   #removed: Promise<void> | undefined;
 
@@ -57,12 +60,45 @@ export class DockerUnit implements Unit {
     });
   }
 
-  terminate(): Promise<void> {
-    return this.#signal("SIGTERM");
+  async terminate(): Promise<void> {
+    await this.resume();
+    await this.#signal("SIGTERM");
   }
 
-  kill(): Promise<void> {
-    return this.#signal("SIGKILL");
+  async kill(): Promise<void> {
+    // What is frozen may not even die (version 1 of cgroups); its end tells if it cannot be thawed any more.
+    await this.resume().catch(() => undefined);
+    await this.#signal("SIGKILL");
+  }
+
+  async suspend(): Promise<void> {
+    const { State } = await this.#container.inspect();
+    const freezer = State.Paused ? undefined : Freezer.of(State.Pid);
+    try {
+      await freezer?.freeze();
+      this.#frozen = freezer;
+    } catch {
+      // It may be seen, but not written: the engine may do it.
+    }
+    if (this.#frozen !== undefined) return;
+    if (!State.Paused) await this.#container.pause();
+    this.#frozen = "by the engine";
+  }
+
+  /** By the container's cgroup that takes less than a millisecond; by the engine some tens. */
+  async resume(): Promise<void> {
+    if (this.#over || this.#frozen === undefined) return;
+    if (this.#frozen === "by the engine") await this.#container.unpause();
+    else this.#frozen.thaw();
+    this.#frozen = undefined;
+  }
+
+  async suspended(): Promise<boolean> {
+    const { State } = await this.#container.inspect();
+    const freezer = Freezer.of(State.Pid);
+    if (State.Paused) this.#frozen = "by the engine";
+    else if ((await freezer?.frozen().catch(() => false)) === true) this.#frozen = freezer;
+    return this.#frozen !== undefined;
   }
 
   async settle(): Promise<void> {
