@@ -7,6 +7,8 @@ export interface AgentOptions {
   readonly host: string;
   /** "host:port"; port 0: any free one. Default "127.0.0.1:8073". */
   readonly listen?: string;
+  /** IPv4 address of this host at which instances listen: Envoys of other hosts call them there. Default "127.0.0.1". */
+  readonly bind?: string;
   /** The mesh's data folder; the agent keeps its state in `agent/` and its socket in `run/`. */
   readonly dataDir: string;
   /** "host:port" of Consul. */

@@ -1,6 +1,7 @@
 import { any, type JsonObject } from "./proto/json.ts";
 import { envoyAddress } from "./resources/address.ts";
 import { explainerListener } from "./resources/explainer.ts";
+import { listenersMetadata, type OwnListeners } from "./resources/own-listeners.ts";
 import { COLLECTOR_CLUSTER, CONTROL_PLANE_CLUSTER } from "./resources/settings.ts";
 
 export interface BootstrapOptions {
@@ -12,6 +13,8 @@ export interface BootstrapOptions {
   readonly admin: string;
   /** OTLP/gRPC collector, "host:port" or "unix:/path". */
   readonly collector?: string;
+  /** Where it listens; default: where the control plane's settings say. */
+  readonly listeners?: OwnListeners;
   /** Zone of its host. Default: none. */
   readonly zone?: string;
 }
@@ -23,14 +26,19 @@ const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /** What an Envoy must know before it has met the control plane: Envoy's configuration file, as JSON. */
 export function envoyBootstrap(options: BootstrapOptions): JsonObject {
-  const { nodeId, controlPlane, admin, collector, zone } = options;
+  const { nodeId, controlPlane, admin, collector, listeners, zone } = options;
   const locality = zone ? { locality: { zone } } : undefined;
   // The control plane is near: after its restart Envoys should be back at once.
   const retry_policy = { retry_back_off: { base_interval: "0.05s", max_interval: "1s" } };
   const grpc_services = [{ envoy_grpc: { cluster_name: CONTROL_PLANE_CLUSTER, retry_policy } }];
   const ads = { ads: {}, resource_api_version: "V3" };
   return {
-    node: { id: nodeId, cluster: "rouse", ...locality },
+    node: {
+      id: nodeId,
+      cluster: "rouse",
+      ...(listeners && { metadata: listenersMetadata(listeners) }),
+      ...locality,
+    },
     admin: { address: envoyAddress(admin) },
     dynamic_resources: {
       ads_config: { api_type: "DELTA_GRPC", transport_api_version: "V3", grpc_services },

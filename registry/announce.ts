@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import type { ConsulClient } from "./consul.ts";
 
 /** A Consul service with one TTL check. */
@@ -66,6 +67,40 @@ export async function refresh(
   const body = JSON.stringify({ Status: healthy ? "passing" : "critical", Output: note });
   const response = await consul.request("PUT", path, { body, accept: [404], timeoutMs });
   return response.status !== 404;
+}
+
+/**
+ * Announces a service and keeps it announced, also when Consul is away at first or forgets it, until close(), which takes it out.
+ */
+export function keepAnnounced(
+  consul: ConsulClient,
+  service: Announcement,
+  log?: Logger,
+): { close(): Promise<void> } {
+  let closed = false;
+  let working: Promise<void> = Promise.resolve();
+  let announced = false;
+  const keep = async () => {
+    if (closed) return;
+    try {
+      if (!announced || !(await refresh(consul, service.id))) await announce(consul, service);
+      announced = true;
+    } catch (err) {
+      log?.debug({ err, service: service.name }, "not refreshed in Consul; it is tried again");
+    }
+  };
+  const timer = setInterval(() => {
+    working = working.then(keep);
+  }, service.ttlMs / 4);
+  working = keep();
+  return {
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      await working;
+      if (announced) await withdraw(consul, service.id).catch(() => undefined);
+    },
+  };
 }
 
 /** Takes a service out of Consul; one that is not there is no error. */

@@ -25,6 +25,7 @@ import { metricsRoute } from "./metrics/route.ts";
 import { openApiRoute } from "./openapi/route.ts";
 import { Forwarder } from "./otlp/forwarder.ts";
 import { addOtlp } from "./otlp/receiver.ts";
+import { announceRegistry } from "./parts.ts";
 import { providersService } from "./providers/index.ts";
 import { MAX_MANIFEST_BYTES } from "./registration.ts";
 import { releasesService } from "./releases/service.ts";
@@ -117,11 +118,13 @@ export async function startRegistry(options: RegistryOptions): Promise<RunningRe
       throw thrown;
     });
     sweepWhenReady(consul, mesh, log);
+    const announced = announceRegistry(consul, { address, httpAddress: http.address }, log);
     builds.start();
     return {
       address,
       httpAddress: http.address,
       async close() {
+        await announced.close();
         await http.close();
         await builds.close();
         // Their streams have no end of their own.

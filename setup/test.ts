@@ -3,6 +3,7 @@ import { chromiumForTests } from "./chromium.ts";
 import { dockerForTests } from "./docker.ts";
 
 import { needTool } from "./install.ts";
+import { namespacesForTests } from "./network.ts";
 import { generatePackages } from "./packages.ts";
 import { generateProtos } from "./protos.ts";
 import { prepareSite } from "./site.ts";
@@ -22,6 +23,7 @@ export async function test(args: readonly string[]): Promise<void> {
   await generatePackages();
   await prepareSite();
   const chromium = await chromiumForTests();
+  const noHosts = await namespacesForTests();
   const docker = await dockerForTests();
   try {
     if (args.length === 0) {
@@ -44,14 +46,14 @@ export async function test(args: readonly string[]): Promise<void> {
   const { secondTry } = tally;
   if (secondTry.length > 0)
     console.log(`\nPassed on the second try only:\n${secondTry.map((name) => `  ${name}`).join("\n")}`);
-  tellLeftOut(tally, { docker: docker !== undefined, chromium: chromium !== undefined });
+  tellLeftOut(tally, { docker: docker !== undefined, chromium: chromium !== undefined, noHosts });
   console.log(`${tally.passed} passed, ${tally.failed} failed`);
   process.exitCode = tally.failed === 0 && tally.passed > 0 && !wasInterrupted() ? 0 : 1;
 }
 
 function tellLeftOut(
   { leftOut }: Tally,
-  has: { readonly docker: boolean; readonly chromium: boolean },
+  has: { readonly docker: boolean; readonly chromium: boolean; readonly noHosts: string | undefined },
 ): void {
   console.log("");
   if (!has.docker)
@@ -61,6 +63,10 @@ function tellLeftOut(
   if (!has.chromium)
     console.log(
       "No Chromium was found, so tests in a browser were left out: install one, or set CHROMIUM_BIN.",
+    );
+  if (has.noHosts !== undefined)
+    console.log(
+      `No network namespaces can be made (${has.noHosts}), so tests of several hosts were left out: run them as root, with iproute2.`,
     );
   if (leftOut.length > 0) console.log(`Left out:\n${leftOut.map((name) => `  ${name}`).join("\n")}`);
 }

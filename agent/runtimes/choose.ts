@@ -34,9 +34,9 @@ export async function chooseRuntime(
   log: Logger,
   adopts: boolean,
 ): Promise<Choice> {
-  const { runtime = "auto", meshTarget, otlpEndpoint, host } = options;
+  const { runtime = "auto", meshTarget, otlpEndpoint, host, bind = "127.0.0.1" } = options;
   const { owner, logs, notifySocket } = folders;
-  const common = { host, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles };
+  const common = { host, bind, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles };
   if (runtime === "process") return { runtime: new ProcessRuntime(common), reason: "asked for" };
   if (runtime === "in-process") return { runtime: new InProcessRuntime(common), reason: "asked for" };
   try {

@@ -55,8 +55,8 @@ export class InProcessRuntime implements Runtime {
     const app = await this.#bundles.folder(spec.bundle);
     signal.throwIfAborted();
     created();
-    const { host, notifySocket, meshTarget, otlpEndpoint, logs } = this.#options;
-    const facts = { host, instance: id, listen: "127.0.0.1:0", notify: notifySocket, mesh: meshTarget };
+    const { host, bind, notifySocket, meshTarget, otlpEndpoint, logs } = this.#options;
+    const facts = { host, instance: id, listen: `${bind}:0`, notify: notifySocket, mesh: meshTarget };
     const env = {
       ...systemEnvironment(),
       ...instanceEnvironment(withoutMounts(spec), { ...facts, app, otlpEndpoint }),

@@ -26,6 +26,8 @@ const handleSchema = z.object({ pid: z.number().int().positive(), startTicks: z.
 
 export interface ProcessRuntimeOptions {
   readonly host: string;
+  /** IPv4 address at which instances listen. */
+  readonly bind: string;
   readonly owner: string;
   readonly logs: string;
   readonly notifySocket: string;
@@ -129,7 +131,7 @@ export class ProcessRuntime implements Runtime {
   }
 
   async #spawn(id: string, spec: InstanceSpec, app: string, cgroup: Cgroup): Promise<ChildProcess> {
-    const { host, notifySocket, meshTarget, otlpEndpoint, owner } = this.#options;
+    const { host, bind, notifySocket, meshTarget, otlpEndpoint, owner } = this.#options;
     const output = new OutputFiles(this.#options.logs, id);
     const env = {
       ...systemEnvironment(),
@@ -137,7 +139,7 @@ export class ProcessRuntime implements Runtime {
       ...instanceEnvironment(withoutMounts(spec), {
         host,
         instance: id,
-        listen: "127.0.0.1:0",
+        listen: `${bind}:0`,
         notify: notifySocket,
         mesh: meshTarget,
         app,

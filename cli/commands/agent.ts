@@ -4,6 +4,8 @@ import { type RuntimeName, runtimeNames } from "../../agent/runtimes/runtime.ts"
 import { startAgent } from "../../agent/server.ts";
 import { dataFolder } from "../connect.ts";
 import { addHostFlags, type HostFlags } from "../host-flags.ts";
+import { LOOPBACK } from "../up/network.ts";
+import { parseHost } from "../up/options.ts";
 
 interface AgentFlags extends HostFlags {
   readonly listen: string;
@@ -12,6 +14,7 @@ interface AgentFlags extends HostFlags {
   readonly runtime: RuntimeName | "auto";
   readonly meshTarget?: string;
   readonly otlp?: string;
+  readonly bind: string;
   readonly stopInstances?: boolean;
 }
 
@@ -20,6 +23,7 @@ export function addAgent(program: Command): void {
   const command = program.command("agent").description("run instances on this host (one agent per host)");
   addHostFlags(command)
     .option("--listen <host:port>", "where the agent's API listens", "127.0.0.1:8073")
+    .option("--bind <ip>", "address of this host at which instances listen", parseHost, LOOPBACK)
     .option("--consul <host:port>", "Consul", "127.0.0.1:8500")
     .option("--registry <host:port>", "the registry, from where bundles come", "127.0.0.1:8071")
     .addOption(
@@ -46,6 +50,7 @@ async function run(flags: AgentFlags): Promise<void> {
     host: flags.host,
     listen: flags.listen,
     dataDir,
+    bind: flags.bind,
     consul: flags.consul,
     registry: flags.registry,
     runtime: flags.runtime,

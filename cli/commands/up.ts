@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { addBuildFlags } from "../build-flags.ts";
 import { dataFolder } from "../connect.ts";
 import { addHostFlags } from "../host-flags.ts";
+import { LOOPBACK, parseJoin } from "../up/network.ts";
 import {
   DEFAULT_TRACE_SAMPLING,
   parseAddress,
@@ -16,19 +17,14 @@ import { type PortName, type Ports, portFlag, portNames } from "../up/ports.ts";
 
 type UpFlags = Omit<UpOptions, "ports" | "data"> & { data?: string } & Record<`${PortName}Port`, number>;
 
-/** `rouse up`: a mesh of one host, until Ctrl-C. */
+/** `rouse up`: a mesh of one host, or this host's part of one, until Ctrl-C. */
 export function addUp(program: Command): void {
   const command = program
     .command("up")
-    .description("run a mesh of one host until Ctrl-C")
+    .description("run a mesh of one host, or this host's part of a larger one, until Ctrl-C")
     .option("--data <folder>", "where it keeps its state (default: ~/.local/state/rouse)")
     .addOption(new Option("--runtime <name>", "what instances run in").choices(runtimes).default("auto"))
-    .option(
-      "--listen-host <host>",
-      "address that the edge listens on; all else is on 127.0.0.1",
-      parseHost,
-      "127.0.0.1",
-    )
+    .option("--listen-host <host>", "address that the edge listens on", parseHost, "127.0.0.1")
     .option("--trace-sampling <share>", traceSamplingHelp, parseShare, DEFAULT_TRACE_SAMPLING)
     .option(
       "--otlp <host:port>",
@@ -38,6 +34,15 @@ export function addUp(program: Command): void {
     .option("--open-registration", "anybody may make a provider, not only the administrator", false)
     .option("--examples", "build and register the packages in examples/")
     .option("--no-examples", "leave the examples alone (default)");
+  command
+    .option(
+      "--bind <ip>",
+      "address by which other hosts reach this one: makes a mesh that others can join; keep it in a private network",
+      parseHost,
+      LOOPBACK,
+    )
+    .option("--join <ip[:port]>", "join the mesh of another host, by its --bind (needs --bind)", parseJoin)
+    .option("--server", "vote in Consul and run a control plane on this host, too (the first host does)");
   addHostFlags(command);
   addBuildFlags(command);
   for (const name of Object.keys(portNames) as PortName[]) {

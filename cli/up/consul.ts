@@ -3,29 +3,56 @@ import { join } from "node:path";
 import { z } from "zod";
 import { findTool } from "../../setup/tools.ts";
 import type { ChildSpec } from "./child.ts";
+import { GOSSIP_PORT, LOOPBACK, type Network, RAFT_PORT } from "./network.ts";
 import { freePorts, isFree } from "./ports.ts";
 import { answers } from "./ready.ts";
 
 const inner = z.object({ server: z.number().int(), serfLan: z.number().int() });
 
 /**
- * A single Consul server with its web page, for one host: everything on 127.0.0.1.
+ * Gossip that finds a dead host out within seconds: a probe each half second, and two seconds in which the suspected may object
+ * (suspicion_mult × max(1, log10(hosts)) × probe_interval, memberlist's suspicion.go; Consul's defaults take about twice that).
+ * https://developer.hashicorp.com/consul/docs/reference/agent/configuration-file/gossip
+ */
+const GOSSIP = {
+  probe_interval: "500ms",
+  probe_timeout: "250ms",
+  suspicion_mult: 4,
+  gossip_interval: "100ms",
+};
+
+/**
+ * This host's Consul: for a mesh of one host a single server with everything on 127.0.0.1; else a server or a client that gossips
+ * with the other hosts, and serves this host on 127.0.0.1.
  *
  * @param address "host:port" of the HTTP API.
  * @param folder where it keeps its data.
  */
-export async function consulChild(address: string, folder: string): Promise<ChildSpec> {
+export async function consulChild(
+  address: string,
+  folder: string,
+  host: string,
+  network: Network | undefined,
+): Promise<ChildSpec> {
   mkdirSync(folder, { recursive: true });
-  const { server, serfLan } = await innerPorts(join(folder, "ports.json"));
+  const { server, serfLan } =
+    network === undefined
+      ? await innerPorts(join(folder, "ports.json"))
+      : { server: RAFT_PORT, serfLan: GOSSIP_PORT };
   const config = join(folder, "consul.json");
   writeFileSync(
     config,
     JSON.stringify({
-      server: true,
-      bootstrap_expect: 1,
+      ...(network?.server === false
+        ? { server: false }
+        : { server: true, ...(network?.join === undefined ? { bootstrap_expect: 1 } : {}) }),
       // A name of our own: the data must stay good when the machine is renamed.
-      node_name: "rouse",
-      bind_addr: "127.0.0.1",
+      node_name: network === undefined ? "rouse" : host.replaceAll(/[^A-Za-z0-9-]/g, "-"),
+      bind_addr: network?.bind ?? LOOPBACK,
+      ...(network?.join === undefined ? {} : { retry_join: [network.join], retry_interval: "1s" }),
+      gossip_lan: GOSSIP,
+      // A server that is silent would leave the catalog otherwise, and its host with it; and a new one votes at once.
+      autopilot: { cleanup_dead_servers: false, server_stabilization_time: "1s" },
       client_addr: "127.0.0.1",
       ui_config: { enabled: true },
       log_level: "warn",

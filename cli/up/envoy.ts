@@ -1,5 +1,4 @@
 import { writeFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { envoyBootstrap } from "../../mesh-config/bootstrap.ts";
 import { findTool } from "../../setup/tools.ts";
@@ -8,14 +7,19 @@ import type { ChildSpec } from "./child.ts";
 import { accepts, answers } from "./ready.ts";
 
 /** The host's Envoy, which gets everything but its bootstrap from the control plane. */
-export function envoyChild(mesh: Mesh, zone: string | undefined): ChildSpec {
+export function envoyChild(
+  mesh: Mesh,
+  host: { readonly name: string; readonly zone: string; readonly edge: string },
+  controlPlane: readonly string[],
+): ChildSpec {
   const bootstrap = join(mesh.data, "run", "envoy.json");
   const config = envoyBootstrap({
-    nodeId: `envoy-${hostname()}`,
-    controlPlane: [mesh.control],
+    nodeId: `envoy-${host.name}`,
+    controlPlane,
+    listeners: { edge: host.edge, mesh: mesh.mesh, meshSocket: mesh.meshSocket },
+    zone: host.zone,
     admin: mesh.envoyAdmin,
     collector: mesh.registry,
-    ...(zone && { zone }),
   });
   writeFileSync(bootstrap, JSON.stringify(config, null, 2));
   const serves = answers(`http://${mesh.envoyAdmin}/ready`);

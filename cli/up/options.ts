@@ -2,6 +2,7 @@ import { isIPv4 } from "node:net";
 import { InvalidArgumentError } from "commander";
 import type { BuildFlags } from "../build-flags.ts";
 import type { HostFlags } from "../host-flags.ts";
+import type { NetworkFlags } from "./network.ts";
 import type { Ports } from "./ports.ts";
 
 export const runtimes = ["auto", "docker", "process", "in-process"] as const;
@@ -17,13 +18,13 @@ export const traceSamplingHelp =
   "share of calls without a traceparent that are traced, 0 to 1; a traceparent decides for itself";
 
 /** What `rouse up` was asked for. */
-export interface UpOptions extends BuildFlags, HostFlags {
+export interface UpOptions extends BuildFlags, HostFlags, NetworkFlags {
   /** Data folder, absolute. */
   readonly data: string;
   readonly runtime: (typeof runtimes)[number];
   /** 0: any free port. */
   readonly ports: Ports;
-  /** IPv4 address that the edge listens on; everything else is on 127.0.0.1. */
+  /** IPv4 address that the edge listens on. */
   readonly listenHost: string;
   /** Share of calls without a trace that begin one, 0 to 1. */
   readonly traceSampling: number;

@@ -28,14 +28,19 @@ export function portFlag(name: PortName): string {
  * Settles all ports: 0 becomes a free one, any other must be free.
  *
  * @param host the address that a port is bound on.
+ * @param names which; default: all.
  * @throws RouseError FAILED_PRECONDITION PORT_IN_USE naming the holder and the flag.
  */
-export async function settlePorts(wanted: Ports, host: (name: PortName) => string): Promise<Ports> {
+export async function settlePorts(
+  wanted: Ports,
+  host: (name: PortName) => string,
+  names: readonly PortName[] = Object.keys(portNames) as PortName[],
+): Promise<Ports> {
   const settled = { ...wanted };
   const held: { close(): Promise<void> }[] = [];
   try {
     // All are held at the same time, so that no free port is given twice.
-    for (const name of Object.keys(portNames) as PortName[]) {
+    for (const name of names) {
       const port = await holdPort(host(name), wanted[name], (cause) => inUse(name, wanted[name], cause));
       settled[name] = port.port;
       held.push(port);

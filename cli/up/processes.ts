@@ -12,6 +12,7 @@ const rouse = join(import.meta.dirname, "..", "bin", "rouse.mjs");
 export function meshServers(
   mesh: Mesh,
   options: UpOptions,
+  bind: string,
 ): Record<"registry" | "control" | "agent", ChildSpec> {
   const common = ["--consul", mesh.consul, "--data", mesh.data];
   const otlp = options.otlp === undefined ? [] : ["--otlp", options.otlp];
@@ -41,6 +42,8 @@ export function meshServers(
       mesh.control,
       [
         ...common,
+        "--id",
+        `control-${options.host}`,
         "--edge",
         `${options.listenHost}:${port(mesh.edge)}`,
         "--mesh",
@@ -69,6 +72,8 @@ export function meshServers(
           "--runtime",
           options.runtime,
           ...instanceOtlp,
+          "--bind",
+          bind,
           ...hostArguments(options),
         ],
         20_000,

@@ -5,13 +5,15 @@ import type { Mesh } from "../connect.ts";
 import { Child, type ChildSpec } from "./child.ts";
 import { consulChild } from "./consul.ts";
 import { envoyChild } from "./envoy.ts";
+import { joinedParts } from "./joined.ts";
+import { checkNetwork, LOOPBACK } from "./network.ts";
 import type { UpOptions } from "./options.ts";
-import { settlePorts } from "./ports.ts";
+import { type PortName, portNames, settlePorts } from "./ports.ts";
 import { meshServers } from "./processes.ts";
 import { ChildRecord } from "./record.ts";
 import { agentStatus } from "./runtime.ts";
 
-/** A mesh of one host, with its children. */
+/** This host's part of a mesh, with its children. */
 export interface RunningMesh {
   readonly mesh: Mesh;
   /** Why the agent chose its runtime. */
@@ -21,11 +23,12 @@ export interface RunningMesh {
 }
 
 /**
- * Starts a mesh of one host in a data folder that this process owns.
+ * Starts a mesh of one host, or this host's part of a larger one, in a data folder that this process owns.
  *
  * @param say is told what goes on, one line at a time.
  * @param stopping abandons the start.
- * @throws RouseError FAILED_PRECONDITION: TOOL_MISSING, PORT_IN_USE, CHILD_FAILED. Nothing is left running then.
+ * @throws RouseError FAILED_PRECONDITION: TOOL_MISSING, PORT_IN_USE, CHILD_FAILED; UNAVAILABLE MESH_INCOMPLETE; what
+ *   {@link checkNetwork} throws. Nothing is left running then.
  */
 export async function up(
   options: UpOptions,
@@ -38,20 +41,22 @@ export async function up(
   const record = new ChildRecord(join(data, "children.json"));
   const left = await record.endLeftovers();
   if (left.length > 0) say(`Ended what a killed mesh had left: ${left.join(", ")}`);
-  const ports = await settlePorts(options.ports, (name) =>
-    name === "edge" ? options.listenHost : "127.0.0.1",
-  );
-  const local = (port: number) => `127.0.0.1:${port}`;
+  const network = await checkNetwork(options, stopping);
+  const bind = network?.bind ?? LOOPBACK;
+  const runs = network?.join === undefined ? "all" : network.server ? "control" : "instances";
+  const host = (name: PortName) => (name === "edge" ? options.listenHost : isShared(name) ? bind : LOOPBACK);
+  const ports = await settlePorts(options.ports, host, portsOf(runs));
+  const at = (name: PortName) => `${host(name)}:${ports[name]}`;
   const mesh: Mesh = {
-    edge: options.listenHost === "0.0.0.0" ? local(ports.edge) : `${options.listenHost}:${ports.edge}`,
-    mesh: local(ports.mesh),
+    edge: options.listenHost === "0.0.0.0" ? `${LOOPBACK}:${ports.edge}` : at("edge"),
+    mesh: at("mesh"),
     meshSocket: join(data, "run", "mesh.sock"),
-    consul: local(ports.consul),
-    registry: local(ports.registry),
-    registryHttp: local(ports.registryHttp),
-    control: local(ports.control),
-    agent: local(ports.agent),
-    envoyAdmin: local(ports.envoyAdmin),
+    consul: at("consul"),
+    registry: at("registry"),
+    registryHttp: at("registryHttp"),
+    control: at("control"),
+    agent: at("agent"),
+    envoyAdmin: at("envoyAdmin"),
     runtime: options.runtime,
     pid: process.pid,
     data,
@@ -76,19 +81,46 @@ export async function up(
   stopping.addEventListener("abort", () => void stop(), { once: true });
   try {
     removeSockets(mesh);
-    await start(await consulChild(mesh.consul, join(data, "consul")));
-    const servers = meshServers(mesh, options);
-    await Promise.all([start(servers.registry), start(servers.control), start(servers.agent)]);
-    await start(envoyChild(mesh, options.zone));
+    await start(await consulChild(mesh.consul, join(data, "consul"), options.host, network));
+    const parts = runs === "all" ? undefined : await joinedParts(mesh.consul, stopping);
+    const joined: Mesh = {
+      ...mesh,
+      ...(parts && { registry: parts.registry, registryHttp: parts.registryHttp }),
+      ...(parts && runs !== "control" && { control: parts.control[0] ?? mesh.control }),
+    };
+    const servers = meshServers(joined, options, bind);
+    await Promise.all([
+      ...(runs === "all" ? [start(servers.registry)] : []),
+      ...(runs === "instances" ? [] : [start(servers.control)]),
+      start(servers.agent),
+    ]);
+    const controlPlanes = [...new Set([joined.control, ...(parts?.control ?? [])])];
+    const edge = `${options.listenHost}:${ports.edge}`;
+    await start(envoyChild(joined, { name: options.host, zone: options.zone ?? "", edge }, controlPlanes));
     stopping.throwIfAborted();
-    const { runtime, runtimeReason } = await agentStatus(mesh.agent);
-    const settled = { ...mesh, runtime };
+    const { runtime, runtimeReason } = await agentStatus(joined.agent);
+    const settled = { ...joined, runtime };
     writeMesh(settled);
     return { mesh: settled, runtimeReason, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** What other hosts reach; everything else is for this host. */
+function isShared(name: PortName): boolean {
+  return name === "registry" || name === "registryHttp" || name === "control" || name === "agent";
+}
+
+/** The ports that this host needs. */
+function portsOf(runs: "all" | "control" | "instances"): PortName[] {
+  const elsewhere: Record<typeof runs, readonly PortName[]> = {
+    all: [],
+    control: ["registry", "registryHttp"],
+    instances: ["registry", "registryHttp", "control"],
+  };
+  return (Object.keys(portNames) as PortName[]).filter((name) => !elsewhere[runs].includes(name));
 }
 
 /** First nobody calls any more, then the agent stops its instances, then the rest. */

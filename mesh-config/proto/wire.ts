@@ -6,6 +6,8 @@ import { messageType } from "./root.ts";
 /** envoy.config.core.v3.Node, as far as it is read here. */
 export interface Node {
   readonly id: string;
+  /** A google.protobuf.Struct. */
+  readonly metadata?: unknown;
   readonly user_agent_build_version?: {
     readonly version?: { major_number?: number; minor_number?: number; patch?: number };
   };

@@ -3,6 +3,7 @@ import type { MeshState, VersionState } from "../../registry/state.ts";
 import { clusterName, parseClusterName, type Target } from "../../registry/target.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import type { Endpoint } from "../resources/endpoints.ts";
+import type { OwnListeners } from "../resources/own-listeners.ts";
 import type { Extras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { FormerGenerations } from "./former.ts";
@@ -59,9 +60,9 @@ export class Control implements StreamHost {
     return this.#state;
   }
 
-  snapshot(): Snapshot {
+  snapshot(own?: OwnListeners): Snapshot {
     this.#snapshot ??= this.#builder.build(this.#state, this.#extras, this.#aliases);
-    return this.#snapshot;
+    return own === undefined ? this.#snapshot : this.#builder.withListeners(this.#snapshot, own);
   }
 
   /** Takes a new state and sends what changed. */

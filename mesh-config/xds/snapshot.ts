@@ -3,6 +3,7 @@ import { clusterName } from "../../registry/target.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { listeners } from "../resources/listeners.ts";
 import { versionResources } from "../resources/mesh.ts";
+import type { OwnListeners } from "../resources/own-listeners.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
 import { registryClusters } from "../resources/registry-routes.ts";
 import type { MeshSettings } from "../resources/settings.ts";
@@ -35,6 +36,11 @@ export class SnapshotBuilder {
   #extensions: ReadonlyMap<string, Resource> = new Map();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
+  /** By what Envoys say of their own listeners: those, and the last snapshot with them. */
+  readonly #own = new Map<
+    string,
+    { listener: ReadonlyMap<string, Resource>; of: Snapshot; made: Snapshot }
+  >();
 
   constructor(settings: MeshSettings) {
     this.#settings = settings;
@@ -81,6 +87,17 @@ export class SnapshotBuilder {
     return this.#last;
   }
 
+  /** The same snapshot for an Envoy with listeners of its own. */
+  withListeners(snapshot: Snapshot, own: OwnListeners): Snapshot {
+    const key = JSON.stringify(own);
+    const last = this.#own.get(key);
+    if (last?.of === snapshot) return last.made;
+    const listener = last?.listener ?? this.#listeners(snapshot.number, { ...this.#settings, ...own });
+    const made = { ...snapshot, resources: { ...snapshot.resources, listener } };
+    this.#own.set(key, { listener, of: snapshot, made });
+    return made;
+  }
+
   /**
    * Sets a filter's configuration for the snapshots to come.
    *
@@ -125,8 +142,8 @@ export class SnapshotBuilder {
     return last?.version === made.version ? last : made;
   }
 
-  #listeners(number: number): Map<string, Resource> {
-    const made = [...listeners(this.#settings)];
+  #listeners(number: number, settings = this.#settings): Map<string, Resource> {
+    const made = [...listeners(settings)];
     return new Map(made.map(([name, json]) => [name, encodeResource("listener", name, json, number)]));
   }
 }

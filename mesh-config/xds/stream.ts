@@ -1,12 +1,14 @@
 import type { Logger } from "pino";
 import type { DeltaRequest, DeltaResponse } from "../proto/wire.ts";
+import { type OwnListeners, ownListeners } from "../resources/own-listeners.ts";
 import { type Kind, kindOf, kinds, typeUrl } from "./resource.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type Change, Subscription } from "./subscription.ts";
 
 /** What a stream asks of the control plane. */
 export interface StreamHost {
-  snapshot(): Snapshot;
+  /** @param own Listeners of this Envoy, where they differ from the mesh's. */
+  snapshot(own: OwnListeners | undefined): Snapshot;
   /** Envoy has this cluster, which the snapshot lacks. */
   has(cluster: string): void;
   /**
@@ -43,6 +45,7 @@ export class DeltaStream {
   };
   node = "";
   version = "";
+  #own: OwnListeners | undefined;
   readonly #host: StreamHost;
   readonly #write: (response: DeltaResponse) => void;
   readonly #log: Logger;
@@ -75,7 +78,7 @@ export class DeltaStream {
     this.#begun.add(kind);
     if (first) {
       this.#resumed ||= Object.keys(request.initial_resource_versions).length > 0;
-      subscription.resume(request.initial_resource_versions, this.#host.snapshot());
+      subscription.resume(request.initial_resource_versions, this.#snapshot());
       const { resource_names_subscribe: names } = request;
       // Without any name it's the wildcard as it was before there was a star.
       if (names.length === 0 && (kind === "cluster" || kind === "listener"))
@@ -95,7 +98,7 @@ export class DeltaStream {
 
   /** Sends what may be sent now. */
   flush(): void {
-    const { cluster } = this.#host.snapshot().resources;
+    const { cluster } = this.#snapshot().resources;
     for (const name of this.#waiting) {
       if (cluster.has(name)) this.#waiting.delete(name);
       else if (!this.#host.missing(name, true)) {
@@ -104,7 +107,7 @@ export class DeltaStream {
       }
     }
     // A new one, when another generation stands in for what was waited for.
-    const snapshot = this.#host.snapshot();
+    const snapshot = this.#snapshot();
     for (const kind of kinds) {
       if (!this.#begun.has(kind) && kind !== "endpoint") continue;
       if (kind === "route" && !this.#backed(snapshot)) continue;
@@ -148,7 +151,7 @@ export class DeltaStream {
     const { cluster } = this.subscriptions;
     const known = request.initial_resource_versions;
     if (first) for (const name of Object.keys(known)) this.#host.has(name);
-    const { resources } = this.#host.snapshot();
+    const { resources } = this.#snapshot();
     for (const name of request.resource_names_subscribe) {
       if (name === "*" || resources.cluster.has(name)) continue;
       // What Envoy has is not waited for; if it is of no use any more, it is taken away in its time.
@@ -179,9 +182,14 @@ export class DeltaStream {
     this.#host.refused(kind, versions, error_detail.message);
   }
 
+  #snapshot(): Snapshot {
+    return this.#host.snapshot(this.#own);
+  }
+
   #identify(node: NonNullable<DeltaRequest["node"]>): void {
     if (this.node === node.id) return;
     this.node = node.id;
+    this.#own = ownListeners(node);
     const { major_number = 0, minor_number = 0, patch = 0 } = node.user_agent_build_version?.version ?? {};
     this.version = `${major_number}.${minor_number}.${patch}`;
     this.#log.info({ envoy: node.id, version: this.version }, "Envoy connected");

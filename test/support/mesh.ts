@@ -121,7 +121,7 @@ async function killInstance(mesh: Mesh, id: string): Promise<void> {
 }
 
 /** What the children said last, for a test that could not start its mesh. */
-async function controlLogs(data: string): Promise<string> {
+export async function controlLogs(data: string): Promise<string> {
   const names: ChildName[] = ["consul", "registry", "control-plane", "agent", "envoy"];
   const tails = names.map(async (name) => {
     const text = await readFile(join(data, "logs", `${name}.log`), "utf8").catch(() => "");

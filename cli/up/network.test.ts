@@ -1,0 +1,80 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import type { RouseError } from "../../sdk/errors.ts";
+import { startConsul } from "../../test/support/consul.ts";
+import { joinedParts } from "./joined.ts";
+import { checkNetwork, GOSSIP_PORT, LOOPBACK, parseJoin, RAFT_PORT } from "./network.ts";
+
+const { signal } = new AbortController();
+const failure = (flags: Parameters<typeof checkNetwork>[0]): Promise<RouseError> =>
+  checkNetwork(flags, signal, 50).then(
+    () => expect.unreachable(),
+    (error) => error,
+  );
+
+test("a mesh of one host has no network; another has its address, and the first host is a server", async () => {
+  expect(await checkNetwork({ bind: LOOPBACK }, signal)).toBeUndefined();
+  expect(await checkNetwork({ bind: "127.0.0.21" }, signal)).toEqual({ bind: "127.0.0.21", server: true });
+});
+
+test("joining needs an address by which others reach this host", async () => {
+  const error = await failure({ bind: LOOPBACK, join: "10.0.0.1:8301" });
+  expect(error).toMatchObject({ status: "INVALID_ARGUMENT", reason: "JOIN_NEEDS_BIND" });
+  expect(error.message).toMatch(
+    /^--join needs --bind with the address by which the other hosts reach this one; it has 127\.0\.0\.1.*\.$/,
+  );
+});
+
+test("an address that is not this machine's is told, with those that are", async () => {
+  // 192.0.2.0/24 is for documentation (RFC 5737).
+  const error = await failure({ bind: "192.0.2.1" });
+  expect(error).toMatchObject({ status: "INVALID_ARGUMENT", reason: "BIND_UNUSABLE" });
+  expect(error.message).toMatch(
+    /^--bind 192\.0\.2\.1 cannot be used \(it is not an address of this machine\): this machine has 127\.0\.0\.1/,
+  );
+  expect((await failure({ bind: "0.0.0.0" })).message).toMatch(
+    /^--bind 0\.0\.0\.0 is no address that other hosts can reach: give one of this machine, which has 127\.0\.0\.1/,
+  );
+});
+
+test.for([GOSSIP_PORT, RAFT_PORT])("port %i that is in use is told with who has it", async (port) => {
+  const holder = createServer().listen({ host: "127.0.0.22", port });
+  await once(holder, "listening");
+  onTestFinished(() => void holder.close());
+  const error = await failure({ bind: "127.0.0.22" });
+  expect(error).toMatchObject({ status: "FAILED_PRECONDITION", reason: "PORT_IN_USE" });
+  expect(error.message).toMatch(
+    `Port ${port} of 127.0.0.22, by which Consul talks to other hosts, is in use by process ${process.pid} (`,
+  );
+});
+
+test("a host to join that does not answer is told", async () => {
+  const error = await failure({ bind: "127.0.0.23", join: "127.0.0.24:8301" });
+  expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "JOIN_UNREACHABLE" });
+  expect(error.message).toBe(
+    'Nothing answers at 127.0.0.24:8301, the host to join. Is "rouse up --bind 127.0.0.24" running there, and does no firewall stand between?',
+  );
+});
+
+test("a mesh without a registry is told", async () => {
+  const consul = await startConsul();
+  onTestFinished(() => consul.stop());
+  const error = await joinedParts(consul.address, signal, 100).then(
+    () => expect.unreachable(),
+    (thrown) => thrown,
+  );
+  expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "MESH_INCOMPLETE" });
+  expect(error.message).toBe(
+    'The mesh was joined, but no registry or no control plane is announced in it (waited 0.1 s): see "rouse status" on the host that was started first.',
+  );
+});
+
+test("the host to join is an IPv4 address, with a port or the usual one", () => {
+  expect(parseJoin("10.0.0.1")).toBe("10.0.0.1:8301");
+  expect(parseJoin("10.0.0.1:18301")).toBe("10.0.0.1:18301");
+  expect(() => parseJoin("0.0.0.0")).toThrow(
+    '"0.0.0.0" is no address of a host: give its IPv4 address, as it has it in --bind.',
+  );
+  expect(() => parseJoin("box")).toThrow('"box" is no IPv4 address');
+});

@@ -1,0 +1,194 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
+import { promisify } from "node:util";
+
+const exec = promisify(execFile);
+
+/** Names of this suite's namespaces; the process id of their owner follows, so that left-overs are known. */
+const PREFIX = "rouse-test-";
+const FOLDER = "/run/netns";
+/** These programs are not on every PATH. */
+const [IP, TC] = ["ip", "tc"].map(
+  (name) => ["/usr/sbin", "/sbin", "/usr/bin"].map((folder) => `${folder}/${name}`).find(existsSync) ?? name,
+) as [string, string];
+
+/** Why no network namespaces can be made here; undefined: they can. */
+export function whyNoNamespaces(): string | undefined {
+  if (process.getuid?.() !== 0) return "it needs root";
+  const name = `${PREFIX}${process.pid}-try`;
+  try {
+    execFileSync(IP, ["netns", "add", name], { stdio: "pipe" });
+    execFileSync(IP, ["-n", name, "link", "add", "name", "t0", "type", "veth", "peer", "name", "t1"], {
+      stdio: "pipe",
+    });
+    return undefined;
+  } catch (error) {
+    const { code, stderr, message } = error as NodeJS.ErrnoException & { stderr?: Buffer };
+    if (code === "ENOENT") return 'the program "ip" is missing (Debian: iproute2)';
+    return stderr?.toString().trim() || message;
+  } finally {
+    try {
+      execFileSync(IP, ["netns", "del", name], { stdio: "pipe" });
+    } catch {
+      // It was never made.
+    }
+  }
+}
+
+/** A switch in a namespace of its own, which this machine and any number of hosts are connected to. */
+export interface TestNetwork {
+  /** Adds a host and connects it. */
+  add(name: string): Promise<NetworkHost>;
+  close(): Promise<void>;
+}
+
+/** A network namespace with one address. */
+export interface NetworkHost {
+  /** Path of the namespace, for nsenter. */
+  readonly path: string;
+  /** Reached by this machine and the other hosts. */
+  readonly ip: string;
+  /** Pulls or plugs the cable. */
+  connect(plugged: boolean): Promise<void>;
+  /** Kills whatever runs in it. */
+  killAll(): Promise<void>;
+  /** Adds a delay to each packet that leaves it, ms; 0: none. */
+  delay(ms: number): Promise<void>;
+}
+
+let networks = 0;
+
+/** Makes a network of its own, and removes what a killed test left. */
+export async function makeNetwork(): Promise<TestNetwork> {
+  await removeLeftovers();
+  const own = `${PREFIX}${process.pid}-${networks++}`;
+  const subnet = await freeSubnet();
+  const hub = `${own}-switch`;
+  // An interface has at most 15 characters.
+  const link = `rt${(process.pid * 16 + (networks % 16)).toString(36)}`;
+  const guard = guardOf(own, link);
+  const close = async () => {
+    guard.kill("SIGKILL");
+    await removeAll((name) => name === own || name.startsWith(`${own}-`));
+    await exec(IP, ["link", "del", link]).catch(() => undefined);
+  };
+  try {
+    await ip("netns", "add", hub);
+    await ip("-n", hub, "link", "add", "name", "br0", "type", "bridge");
+    await ip("-n", hub, "link", "set", "br0", "up");
+    await ip("link", "add", "name", link, "type", "veth", "peer", "name", "root", "netns", hub);
+    await ip("-n", hub, "link", "set", "root", "master", "br0", "up");
+    await ip("addr", "add", `${subnet}.254/24`, "dev", link);
+    await ip("link", "set", link, "up");
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  let hosts = 0;
+  return {
+    async add(name) {
+      const number = ++hosts;
+      const namespace = `${own}-${name}`;
+      const port = `h${number}`;
+      await ip("netns", "add", namespace);
+      await ip("-n", namespace, "link", "set", "lo", "up");
+      await ip(
+        "-n",
+        hub,
+        "link",
+        "add",
+        "name",
+        port,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "eth0",
+        "netns",
+        namespace,
+      );
+      await ip("-n", namespace, "addr", "add", `${subnet}.${number}/24`, "dev", "eth0");
+      await ip("-n", namespace, "link", "set", "eth0", "up");
+      await ip("-n", hub, "link", "set", port, "master", "br0", "up");
+      return {
+        path: `${FOLDER}/${namespace}`,
+        ip: `${subnet}.${number}`,
+        async connect(plugged) {
+          await ip("-n", hub, "link", "set", port, plugged ? "up" : "down");
+        },
+        killAll: () => killAll(namespace),
+        async delay(ms) {
+          const what = ms === 0 ? ["del"] : ["replace"];
+          const how = ms === 0 ? [] : ["netem", "delay", `${ms}ms`];
+          await exec(TC, ["-n", namespace, "qdisc", ...what, "dev", "eth0", "root", ...how]);
+        },
+      };
+    },
+    close,
+  };
+}
+
+async function ip(...args: readonly string[]): Promise<string> {
+  return (await exec(IP, args)).stdout;
+}
+
+/** The first three numbers of a network that no interface of this machine is in. */
+async function freeSubnet(): Promise<string> {
+  const used = `${await ip("-o", "-4", "addr")} ${await ip("-o", "-4", "route")}`;
+  for (;;) {
+    const subnet = `10.${randomInt(100, 250)}.${randomInt(0, 256)}`;
+    if (!used.includes(` ${subnet}.`)) return subnet;
+  }
+}
+
+async function killAll(namespace: string): Promise<void> {
+  // What is killed may have just started another.
+  for (;;) {
+    const pids = (await ip("netns", "pids", namespace).catch(() => "")).trim().split("\n").filter(Boolean);
+    if (pids.length === 0) return;
+    for (const pid of pids) {
+      try {
+        process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function removeAll(mine: (name: string) => boolean): Promise<void> {
+  const names = existsSync(FOLDER) ? readdirSync(FOLDER).filter(mine) : [];
+  await Promise.all(
+    names.map(async (name) => {
+      await killAll(name);
+      await ip("netns", "del", name).catch(() => undefined);
+    }),
+  );
+}
+
+/** Those whose owner is gone. */
+function removeLeftovers(): Promise<void> {
+  return removeAll((name) => {
+    const [, pid] = /^rouse-test-(\d+)-/.exec(name) ?? [];
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  });
+}
+
+/** A shell that removes all of it when this process is gone, however it went: its stdin closes then. */
+function guardOf(own: string, link: string): ChildProcess {
+  const script = `read -r _
+for path in ${FOLDER}/"$0"-*; do
+  name=\${path##*/}
+  "$2" netns pids "$name" | xargs -r kill -9
+  "$2" netns del "$name"
+done
+"$2" link del "$1"`;
+  const guard = spawn("sh", ["-c", script, own, link, IP], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  guard.unref();
+  return guard;
+}
