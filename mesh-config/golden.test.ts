@@ -34,7 +34,7 @@ interface Scene {
 }
 
 const scenes: Record<string, Scene> = {
-  empty: { settings: plain, fill: () => undefined },
+  empty: { settings: { ...plain, tracing: { samplingRatio: 0 } }, fill: () => undefined },
   "cold-and-warm": {
     settings: plain,
     fill: (mesh) => {

@@ -27,8 +27,14 @@ export function instanceEnvironment(spec: InstanceSpec, facts: EnvironmentFacts)
     ROUSE_MESH: facts.mesh,
     ...(port === "0" ? {} : { PORT: port }),
     ...(facts.app === undefined ? {} : { ROUSE_APP: facts.app }),
-    ...(facts.otlpEndpoint === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: facts.otlpEndpoint }),
+    ...(facts.otlpEndpoint === undefined ? {} : tracing(facts.otlpEndpoint)),
   };
+}
+
+/** Which calls begin a trace is the same for the agent's environment and its instances'. */
+function tracing(endpoint: string): Record<string, string> {
+  const { OTEL_TRACES_SAMPLER_ARG: share } = process.env;
+  return { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...(share && { OTEL_TRACES_SAMPLER_ARG: share }) };
 }
 
 /**

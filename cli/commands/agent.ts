@@ -4,8 +4,12 @@ import { type RuntimeName, runtimeNames } from "../../agent/runtimes/runtime.ts"
 import { startAgent } from "../../agent/server.ts";
 import { dataFolder } from "../connect.ts";
 import { addHostFlags, type HostFlags } from "../host-flags.ts";
+<<<<<<< HEAD
 import { LOOPBACK } from "../up/network.ts";
 import { parseHost } from "../up/options.ts";
+=======
+import { parseShare, traceSamplingHelp } from "../up/options.ts";
+>>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
 
 interface AgentFlags extends HostFlags {
   readonly listen: string;
@@ -14,7 +18,11 @@ interface AgentFlags extends HostFlags {
   readonly runtime: RuntimeName | "auto";
   readonly meshTarget?: string;
   readonly otlp?: string;
+<<<<<<< HEAD
   readonly bind: string;
+=======
+  readonly traceSampling?: number;
+>>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
   readonly stopInstances?: boolean;
 }
 
@@ -36,6 +44,7 @@ export function addAgent(program: Command): void {
       "Envoy's internal listener as instances reach it (default: run/mesh.sock)",
     )
     .option("--otlp <target>", "where instances send traces", process.env.OTEL_EXPORTER_OTLP_ENDPOINT)
+    .option("--trace-sampling <share>", traceSamplingHelp, parseShare)
     .option(
       "--stop-instances",
       "stop what runs when the agent ends, in place of leaving it to the next agent",
@@ -45,7 +54,13 @@ export function addAgent(program: Command): void {
 
 async function run(flags: AgentFlags): Promise<void> {
   const dataDir = dataFolder();
+<<<<<<< HEAD
   const { cpu, gpu, memory, otlp, zone, cost, speed, keepFree } = flags;
+=======
+  // Instances get it from this process's environment.
+  if (flags.traceSampling !== undefined) process.env.OTEL_TRACES_SAMPLER_ARG = String(flags.traceSampling);
+  const { cpu, gpu, memory, otlp, zone, cost, speed } = flags;
+>>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
   const agent = await startAgent({
     host: flags.host,
     listen: flags.listen,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { dataFolder } from "../connect.ts";
 import { collect } from "../flags.ts";
-import { DEFAULT_TRACE_SAMPLING, parseAddress, parseShare, traceSamplingHelp } from "../up/options.ts";
+import { parseAddress, parseShare, traceSamplingHelp } from "../up/options.ts";
 
 interface ControlPlaneFlags {
   id: string;
@@ -16,7 +16,7 @@ interface ControlPlaneFlags {
   registry?: string;
   registryHttp?: string;
   corsOrigin: string[];
-  traceSampling: number;
+  traceSampling?: number;
   otlp?: string;
 }
 
@@ -49,7 +49,7 @@ export function addControlPlane(program: Command): void {
       collect,
       [],
     )
-    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, DEFAULT_TRACE_SAMPLING)
+    .option("--trace-sampling <share>", traceSamplingHelp, parseShare)
     .option("--otlp <host:port>", "where traces go by OTLP/gRPC: the registry, or a collector", parseAddress)
     .action(async (flags: ControlPlaneFlags) => {
       // Read once, when the tracing modules are loaded.
@@ -67,7 +67,7 @@ export function addControlPlane(program: Command): void {
           ...(flags.registry === undefined ? {} : { registry: flags.registry }),
           ...(flags.registryHttp === undefined ? {} : { registryHttp: flags.registryHttp }),
           ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),
-          ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling } }),
+          ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling ?? 0 } }),
         },
       });
     });

@@ -7,15 +7,9 @@ import type { Ports } from "./ports.ts";
 
 export const runtimes = ["auto", "docker", "process", "in-process"] as const;
 
-/**
- * Share of calls without a traceparent that are traced: enough of what programs call all day, and what a person calls by
- * `rouse call` or on the site comes with a traceparent.
- */
-export const DEFAULT_TRACE_SAMPLING = 0.01;
-
 /** What --trace-sampling is, for those commands that have it. */
 export const traceSamplingHelp =
-  "share of calls without a traceparent that are traced, 0 to 1; a traceparent decides for itself";
+  "share of calls without a traceparent that are traced, 0 to 1 (default: one each second and instance)";
 
 /** What `rouse up` was asked for. */
 export interface UpOptions extends BuildFlags, HostFlags, NetworkFlags {
@@ -26,8 +20,8 @@ export interface UpOptions extends BuildFlags, HostFlags, NetworkFlags {
   readonly ports: Ports;
   /** IPv4 address that the edge listens on. */
   readonly listenHost: string;
-  /** Share of calls without a trace that begin one, 0 to 1. */
-  readonly traceSampling: number;
+  /** Share of calls without a trace that begin one, 0 to 1; default: one each second and instance. */
+  readonly traceSampling?: number;
   /** "host:port" of an OTLP collector over gRPC; the registry passes on to it. */
   readonly otlp?: string;
   /** Anybody may make a provider, not only the administrator. */

@@ -18,6 +18,8 @@ export function meshServers(
   const otlp = options.otlp === undefined ? [] : ["--otlp", options.otlp];
   // Envoy passes spans and counts on: a container has no other way to what listens on the host.
   const instanceOtlp = ["--otlp", `unix:${mesh.meshSocket}`];
+  const { traceSampling } = options;
+  const sampling = traceSampling === undefined ? [] : ["--trace-sampling", String(traceSampling)];
   const open = options.openRegistration ? ["--open-registration"] : [];
   return {
     registry: server(
@@ -54,8 +56,7 @@ export function meshServers(
         mesh.registry,
         "--registry-http",
         mesh.registryHttp,
-        "--trace-sampling",
-        String(options.traceSampling),
+        ...sampling,
         "--otlp",
         mesh.registry,
       ],
@@ -72,8 +73,12 @@ export function meshServers(
           "--runtime",
           options.runtime,
           ...instanceOtlp,
+<<<<<<< HEAD
           "--bind",
           bind,
+=======
+          ...sampling,
+>>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
           ...hostArguments(options),
         ],
         20_000,

@@ -65,12 +65,27 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
       }),
     },
     ...(settings.tracing && { tracing: tracing(prefix, settings.tracing.samplingRatio) }),
+    ...(settings.tracing?.samplingRatio === 0 && { early_header_mutation_extensions: [noSpan] }),
   });
 }
 
 function filter(name: string, type: string, fields: JsonObject = {}): JsonObject {
   return { name: `envoy.filters.http.${name}`, typed_config: any(`${filters}.${type}`, fields) };
 }
+
+const earlyMutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation";
+
+/**
+ * Keeps Envoy's tracer from what it would not record: for a call without a traceparent it makes a span with its ids and tags and
+ * passes a context on, and only then throws all of it away, which is a tenth of Envoy's time per call. A traceparent that it cannot
+ * read saves it all that. Whoever is behind takes it for none (https://www.w3.org/TR/trace-context/#a-traceparent-is-received).
+ */
+const noSpan: JsonObject = {
+  name: "envoy.http.early_header_mutation.header_mutation",
+  typed_config: any(earlyMutation, {
+    mutations: [{ append: { header: { key: "traceparent", value: "-" }, append_action: "ADD_IF_ABSENT" } }],
+  }),
+};
 
 const samplers = "envoy.extensions.tracers.opentelemetry.samplers.v3";
 

@@ -163,9 +163,8 @@ function weightedRoute(service: string, members: readonly Member[]): JsonObject 
 
 function routeOptions(sessionKey: string): JsonObject {
   return {
-    // No limit but the caller's own deadline, for streams as for calls; a wake is not held against it.
+    // No limit but the caller's own deadline, which callers and instances keep: in Envoy, too, it would be a timer for each call.
     timeout: "0s",
-    max_stream_duration: { max_stream_duration: "0s", grpc_timeout_header_max: "0s" },
     // Only what never reached a handler.
     retry_policy: { retry_on: "connect-failure,refused-stream", num_retries: 2 },
     ...(sessionKey !== "" && { hash_policy: [{ header: { header_name: sessionKey } }] }),

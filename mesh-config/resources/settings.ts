@@ -14,7 +14,7 @@ export interface MeshSettings {
   readonly registryHttp?: string;
   /** The edge takes calls in JSON over HTTP. */
   readonly json?: true;
-  /** Set when the bootstrap has a collector: the share of untraced calls that begin a trace, 0 to 1. */
+  /** Set when the bootstrap has a collector: the share of calls without a traceparent for which Envoy begins a trace, 0 to 1. */
   readonly tracing?: { readonly samplingRatio: number };
 }
 

@@ -5,7 +5,7 @@ import { statusCodes } from "../status.ts";
 import {
   CallSpan,
   formatTraceparent,
-  isSampled,
+  isServerSampled,
   parseTraceparent,
   type TraceContext,
 } from "../tracing/index.ts";
@@ -72,7 +72,7 @@ export class ServerCall<State> implements Call<State> {
       const [tracestate] = grpc.metadata.get("tracestate");
       trace = parseTraceparent(traceparent, typeof tracestate === "string" ? tracestate : undefined);
     }
-    if (isSampled(trace)) {
+    if (isServerSampled(trace)) {
       this.#span = new CallSpan("server", runtime.service, method.name, trace, runtime.resource);
       trace = this.#span.context;
     }

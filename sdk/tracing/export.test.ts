@@ -36,12 +36,27 @@ async function startEcho(env: Record<string, string>) {
   };
 }
 
+test("a server begins a trace each second at most for calls that bring none", async () => {
+  const { spans, address } = await collector();
+  const echo = await startEcho({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://${address}` });
+  using client = createClient(echoDefinition, { target: echo.target });
+  const beganMs = performance.now();
+  let calls = 0;
+  for (; spans.length < 2; calls++) await client.say(say("x"));
+  const seconds = (performance.now() - beganMs) / 1_000;
+  await echo.stop();
+  expect(calls).toBeGreaterThan(spans.length);
+  expect(spans.length).toBeLessThanOrEqual(seconds + 2);
+  for (const span of spans)
+    expect(span).toMatchObject({ parentSpanId: "", name: expect.stringContaining("/Say") });
+});
+
 test("a sampled call through two services makes one tree of spans, sent at the latest when they stop", async () => {
   const { spans, address } = await collector();
-  const OTEL_EXPORTER_OTLP_ENDPOINT = `http://${address}`;
-  const back = await startEcho({ OTEL_EXPORTER_OTLP_ENDPOINT, ROUSE_INSTANCE: "back-1", ROUSE_HOST: "h" });
+  const tracing = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${address}`, OTEL_TRACES_SAMPLER_ARG: "0" };
+  const back = await startEcho({ ...tracing, ROUSE_INSTANCE: "back-1", ROUSE_HOST: "h" });
   const front = await startEcho({
-    OTEL_EXPORTER_OTLP_ENDPOINT,
+    ...tracing,
     ROUSE_MESH: back.target,
     ROUSE_SERVICE: "test.echo.v1.Echo",
   });

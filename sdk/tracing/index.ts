@@ -7,4 +7,11 @@ export {
   traceStorage,
 } from "./context.ts";
 export { exportSpans, flushSpans, recordSpan, tracingEnabled } from "./recorder.ts";
-export { CallSpan, type FinishedSpan, isSampled, preciseNow, type TraceResource } from "./span.ts";
+export {
+  CallSpan,
+  type FinishedSpan,
+  isSampled,
+  isServerSampled,
+  preciseNow,
+  type TraceResource,
+} from "./span.ts";

@@ -84,4 +84,22 @@ export function isSampled(parent: TraceContext | undefined): boolean {
   return rootRatio > 0 && tracingEnabled() && Math.random() < rootRatio;
 }
 
-const rootRatio = Number(process.env.OTEL_TRACES_SAMPLER_ARG ?? 0) || 0;
+/**
+ * The same for a call that comes in. Where OTEL_TRACES_SAMPLER_ARG is not set, a server begins a trace each second at the most, so
+ * that there is always one to look at, however many calls there are.
+ */
+export function isServerSampled(parent: TraceContext | undefined): boolean {
+  if (parent !== undefined || rootShare !== undefined) return isSampled(parent);
+  if (!tracingEnabled()) return false;
+  const nowMs = performance.now();
+  if (nowMs < nextRootMs) return false;
+  nextRootMs = nowMs + ROOTS_EACH_MS;
+  return true;
+}
+
+const ROOTS_EACH_MS = 1_000;
+/** Not for the calls that woke it: a wake is traced anyway, and what exports spans takes 150 ms of CPU to load. */
+let nextRootMs = performance.now() + ROOTS_EACH_MS;
+
+const rootShare = process.env.OTEL_TRACES_SAMPLER_ARG;
+const rootRatio = Number(rootShare ?? 0) || 0;
