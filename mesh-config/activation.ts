@@ -73,12 +73,17 @@ export class Activation {
     return [...this.#wanted.values()].map(({ target }) => target);
   }
 
-  loads(value: { loads: Load[]; untilMs: number }): void {
+  loads(value: { loads: Load[]; untilMs: number; envoys: number }): void {
     if (this.#open) this.#send({ $case: "loads", value });
   }
 
   drained(target: Target): void {
-    if (this.#open) this.#send({ $case: "drained", value: { target } });
+    if (this.#open) this.#send({ $case: "drained", value: { target, reopened: false } });
+  }
+
+  /** What had drained has calls again, of an Envoy that came over. */
+  reopened(target: Target): void {
+    if (this.#open) this.#send({ $case: "drained", value: { target, reopened: true } });
   }
 
   close(): void {

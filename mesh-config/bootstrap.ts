@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { any, type JsonObject } from "./proto/json.ts";
 import { envoyAddress } from "./resources/address.ts";
 import { explainerListener } from "./resources/explainer.ts";
@@ -7,8 +8,8 @@ import { COLLECTOR_CLUSTER, CONTROL_PLANE_CLUSTER } from "./resources/settings.t
 export interface BootstrapOptions {
   /** Different for each Envoy, stable over its restarts. */
   readonly nodeId: string;
-  /** "host:port" of each control plane. */
-  readonly controlPlane: readonly string[];
+  /** "host:port" of each control plane, the preferred one first; or the file that names them, whose changes Envoy follows. */
+  readonly controlPlane: readonly string[] | { readonly file: string };
   /** "host:port" of Envoy's admin page; port 0: any. */
   readonly admin: string;
   /** OTLP/gRPC collector, "host:port" or "unix:/path". */
@@ -63,9 +64,9 @@ export function envoyBootstrap(options: BootstrapOptions): JsonObject {
     static_resources: {
       listeners: [explainerListener()],
       clusters: [
-        peer(CONTROL_PLANE_CLUSTER, controlPlane),
+        controlPlaneCluster(controlPlane),
         ...(locality ? [ownCluster(admin, locality)] : []),
-        ...(collector === undefined ? [] : [peer(COLLECTOR_CLUSTER, [collector])]),
+        ...(collector === undefined ? [] : [collectorCluster(collector)]),
       ],
     },
   };
@@ -83,26 +84,81 @@ function ownCluster(address: string, locality: JsonObject): JsonObject {
   };
 }
 
-function peer(name: string, addresses: readonly string[]): JsonObject {
+/**
+ * Both of an Envoy's streams go to the first control plane that answers, and over to the next when it does not: each has a
+ * priority of its own, and one failure puts it aside.
+ */
+function controlPlaneCluster(controlPlane: BootstrapOptions["controlPlane"]): JsonObject {
+  const found =
+    "file" in controlPlane
+      ? {
+          type: "EDS",
+          eds_cluster_config: {
+            service_name: CONTROL_PLANE_CLUSTER,
+            eds_config: {
+              path_config_source: {
+                path: controlPlane.file,
+                // The file is replaced as a whole.
+                watched_directory: { path: dirname(controlPlane.file) },
+              },
+              resource_api_version: "V3",
+            },
+          },
+        }
+      : { type: "STATIC", load_assignment: assignment(controlPlane) };
   return {
-    name,
+    name: CONTROL_PLANE_CLUSTER,
+    ...found,
+    connect_timeout: "1s",
+    outlier_detection: {
+      consecutive_5xx: 1,
+      enforcing_success_rate: 0,
+      interval: "1s",
+      // Load reports come back 5 s after their stream broke, and must not go where the configuration does not come from.
+      base_ejection_time: "6s",
+      max_ejection_time: "6s",
+      max_ejection_percent: 100,
+    },
+    // One that hangs, or whose host is cut off, is left within seconds.
+    ...http2({ interval: "1s", timeout: "2.5s" }),
+  };
+}
+
+function assignment(controlPlanes: readonly string[]): JsonObject {
+  return {
+    cluster_name: CONTROL_PLANE_CLUSTER,
+    endpoints: controlPlanes.map((address, priority) => ({
+      priority,
+      lb_endpoints: [{ endpoint: { address: envoyAddress(address) } }],
+    })),
+  };
+}
+
+/** Content of such a file, its name to end in ".json": "host:port" of each control plane, the preferred one first. */
+export function controlPlaneFile(controlPlanes: readonly string[]): string {
+  const resources = [any("envoy.config.endpoint.v3.ClusterLoadAssignment", assignment(controlPlanes))];
+  return `${JSON.stringify({ resources }, undefined, 1)}\n`;
+}
+
+function collectorCluster(collector: string): JsonObject {
+  const address = envoyAddress(collectorAddress(collector));
+  return {
+    name: COLLECTOR_CLUSTER,
     type: "STATIC",
     connect_timeout: "1s",
     load_assignment: {
-      cluster_name: name,
-      endpoints: [
-        {
-          lb_endpoints: addresses.map((address) => ({
-            endpoint: { address: envoyAddress(collectorAddress(address)) },
-          })),
-        },
-      ],
+      cluster_name: COLLECTOR_CLUSTER,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
     },
+    ...http2({ interval: "10s", timeout: "5s" }),
+  };
+}
+
+function http2(connection_keepalive: JsonObject): JsonObject {
+  return {
     typed_extension_protocol_options: {
       [httpOptions]: any(httpOptions, {
-        explicit_http_config: {
-          http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } },
-        },
+        explicit_http_config: { http2_protocol_options: { connection_keepalive } },
       }),
     },
   };

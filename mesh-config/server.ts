@@ -98,6 +98,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       settings,
       {
         wanted: (target) => wants.add(target),
+        mayHaveCalls: (stream, cluster) => drains?.mayHaveCalls(stream, cluster) ?? true,
         pushed: (cluster) => wakes.reached(cluster, "pushedMs"),
         released: (cluster) => wakes.released(cluster),
         moved: () => {
@@ -113,9 +114,12 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     drains = new Drains(
       control,
       loads,
-      (target) => {
-        activation.drained(target);
-        control?.drained(target);
+      {
+        drained: (target) => {
+          activation.drained(target);
+          control?.drained(target);
+        },
+        reopened: (target) => activation.reopened(target),
       },
       deps.graceMs,
     );
@@ -136,6 +140,12 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     burst = setTimeout(apply, Math.max(LEAST_BURST_MS, BURST_SHARE * (performance.now() - beganMs)));
   };
 
+  /** Looks again at what Envoys still use. */
+  const check = () => {
+    drains?.check();
+    for (const stream of control?.streams ?? [])
+      if (stream.subscriptions.cluster.brought.size > 0) stream.flush();
+  };
   const streams = envoyStreams({
     control: first.promise,
     loads,
@@ -146,8 +156,9 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     reported: () => {
       const nodes = [...(control?.streams ?? [])].map(({ node }) => node);
       // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
-      if (loads.complete(nodes) && drains?.settled) activation.loads(loads.take());
-      drains?.check();
+      if (loads.complete(nodes) && drains?.settled)
+        activation.loads({ ...loads.take(), envoys: nodes.length });
+      check();
     },
     log,
   });
@@ -165,7 +176,13 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     awaitRoutes: routeWaits.serve,
   } satisfies MeshConfigServer);
 
-  const checking = setInterval(() => drains?.check(), CHECK_MS);
+  const checking = setInterval(() => {
+    streams.pair();
+    check();
+    // The Envoys are all with other control planes, which must not wait for this one's word.
+    if (control?.streams.size === 0 && drains?.settled)
+      activation.loads({ loads: [], untilMs: Date.now(), envoys: 0 });
+  }, CHECK_MS);
 
   return {
     wakes,

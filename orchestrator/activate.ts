@@ -9,6 +9,9 @@ type Stream = ServerDuplexStream<ActivateRequest, ActivateResponse>;
 
 let streams = 0;
 
+/** Envoys whose mesh-config is away have come to another one by then, ms; mesh-config gives them the same time. */
+const AWAY_MS = 10_000;
+
 /** Serves one mesh-config: takes what it wants and reports, tells what gets ready. */
 export function activate(orchestrator: Orchestrator, stream: Stream): void {
   streams += 1;
@@ -17,7 +20,7 @@ export function activate(orchestrator: Orchestrator, stream: Stream): void {
   const unsubscribe = orchestrator.subscribe((response) => stream.write(response));
   const leave = () => {
     unsubscribe();
-    if (source !== undefined) orchestrator.demand.disconnect(source);
+    if (source !== undefined) leaveBehind(orchestrator, source);
     source = undefined;
   };
   stream.on("data", (request: ActivateRequest) => {
@@ -42,10 +45,19 @@ function hello(orchestrator: Orchestrator, stream: Stream, id: string, number: n
   const fencingToken = orchestrator.requireLeading();
   // A new stream of the same mesh-config may come before the old one is known to be broken.
   const source = `${id}/${number}`;
-  orchestrator.demand.connect(source);
+  orchestrator.demand.connect(source, id);
   orchestrator.log.info({ meshConfig: id }, "mesh-config connected");
   stream.write({ kind: { $case: "leading", value: { id: orchestrator.id, fencingToken } } });
   return source;
+}
+
+/** Keeps what a mesh-config said until its Envoys are with another one, or it is back itself. */
+function leaveBehind(orchestrator: Orchestrator, source: string): void {
+  if (!orchestrator.demand.lose(source)) return;
+  setTimeout(() => {
+    orchestrator.demand.disconnect(source);
+    orchestrator.evaluateAll();
+  }, AWAY_MS).unref();
 }
 
 function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequest): void {
@@ -62,14 +74,15 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
       return;
     }
     case "loads": {
-      const touched = demand.report(source, kind.value.loads, kind.value.untilMs);
+      const touched = demand.report(source, kind.value.loads, kind.value.untilMs, kind.value.envoys);
       for (const { service, version } of touched) orchestrator.evaluate(service, version);
       return;
     }
     case "drained": {
-      const { target } = kind.value;
+      const { target, reopened } = kind.value;
       if (target === undefined) return;
-      demand.markDrained(source, target);
+      if (reopened) demand.markReopened(source, target);
+      else demand.markDrained(source, target);
       orchestrator.evaluate(target.service, target.version);
       return;
     }

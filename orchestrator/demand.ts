@@ -23,11 +23,16 @@ export interface VersionLoad extends CallCounts {
 }
 
 interface Source {
+  /** Id of the mesh-config. */
+  readonly meshConfig: string;
+  away: boolean;
   readonly wanted: Map<string, number>;
   readonly drained: Set<string>;
   /** Latest report, by version. */
   loads: ReadonlyMap<string, readonly Load[]>;
   reportedUntilMs: number;
+  /** Envoys that it serves; undefined until it said so. */
+  envoys: number | undefined;
 }
 
 /**
@@ -46,9 +51,40 @@ export class Demand {
   /** Since when an instance is seen to retire, by its id. */
   readonly #retiringSince = new Map<string, number>();
 
-  connect(source: string): void {
-    const fresh = { wanted: new Map(), drained: new Set<string>(), loads: new Map(), reportedUntilMs: 0 };
-    this.#sources.set(source, fresh);
+  /**
+   * Takes up a stream of a mesh-config, which has said nothing yet.
+   *
+   * @param source Different for each stream.
+   */
+  connect(source: string, meshConfig: string): void {
+    for (const [name, known] of this.#sources)
+      if (known.away && known.meshConfig === meshConfig) this.#sources.delete(name);
+    this.#sources.set(source, {
+      meshConfig,
+      away: false,
+      wanted: new Map(),
+      drained: new Set(),
+      loads: new Map(),
+      reportedUntilMs: 0,
+      envoys: undefined,
+    });
+  }
+
+  /**
+   * The mesh-config is away. Its Envoys are on their way to another one: what they do is unknown until then, so that it still
+   * counts with what it said last, but for its load.
+   *
+   * @returns false when it had none, and is forgotten.
+   */
+  lose(source: string): boolean {
+    const entry = this.#sources.get(source);
+    if (entry === undefined || entry.envoys === 0) {
+      this.#sources.delete(source);
+      return false;
+    }
+    entry.loads = new Map();
+    entry.away = true;
+    return true;
   }
 
   disconnect(source: string): void {
@@ -86,9 +122,10 @@ export class Demand {
   /**
    * Takes one load report, which reaches up to `untilMs`: the targets with calls open or begun since the last.
    *
+   * @param envoys From how many Envoys it is; 0: the mesh-config has none, and no say.
    * @returns the versions whose load it tells, or told last time.
    */
-  report(source: string, loads: readonly Load[], untilMs: number): Version[] {
+  report(source: string, loads: readonly Load[], untilMs: number, envoys = 1): Version[] {
     const entry = this.#sources.get(source);
     if (entry === undefined) return [];
     const touched = new Map<string, Version>();
@@ -104,6 +141,7 @@ export class Demand {
     }
     entry.loads = byVersion;
     entry.reportedUntilMs = untilMs;
+    entry.envoys = envoys;
     return [...touched.values()];
   }
 
@@ -164,17 +202,23 @@ export class Demand {
   }
 
   /**
-   * Until when it is known which clusters were called, ms since 1970: what every mesh-config has reported by now. 0 when
-   * there is none, or one that has not reported yet.
+   * Until when it is known which clusters were called, ms since 1970: what every mesh-config that has Envoys has reported by
+   * now. 0 when there is none, or one that has not reported yet.
    */
   loadsUntil(): number {
     let untilMs = Number.POSITIVE_INFINITY;
-    for (const { reportedUntilMs } of this.#sources.values()) untilMs = Math.min(untilMs, reportedUntilMs);
+    for (const { reportedUntilMs, envoys } of this.#sources.values())
+      if (envoys !== 0) untilMs = Math.min(untilMs, reportedUntilMs);
     return Number.isFinite(untilMs) ? untilMs : 0;
   }
 
   markDrained(source: string, target: Target): void {
     this.#sources.get(source)?.drained.add(clusterName(target));
+  }
+
+  /** An Envoy came to the mesh-config with calls open on what had drained there. */
+  markReopened(source: string, target: Target): void {
+    this.#sources.get(source)?.drained.delete(clusterName(target));
   }
 
   /** True when every mesh-config (at least one) says that the target has drained. */

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findTool } from "../../setup/tools.ts";
-import { envoyBootstrap } from "../bootstrap.ts";
+import { type BootstrapOptions, envoyBootstrap } from "../bootstrap.ts";
 
 /** A real Envoy for a test. */
 export interface TestEnvoy {
@@ -30,14 +30,14 @@ export async function freePort(): Promise<number> {
 }
 
 export async function startEnvoy(
-  controlPlane: string,
+  controlPlane: BootstrapOptions["controlPlane"],
   options: { nodeId?: string; logLevel?: string; collector?: string; zone?: string } = {},
 ): Promise<TestEnvoy> {
   const folder = await mkdtemp(join(tmpdir(), "rouse-envoy-"));
   const nodeId = options.nodeId ?? "test-envoy";
   const bootstrap = envoyBootstrap({
     nodeId,
-    controlPlane: [controlPlane],
+    controlPlane,
     admin: "127.0.0.1:0",
     ...(options.collector && { collector: options.collector }),
     ...(options.zone && { zone: options.zone }),

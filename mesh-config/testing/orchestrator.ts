@@ -14,7 +14,11 @@ export class TestOrchestrator {
   readonly #streams = new Set<ServerDuplexStream<ActivateRequest, ActivateResponse>>();
   readonly wanted: Target[] = [];
   readonly drained: Target[] = [];
+  /** What had drained and then had calls again. */
+  readonly reopened: Target[] = [];
   readonly loads: Load[][] = [];
+  /** Of how many Envoys each report was. */
+  readonly envoys: number[] = [];
   onWanted: (target: Target) => void = () => undefined;
   onDrained: (target: Target) => void = () => undefined;
   address = "";
@@ -57,9 +61,16 @@ export class TestOrchestrator {
         this.wanted.push(kind.value.target);
         this.onWanted(kind.value.target);
       } else if (kind?.$case === "drained" && kind.value.target) {
+        if (kind.value.reopened) {
+          this.reopened.push(kind.value.target);
+          return;
+        }
         this.drained.push(kind.value.target);
         this.onDrained(kind.value.target);
-      } else if (kind?.$case === "loads") this.loads.push(kind.value.loads);
+      } else if (kind?.$case === "loads") {
+        this.loads.push(kind.value.loads);
+        this.envoys.push(kind.value.envoys);
+      }
     });
     stream.on("cancelled", () => this.#streams.delete(stream));
     stream.on("error", () => this.#streams.delete(stream));

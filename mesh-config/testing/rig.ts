@@ -12,6 +12,8 @@ import { instance, TestMesh } from "./state.ts";
 
 export interface RigOptions {
   readonly graceMs?: number;
+  /** How many control planes there are; Envoy prefers the first. Default 1. */
+  readonly controlPlanes?: number;
   readonly envoyLog?: string;
   readonly samplingRatio?: number;
   readonly corsOrigins?: readonly string[];
@@ -36,7 +38,11 @@ export interface TestRig {
   /** On the internal unix socket. */
   readonly inner: EchoClient;
   readonly log: Logger;
-  control(): MeshConfigProcess;
+  /** @param index Which of them; default the first. */
+  control(index?: number): MeshConfigProcess;
+  stopControl(index: number): Promise<void>;
+  /** Starts a control plane that was stopped, at its former address. */
+  startControl(index: number): Promise<void>;
   /** Ends the control plane and starts a new one at the same address. */
   restartControl(between?: () => Promise<void>): Promise<void>;
   echo(service: string, name: string): Promise<Awaited<ReturnType<typeof startEcho>>>;
@@ -55,13 +61,15 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
     options.prepare?.(mesh);
     const orchestrator = await TestOrchestrator.start();
     closers.push(() => orchestrator.close());
-    const [edgePort, meshPort, listenPort] = await Promise.all([freePort(), freePort(), freePort()]);
+    const [edgePort, meshPort] = await Promise.all([freePort(), freePort()]);
+    const count = options.controlPlanes ?? 1;
+    const listenPorts = await Promise.all(Array.from({ length: count }, freePort));
     const edge = `127.0.0.1:${edgePort}`;
     const socket = join(folder, "mesh.sock");
-    const start = () =>
+    const start = (index: number) =>
       startMeshConfig({
-        id: "mesh-config-test",
-        listen: `127.0.0.1:${listenPort}`,
+        id: `mesh-config-test-${index}`,
+        listen: `127.0.0.1:${listenPorts[index]}`,
         settings: {
           edge,
           mesh: `127.0.0.1:${meshPort}`,
@@ -78,9 +86,17 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
         log,
         graceMs: options.graceMs ?? 100,
       });
-    let control = await start();
-    closers.push(() => control.close());
-    const envoy = await startEnvoy(control.address, {
+    const controls = new Map<number, MeshConfigProcess>();
+    const startControl = async (index: number) => void controls.set(index, await start(index));
+    const stopControl = async (index: number) => {
+      const running = controls.get(index);
+      controls.delete(index);
+      await running?.close();
+    };
+    closers.push(() => Promise.all([...controls.keys()].map(stopControl)));
+    for (const index of listenPorts.keys()) await startControl(index);
+    const addresses = [...controls.values()].map(({ address }) => address);
+    const envoy = await startEnvoy(addresses, {
       ...(options.envoyLog && { logLevel: options.envoyLog }),
       ...(options.collector && { collector: options.collector }),
       ...(options.zone && { zone: options.zone }),
@@ -102,11 +118,17 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
       client,
       inner,
       log,
-      control: () => control,
+      control(index = 0) {
+        const running = controls.get(index);
+        if (running === undefined) throw new Error(`control plane ${index} does not run`);
+        return running;
+      },
+      stopControl,
+      startControl,
       async restartControl(between) {
-        await control.close();
+        await stopControl(0);
         await between?.();
-        control = await start();
+        await startControl(0);
       },
       async echo(service, name) {
         const server = await startEcho(service, name);

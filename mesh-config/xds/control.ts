@@ -19,6 +19,8 @@ export interface ControlEvents {
   pushed(cluster: string): void;
   /** An Envoy has its endpoints. */
   released(cluster: string): void;
+  /** Whether calls may be open on a cluster that the Envoy had from another control plane. */
+  mayHaveCalls(stream: DeltaStream, cluster: string): boolean;
   /** Streams, what they accepted, or the snapshot changed. */
   moved(): void;
   /** Every connected Envoy has the newest configuration of the edge's JSON, or one refuses it. */
@@ -164,6 +166,10 @@ export class Control implements StreamHost {
     if (generation === undefined) return;
     const name = clusterName({ service, version, generation });
     this.#update(name, this.#of(name));
+  }
+
+  inUse(cluster: string, stream: DeltaStream): boolean {
+    return this.#events.mayHaveCalls(stream, cluster);
   }
 
   pushed(cluster: string): void {

@@ -15,6 +15,13 @@ interface Drain {
   drained: boolean;
 }
 
+export interface DrainEvents {
+  /** No call is open on a former generation any more. */
+  drained(target: Target): void;
+  /** An Envoy came from another control plane with calls open on it. */
+  reopened(target: Target): void;
+}
+
 /**
  * Finds out when a former generation has no calls any more: every connected Envoy has accepted routes that point
  * elsewhere, and has since then reported an interval at whose end no call was open on it.
@@ -22,16 +29,17 @@ interface Drain {
 export class Drains {
   readonly #control: Control;
   readonly #loads: Loads;
-  readonly #drained: (target: Target) => void;
+  readonly #events: DrainEvents;
+  /** When each Envoy was first asked about a cluster that it brought along, ms of `performance.now()`. */
+  readonly #brought = new WeakMap<DeltaStream, Map<string, number>>();
   readonly #drains = new Map<string, Drain>();
   #graceUntil: number;
   readonly #graceMs: number;
 
-  /** @param drained Called once for each generation. */
-  constructor(control: Control, loads: Loads, drained: (target: Target) => void, graceMs = GRACE_MS) {
+  constructor(control: Control, loads: Loads, events: DrainEvents, graceMs = GRACE_MS) {
     this.#control = control;
     this.#loads = loads;
-    this.#drained = drained;
+    this.#events = events;
     this.#graceMs = graceMs;
     // Envoys come back within the grace after a restart of this process, too.
     this.#graceUntil = performance.now() + graceMs;
@@ -57,13 +65,39 @@ export class Drains {
     this.#follow();
     const now = performance.now();
     for (const drain of this.#drains.values()) {
+      if (drain.drained && this.#cameOver(drain)) {
+        drain.drained = false;
+        this.#events.reopened(drain.target);
+      }
       if (drain.drained) continue;
       let clear = this.settled;
       for (const stream of this.#control.streams) if (!this.#clear(drain, stream, now)) clear = false;
       if (!clear) continue;
       drain.drained = true;
-      this.#drained(drain.target);
+      this.#events.drained(drain.target);
     }
+  }
+
+  /** An Envoy has connected since, and has the cluster from another control plane: calls may be open on it. */
+  #cameOver({ target, turned }: Drain): boolean {
+    const name = clusterName(target);
+    return [...this.#control.streams].some(
+      (stream) => !turned.has(stream) && stream.subscriptions.cluster.has(name),
+    );
+  }
+
+  /**
+   * Whether calls may be open on a cluster that the Envoy had from another control plane and that this one would take away:
+   * until a whole interval without a call was reported. Asked when the Envoy has the newest routes.
+   */
+  mayHaveCalls(stream: DeltaStream, cluster: string): boolean {
+    const target = parseClusterName(cluster);
+    if (target === undefined || this.#control.version(target) === undefined) return false;
+    const asked = this.#brought.get(stream) ?? new Map<string, number>();
+    this.#brought.set(stream, asked);
+    const since = asked.get(cluster) ?? performance.now();
+    asked.set(cluster, since);
+    return !this.#loads.quietSince(stream.node, cluster, since);
   }
 
   /** Takes up the former generations that still have a cluster, and drops those that have none. */

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { DeltaRequest, DeltaResponse, LoadStatsRequest, LoadStatsResponse } from "../proto/wire.ts";
 import type { Control } from "./control.ts";
 import type { Loads } from "./loads.ts";
+import { Pairing } from "./pairing.ts";
 import { DeltaStream } from "./stream.ts";
 
 export interface StreamDeps {
@@ -19,12 +20,14 @@ export interface StreamDeps {
 type AdsCall = ServerDuplexStream<DeltaRequest, DeltaResponse>;
 type LrsCall = ServerDuplexStream<LoadStatsRequest, LoadStatsResponse>;
 
-/** The two streams that an Envoy keeps open, and how to end them all. */
+/** The two streams that an Envoy keeps open, how to bring them together, and how to end them all. */
 export function envoyStreams(deps: StreamDeps) {
   const calls = new Set<{ end(): void }>();
+  const pairing = new Pairing();
   const open = (call: AdsCall | LrsCall, closed: () => void) => {
     calls.add(call);
     const leave = () => {
+      pairing.gone(call);
       if (calls.delete(call)) closed();
     };
     call.on("cancelled", leave);
@@ -49,6 +52,7 @@ export function envoyStreams(deps: StreamDeps) {
         const made = new DeltaStream(control, (response) => call.write(response), deps.log);
         stream = made;
         control.streams.add(made);
+        pairing.configures(call, () => made.node);
         call.on("data", (request: DeltaRequest) => made.receive(request));
       });
     },
@@ -60,6 +64,7 @@ export function envoyStreams(deps: StreamDeps) {
       call.on("data", (request: LoadStatsRequest) => {
         if (node === "") {
           node = request.node?.id ?? "";
+          pairing.reports(call, node);
           call.write({
             send_all_clusters: true,
             report_endpoint_granularity: true,
@@ -75,5 +80,10 @@ export function envoyStreams(deps: StreamDeps) {
   const end = () => {
     for (const call of calls) call.end();
   };
-  return { ads, lrs, end };
+  /** To be called each second. */
+  const pair = () => {
+    for (const node of pairing.check(performance.now()))
+      deps.log.info({ envoy: node }, "one of two streams of an Envoy is ended, for the other is not here");
+  };
+  return { ads, lrs, pair, end };
 }

@@ -19,6 +19,7 @@ class Envoy {
   readonly sent: DeltaResponse[] = [];
   readonly asked: string[] = [];
   readonly had: string[] = [];
+  readonly inUse = new Set<string>();
   readonly stream = new DeltaStream(
     {
       snapshot: (): Snapshot => ({ number: this.number, resources: this.resources, aliases: this.aliases }),
@@ -27,6 +28,7 @@ class Envoy {
         this.asked.push(`${cluster}${held ? " held" : ""}`);
         return cluster.startsWith("cold");
       },
+      inUse: (cluster) => this.inUse.has(cluster),
       pushed: () => undefined,
       released: () => undefined,
       accepted: () => undefined,

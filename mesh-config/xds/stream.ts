@@ -18,6 +18,8 @@ export interface StreamHost {
    * @returns whether it may come.
    */
   missing(cluster: string, held: boolean): boolean;
+  /** Calls may be open on a cluster that Envoy had from another control plane, and that the snapshot lacks. */
+  inUse(cluster: string, stream: DeltaStream): boolean;
   /** The cluster goes out for the first time. */
   pushed(cluster: string): void;
   /** Envoy has the cluster's endpoints. */
@@ -112,7 +114,8 @@ export class DeltaStream {
       if (!this.#begun.has(kind) && kind !== "endpoint") continue;
       if (kind === "route" && !this.#backed(snapshot)) continue;
       const removals = this.#mayRemove(kind, snapshot);
-      const change = this.subscriptions[kind].next(snapshot, removals);
+      const inUse = (name: string) => kind === "cluster" && this.#host.inUse(name, this);
+      const change = this.subscriptions[kind].next(snapshot, removals, inUse);
       if (change !== undefined) this.#send(kind, change, snapshot);
     }
   }

@@ -28,6 +28,8 @@ export class Subscription {
   ackedAtMs = 0;
   acks = 0;
   nacks = 0;
+  /** What Envoy had from before this stream and the snapshot of then lacked. */
+  readonly brought = new Set<string>();
   inFlight: (Change & { readonly nonce: string }) | undefined;
   readonly #sent = new Map<string, string>();
   readonly #refused = new Map<string, string>();
@@ -52,6 +54,7 @@ export class Subscription {
     for (const [name, version] of Object.entries(versions)) {
       const current = snapshot.resources[this.kind].get(name);
       this.#sent.set(name, version);
+      if (current === undefined) this.brought.add(name);
       this.accepted.set(name, { version, since: current?.version === version ? current.since : 0 });
     }
   }
@@ -123,8 +126,16 @@ export class Subscription {
     this.#gone.add(name);
   }
 
-  /** What is to be sent now; undefined when Envoy has it all, or a response is still unanswered. */
-  next(snapshot: Snapshot, removals: boolean): Change | undefined {
+  /**
+   * What is to be sent now; undefined when Envoy has it all, or a response is still unanswered.
+   *
+   * @param inUse Whether something that Envoy brought along, and that is there no more, must not be taken away yet.
+   */
+  next(
+    snapshot: Snapshot,
+    removals: boolean,
+    inUse: (name: string) => boolean = () => false,
+  ): Change | undefined {
     if (this.inFlight !== undefined || this.#settledAt === snapshot.number) return undefined;
     const all = snapshot.resources[this.kind];
     const change: Change = { resources: [], removed: [] };
@@ -141,9 +152,14 @@ export class Subscription {
     this.#again.clear();
     this.#gone.clear();
     this.#idleAt = snapshot.number;
-    if (removals) for (const name of this.#sent.keys()) if (!all.has(name)) change.removed.push(name);
+    let left = false;
+    for (const name of removals ? this.#sent.keys() : []) {
+      if (all.has(name)) continue;
+      if (this.brought.has(name) && inUse(name)) left = true;
+      else change.removed.push(name);
+    }
     if (change.removed.length > 0) return change;
-    if (removals) this.#settledAt = snapshot.number;
+    if (removals && !left) this.#settledAt = snapshot.number;
     return undefined;
   }
 
@@ -173,6 +189,7 @@ export class Subscription {
     for (const name of change.removed) {
       this.#sent.delete(name);
       this.accepted.delete(name);
+      this.brought.delete(name);
       this.#again.delete(name);
       this.#gone.delete(name);
     }
