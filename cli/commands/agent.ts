@@ -4,12 +4,8 @@ import { type RuntimeName, runtimeNames } from "../../agent/runtimes/runtime.ts"
 import { startAgent } from "../../agent/server.ts";
 import { dataFolder } from "../connect.ts";
 import { addHostFlags, type HostFlags } from "../host-flags.ts";
-<<<<<<< HEAD
 import { LOOPBACK } from "../up/network.ts";
-import { parseHost } from "../up/options.ts";
-=======
-import { parseShare, traceSamplingHelp } from "../up/options.ts";
->>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
+import { parseHost, parseShare, traceSamplingHelp } from "../up/options.ts";
 
 interface AgentFlags extends HostFlags {
   readonly listen: string;
@@ -18,11 +14,8 @@ interface AgentFlags extends HostFlags {
   readonly runtime: RuntimeName | "auto";
   readonly meshTarget?: string;
   readonly otlp?: string;
-<<<<<<< HEAD
   readonly bind: string;
-=======
   readonly traceSampling?: number;
->>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
   readonly stopInstances?: boolean;
 }
 
@@ -54,13 +47,9 @@ export function addAgent(program: Command): void {
 
 async function run(flags: AgentFlags): Promise<void> {
   const dataDir = dataFolder();
-<<<<<<< HEAD
-  const { cpu, gpu, memory, otlp, zone, cost, speed, keepFree } = flags;
-=======
   // Instances get it from this process's environment.
   if (flags.traceSampling !== undefined) process.env.OTEL_TRACES_SAMPLER_ARG = String(flags.traceSampling);
-  const { cpu, gpu, memory, otlp, zone, cost, speed } = flags;
->>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
+  const { cpu, gpu, memory, otlp, zone, cost, speed, keepFree } = flags;
   const agent = await startAgent({
     host: flags.host,
     listen: flags.listen,

@@ -23,18 +23,8 @@ export function addUp(program: Command): void {
     .description("run a mesh of one host, or this host's part of a larger one, until Ctrl-C")
     .option("--data <folder>", "where it keeps its state (default: ~/.local/state/rouse)")
     .addOption(new Option("--runtime <name>", "what instances run in").choices(runtimes).default("auto"))
-<<<<<<< HEAD
     .option("--listen-host <host>", "address that the edge listens on", parseHost, "127.0.0.1")
-    .option("--trace-sampling <share>", traceSamplingHelp, parseShare, DEFAULT_TRACE_SAMPLING)
-=======
-    .option(
-      "--listen-host <host>",
-      "address that the edge listens on; all else is on 127.0.0.1",
-      parseHost,
-      "127.0.0.1",
-    )
     .option("--trace-sampling <share>", traceSamplingHelp, parseShare)
->>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
     .option(
       "--otlp <host:port>",
       "OTLP collector (gRPC) that the registry passes all traces and counts on to",

@@ -73,12 +73,9 @@ export function meshServers(
           "--runtime",
           options.runtime,
           ...instanceOtlp,
-<<<<<<< HEAD
           "--bind",
           bind,
-=======
           ...sampling,
->>>>>>> 646d186 (Leave the beginning of traces to instances, and deadlines to callers and instances)
           ...hostArguments(options),
         ],
         20_000,
