@@ -22,7 +22,7 @@ export function warmCluster(name: string, manifest: VersionManifest): JsonObject
     connect_timeout: "1s",
     ...loadBalancing(manifest),
     typed_extension_protocol_options: { [httpOptions]: any(httpOptions, { explicit_http_config: http2 }) },
-    circuit_breakers: breakers(manifest),
+    circuit_breakers: breakers,
     // The rules that need many endpoints (success rate, percentages) cannot act on a few; a gateway failure is
     // counted for gRPC's UNAVAILABLE too. The one endpoint of a small version is never ejected.
     outlier_detection: {
@@ -39,17 +39,16 @@ export function warmCluster(name: string, manifest: VersionManifest): JsonObject
   };
 }
 
-/** Streams count as requests and may last: four times what the contract aims at, and never less than 10,000. */
-function breakers({ targetConcurrency, maxInstances }: VersionManifest): JsonObject {
-  const most = Math.min(1_000_000, Math.max(10_000, 4 * targetConcurrency * maxInstances));
-  const threshold = {
-    max_connections: 10_000,
-    max_pending_requests: most,
-    max_requests: most,
-    max_retries: 100,
-  };
-  return { thresholds: [threshold] };
-}
+/**
+ * The breakers refuse nobody but a flood: how many calls there may be is the contract's and the orchestrator's matter. A service may
+ * call itself a thousand levels deep on its last instance, and each level is a request that waits for the next one; streams count
+ * as requests, too. The same for every contract, so that tuning one touches no cluster.
+ */
+const breakers: JsonObject = {
+  thresholds: [
+    { max_connections: 10_000, max_pending_requests: 1_000_000, max_requests: 1_000_000, max_retries: 100 },
+  ],
+};
 
 /**
  * A cluster that ends every call with the error: its one endpoint is the explainer within this very Envoy, and a filter of the

@@ -49,7 +49,9 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
       filter("router", "router.v3.Router", { suppress_envoy_headers: true, dynamic_stats: false }),
     ],
     http2_protocol_options: {
-      max_concurrent_streams: 1_000,
+      // A service may call itself a thousand levels deep over the one connection of its instance: a limit would keep the deepest
+      // call waiting for those that wait for it.
+      max_concurrent_streams: edge ? 1_000 : 1_000_000,
       initial_stream_window_size: 1 << 20,
       initial_connection_window_size: 16 << 20,
     },

@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
+import { liveVersions, until } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe, type ProbeOptions } from "./support/probe.ts";
+import { rouseOk } from "./support/rouse.ts";
+
+const service = "probe.v1.ProbeService";
+
+let mesh: TestMesh;
+const probes: Probe[] = [];
+
+const scaled = (options: string) => (contract: string) => {
+  const quick = 'scaling: {stable_window: "2s", panic_window: "1s", scale_down_delay: "1s"}';
+  return contract.replace("min_instances: 0", `min_instances: 0 ${options} ${quick}`);
+};
+
+beforeAll(async () => {
+  mesh = await startMesh({ runtime: "process" });
+  const versions: ProbeOptions[] = [
+    { version: "1.0.0", edit: scaled("target_concurrency: 4 max_instances: 3") },
+    { version: "2.0.0", edit: scaled("target_concurrency: 1 max_instances: 1"), memory: "512Mi" },
+  ];
+  for (const options of versions) {
+    const probe = await makeProbe({ ...options, cpu: 0.1 });
+    probes.push(probe);
+    await probe.register(mesh.data);
+  }
+});
+
+afterAll(async () => {
+  await mesh?.close();
+  for (const probe of probes) await probe.remove();
+});
+
+const instancesOf = async (version: string) =>
+  (await liveVersions(mesh, service)).find((one) => one.version === version)?.instances ?? [];
+
+const untilInstances = (version: string, count: number) =>
+  until(`${version} has ${count} instances`, async () => (await instancesOf(version)).length === count);
+
+/** Callers that call all the time until they are stopped. */
+function callers(count: number, version: string) {
+  const client = createProbeServiceClient({ target: mesh.edge, version, retries: 0 });
+  const lost: string[] = [];
+  const answeredBy = new Set<string>();
+  let stopped = false;
+  const loops = Array.from({ length: count }, async () => {
+    while (!stopped) {
+      try {
+        const { instance } = await client.echo({ text: "x", delayMs: 100 }, { deadlineMs: 30_000 });
+        answeredBy.add(instance);
+      } catch (error) {
+        lost.push(String(error));
+        await sleep(100);
+      }
+    }
+  });
+  return {
+    lost,
+    answeredBy,
+    async stop() {
+      stopped = true;
+      await Promise.all(loops);
+      client.close();
+    },
+  };
+}
+
+describe("load", () => {
+  test("adds instances, and takes them away when it ends; no call is lost", async () => {
+    const steady = callers(1, "1.0.0");
+    const crowd = callers(15, "1.0.0");
+    try {
+      await untilInstances("1.0.0", 3);
+      await until("all three answer", async () => crowd.answeredBy.size >= 3);
+      await crowd.stop();
+      await untilInstances("1.0.0", 1);
+    } finally {
+      await crowd.stop();
+      await steady.stop();
+    }
+    expect([...steady.lost, ...crowd.lost]).toEqual([]);
+  });
+});
+
+describe("rouse tune", () => {
+  test("changes what holds while the version runs", async () => {
+    const args = ["--data", mesh.data];
+    const said = await rouseOk([
+      "tune",
+      service,
+      "1.0.0",
+      "--min",
+      "2",
+      "--target-concurrency",
+      "50",
+      ...args,
+    ]);
+    expect(said).toContain("target_concurrency of the contract → 50");
+    await untilInstances("1.0.0", 2);
+    const shown = await rouseOk(["tune", service, "1.0.0", ...args]);
+    expect(shown).toMatch(/target_concurrency +50 +tuned by administrator/);
+    expect(shown).toMatch(/max_instances +3 +contract/);
+    await rouseOk(["tune", service, "1.0.0", "--reset", ...args]);
+    await untilInstances("1.0.0", 1);
+    expect(await rouseOk(["history", service, ...args])).toMatch(
+      /tuned +1\.0\.0 .*min_instances 2 → of the contract/,
+    );
+  });
+
+  test("judges a change by the load that was recorded", async () => {
+    const file = `${mesh.data}/load.json`;
+    await rouseOk(["tune", service, "1.0.0", "--export", file, "--data", mesh.data]);
+    const shown = await rouseOk([
+      ...["tune", service, "1.0.0", "--simulate", "--from", file, "--max", "1"],
+      ...["--data", mesh.data],
+    ]);
+    expect(shown).toMatch(/instance-seconds +\d+ +\d+/);
+    expect(shown).toMatch(/most instances +3 +1/);
+    expect(await instancesOf("1.0.0")).toHaveLength(1);
+  });
+});
+
+describe("a service that calls itself a thousand levels deep", () => {
+  // More than the streams that a connection may usually have.
+  const levels = 1_100;
+  const descend = async () => {
+    using client = createProbeServiceClient({ target: mesh.edge, version: "2.0.0", retries: 0 });
+    return await client.descend({ depth: levels }, { deadlineMs: 600_000 });
+  };
+
+  test("is answered though the one instance it may have aims at one call", async () => {
+    const { depth, instances } = await descend();
+    expect(depth).toBe(levels);
+    expect(instances).toHaveLength(1);
+  });
+
+  test("is answered by two", async () => {
+    await rouseOk(["tune", service, "2.0.0", "--min", "2", "--max", "2", "--data", mesh.data]);
+    await untilInstances("2.0.0", 2);
+    await until("both answer", async () => {
+      const { depth, instances } = await descend();
+      expect(depth).toBe(levels);
+      return instances.length === 2;
+    });
+  });
+});
