@@ -174,9 +174,9 @@ export class Demand {
     return since;
   }
 
-  /** Forgets what is kept of instances that are gone. */
-  keepInstances(shown: ReadonlySet<string>): void {
-    for (const id of this.#retiringSince.keys()) if (!shown.has(id)) this.#retiringSince.delete(id);
+  /** Forgets what is kept of an instance that is gone. */
+  forgetInstance(instanceId: string): void {
+    this.#retiringSince.delete(instanceId);
   }
 
   /** Notes that a version is in use, whatever the generation. */

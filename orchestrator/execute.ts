@@ -11,6 +11,8 @@ import { startInstance } from "./start.ts";
 
 /** Time between SIGTERM and SIGKILL of an instance that has drained, ms. */
 const STOP_GRACE_MS = 10_000;
+/** How long after its end Consul surely shows an instance no more, ms. */
+const FORGOTTEN_MS = 30_000;
 /** After a failed stop the instance is looked at again, ms. */
 const STOP_RETRY_MS = 2_000;
 /** How long an agent may take to say that an instance retires, ms. */
@@ -220,6 +222,8 @@ export async function stopInstance(
     const request = { fencingToken: token, instanceId, graceMs: STOP_GRACE_MS, reason };
     await unary(client, "stopInstance", request, { deadlineMs: STOP_GRACE_MS + 10_000 });
     orchestrator.log.info({ instance: instanceId, reason }, "instance stopped");
+    // One that never got into Consul does not leave it, either.
+    setTimeout(() => orchestrator.stopping.delete(instanceId), FORGOTTEN_MS).unref();
     return true;
   } catch (error) {
     if (RouseError.from(error).status === "NOT_FOUND") return true;

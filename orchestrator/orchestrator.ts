@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { ActivateResponse, StageTimes } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { HostState } from "../registry/hosts.ts";
-import type { Activation, MeshState } from "../registry/state.ts";
+import type { Activation, MeshState, VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
@@ -16,6 +16,7 @@ import { versionNeeds } from "./placement/version-needs.ts";
 import { planVersion } from "./plan.ts";
 import { Setbacks } from "./setbacks.ts";
 import { Starts } from "./starts.ts";
+import { Timetable } from "./timetable.ts";
 import { versionView } from "./views.ts";
 
 /** Where the orchestrator looks and writes; registry/ implements it on Consul. */
@@ -69,10 +70,14 @@ export class Orchestrator {
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
   readonly #busy = new Set<string>();
-  readonly #lookAgain = new Map<string, number>();
+  readonly #lookAgain = new Timetable((key) => {
+    const cut = key.lastIndexOf("@");
+    this.evaluate(key.slice(0, cut), key.slice(cut + 1));
+  });
+  /** The state at which every version was last looked at. */
+  #seen: MeshState = { services: new Map() };
   readonly #listeners = new Set<(response: ActivateResponse) => void>();
   readonly #waiters = new Map<string, Set<(outcome: Outcome) => void>>();
-  #timer: NodeJS.Timeout | undefined;
   #token: number | undefined;
   #leadingSinceMs = 0;
 
@@ -115,7 +120,6 @@ export class Orchestrator {
     this.starts.clear();
     this.stopping.clear();
     this.#lookAgain.clear();
-    clearTimeout(this.#timer);
     const lost = new RouseError("FAILED_PRECONDITION", `Orchestrator ${this.id} leads no more; ask again.`, {
       reason: "NOT_LEADING",
     });
@@ -161,16 +165,40 @@ export class Orchestrator {
     this.#waiters.delete(key);
   }
 
+  /** Plans every version, as when the hosts have changed. */
   evaluateAll(): void {
-    if (this.#token === undefined) return;
-    const shown = new Set<string>();
-    for (const { versions } of this.mesh.current().services.values()) {
-      for (const { instances } of versions.values()) for (const { id } of instances) shown.add(id);
-    }
-    for (const id of this.stopping) if (!shown.has(id)) this.stopping.delete(id);
-    this.demand.keepInstances(shown);
-    for (const [service, { versions }] of this.mesh.current().services) {
+    this.evaluateChanged();
+    for (const [service, { versions }] of this.#seen.services)
       for (const version of versions.keys()) this.evaluate(service, version);
+  }
+
+  /** Plans the versions that differ from the state at which all were last looked at. */
+  evaluateChanged(): void {
+    if (this.#token === undefined) return;
+    const { services: before } = this.#seen;
+    this.#seen = this.mesh.current();
+    const { services: now } = this.#seen;
+    for (const [service, { versions }] of before) {
+      const after = now.get(service);
+      if (after?.versions === versions) continue;
+      for (const [version, state] of versions) this.#forgetGone(state, after?.versions.get(version));
+    }
+    for (const [service, state] of now) {
+      const known = before.get(service);
+      if (known === state) continue;
+      for (const [version, shown] of state.versions)
+        if (known?.versions.get(version) !== shown) this.evaluate(service, version);
+    }
+  }
+
+  /** Lets go of what is kept of instances that Consul shows no more. */
+  #forgetGone(before: VersionState, now: VersionState | undefined): void {
+    if (before === now) return;
+    const shown = new Set(now?.instances.map(({ id }) => id));
+    for (const { id } of before.instances) {
+      if (shown.has(id)) continue;
+      this.stopping.delete(id);
+      this.demand.forgetInstance(id);
     }
   }
 
@@ -191,7 +219,7 @@ export class Orchestrator {
       place: () =>
         place(versionNeeds(view.state), placeableHosts(this.mesh.hosts(), this.mesh.current(), this.starts)),
     });
-    this.#schedule(key, plan.lookAgainMs);
+    this.#lookAgain.set(key, plan.lookAgainMs);
     for (const action of plan.actions) {
       this.#busy.add(key);
       const again = () => {
@@ -215,33 +243,6 @@ export class Orchestrator {
       advisers: this.#advisers,
       leadingSinceMs: this.#leadingSinceMs,
     };
-  }
-
-  #schedule(key: string, atMs: number): void {
-    if (atMs === Number.POSITIVE_INFINITY) this.#lookAgain.delete(key);
-    else this.#lookAgain.set(key, atMs);
-    this.#arm();
-  }
-
-  #arm(): void {
-    clearTimeout(this.#timer);
-    let soonest = Number.POSITIVE_INFINITY;
-    for (const at of this.#lookAgain.values()) soonest = Math.min(soonest, at);
-    if (soonest === Number.POSITIVE_INFINITY) return;
-    const delay = Math.min(Math.max(soonest - Date.now(), 10), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.#lookAtDue(), delay).unref();
-  }
-
-  #lookAtDue(): void {
-    const nowMs = Date.now();
-    for (const [key, at] of [...this.#lookAgain]) {
-      if (at > nowMs) continue;
-      this.#lookAgain.delete(key);
-      const cut = key.lastIndexOf("@");
-      this.evaluate(key.slice(0, cut), key.slice(cut + 1));
-    }
-    // A timer may fire a millisecond before the clock says so, and find nothing due.
-    this.#arm();
   }
 
   /** @throws RouseError FAILED_PRECONDITION when another orchestrator leads. */

@@ -8,6 +8,8 @@ import { versionNeeds } from "./placement/version-needs.ts";
 
 /** Versions that are kept prepared; the latest registered come first. */
 const MOST_PREPARED = 32;
+/** How long after a change it is looked for what to prepare, ms. */
+const PAUSE_MS = 100;
 /** Building an image may take long, ms. */
 const PREPARE_MS = 120_000;
 
@@ -28,9 +30,12 @@ export class Preparer {
   kick(): void {
     if (this.#running) return;
     this.#running = true;
-    void this.#run().finally(() => {
-      this.#running = false;
-    });
+    // Changes come in bursts, callers' starts among them.
+    setTimeout(() => {
+      void this.#run().finally(() => {
+        this.#running = false;
+      });
+    }, PAUSE_MS).unref();
   }
 
   async #run(): Promise<void> {

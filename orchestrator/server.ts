@@ -36,7 +36,10 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   const { consul, log, id } = deps;
   const hosts = watchHosts(consul, {
     log,
-    onChange: () => changed(),
+    onChange: () => {
+      orchestrator.evaluateAll();
+      preparer.kick();
+    },
   });
   const scaling = new ScalingAdviser();
   const orchestrator = new Orchestrator({
@@ -51,7 +54,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   });
   const preparer = new Preparer(orchestrator);
   const changed = () => {
-    orchestrator.evaluateAll();
+    orchestrator.evaluateChanged();
     preparer.kick();
   };
   addOrchestratorService(server, orchestrator);
