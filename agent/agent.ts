@@ -80,7 +80,7 @@ export class Agent {
   }
 
   /** As StartInstance of the API. */
-  async start(id: string, given: InstanceSpec | undefined, generation: number) {
+  async start(id: string, given: InstanceSpec | undefined, generation: number, placed = "") {
     checkId(id);
     const spec = checkSpec(given);
     const known = this.#instances.get(id);
@@ -102,6 +102,7 @@ export class Agent {
       retiring: false,
       standbySinceMs: 0,
       lastUsedMs: 0,
+      placed,
     };
     const instance = new ManagedInstance(record, this.#parts);
     this.#instances.set(id, instance);

@@ -41,9 +41,9 @@ export async function serveAgent(
 
 function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerParts): AgentServer {
   return {
-    startInstance: unary(async ({ fencingToken, instanceId, spec, generation }) => {
+    startInstance: unary(async ({ fencingToken, instanceId, spec, generation, placed }) => {
       fencing.check(fencingToken);
-      return agent.start(instanceId, spec, generation);
+      return agent.start(instanceId, spec, generation, placed);
     }),
     prepareVersion: unary(async ({ fencingToken, spec }) => {
       fencing.check(fencingToken);

@@ -228,7 +228,7 @@ export class ManagedInstance {
   toApi(): Instance {
     const { id, spec, generation, state, runtime, address, runtimeId, startedAtMs, reason, retiring } =
       this.record;
-    const { standbySinceMs } = this.record;
+    const { standbySinceMs, placed = "" } = this.record;
     return {
       id,
       service: spec.service,
@@ -244,6 +244,7 @@ export class ManagedInstance {
       reason,
       retiring,
       standbySinceMs,
+      placed,
     };
   }
 

@@ -30,6 +30,8 @@ const recordSchema = z.object({
   standbySinceMs: z.number().default(0),
   /** When a call last used one that is on standby, ms since 1970. */
   lastUsedMs: z.number().default(0),
+  /** Why its host was chosen, in one line. */
+  placed: z.string().exactOptional(),
 });
 
 /** What is kept of an instance beyond the agent's own life. */

@@ -37,7 +37,7 @@ export async function execute(
 ): Promise<void> {
   switch (action.kind) {
     case "start":
-      startInstance(orchestrator, action.target, action.host, state, token);
+      startInstance(orchestrator, action, state, token);
       return;
     case "stop":
       void stopInstance(

@@ -10,9 +10,7 @@ import { Agents } from "./agents.ts";
 import { Demand } from "./demand.ts";
 import { execute } from "./execute.ts";
 import { Overlay } from "./overlay.ts";
-import { place } from "./placement/place.ts";
-import { placeableHosts } from "./placement/placeable-hosts.ts";
-import { versionNeeds } from "./placement/version-needs.ts";
+import { Placer } from "./placement/placer.ts";
 import { planVersion } from "./plan.ts";
 import { Setbacks } from "./setbacks.ts";
 import { Starts } from "./starts.ts";
@@ -66,6 +64,7 @@ export class Orchestrator {
   readonly starts = new Starts();
   readonly stopping = new Set<string>();
   readonly setbacks = new Setbacks();
+  readonly placer: Placer;
   readonly #advisers: readonly Adviser[];
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
@@ -84,6 +83,7 @@ export class Orchestrator {
   constructor(options: OrchestratorOptions) {
     this.id = options.id;
     this.mesh = options.mesh;
+    this.placer = new Placer(options.mesh, this.starts);
     this.log = options.log;
     this.#advisers = options.advisers ?? [];
     this.#stopDrainMs = options.stopDrainMs ?? 30_000;
@@ -216,8 +216,7 @@ export class Orchestrator {
     const plan = planVersion(view, {
       nowMs,
       stopDrainMs: this.#stopDrainMs,
-      place: () =>
-        place(versionNeeds(view.state), placeableHosts(this.mesh.hosts(), this.mesh.current(), this.starts)),
+      place: () => this.placer.place(view.state),
     });
     this.#lookAgain.set(key, plan.lookAgainMs);
     for (const action of plan.actions) {

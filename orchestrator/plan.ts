@@ -43,7 +43,13 @@ export interface PlanContext {
 }
 
 export type Action =
-  | { readonly kind: "start"; readonly target: Target; readonly host: string }
+  | {
+      readonly kind: "start";
+      readonly target: Target;
+      readonly host: string;
+      /** Why this host, in one line. */
+      readonly why?: string;
+    }
   | { readonly kind: "adopt"; readonly target: Target; readonly instance: InstanceState }
   | {
       /** It takes no new calls from now on; a later plan stops it. */
@@ -155,7 +161,10 @@ function oneMore(view: VersionView, { target, current, former }: Standing, conte
   if (reusable !== undefined) return once({ kind: "adopt", target, instance: reusable });
   if (current.length > 0 && context.nowMs < view.startAgainMs) return later(view.startAgainMs);
   const placement = context.place();
-  if (placement.host !== undefined) return once({ kind: "start", target, host: placement.host });
+  if (placement.host !== undefined) {
+    const { host, why } = placement;
+    return once({ kind: "start", target, host, ...(why === undefined ? {} : { why }) });
+  }
   const waitedMs = context.nowMs - (view.wantedSinceMs ?? context.nowMs);
   if (placement.empty === true && waitedMs < view.state.manifest.startTimeoutMs)
     return later(context.nowMs + NO_HOST_PAUSE_MS);

@@ -2,9 +2,6 @@ import { versionKey } from "../registry/target.ts";
 import { unary } from "../sdk/grpc.ts";
 import { instanceSpec } from "./agents.ts";
 import type { Orchestrator } from "./orchestrator.ts";
-import { place } from "./placement/place.ts";
-import { placeableHosts } from "./placement/placeable-hosts.ts";
-import { versionNeeds } from "./placement/version-needs.ts";
 
 /** Versions that are kept prepared; the latest registered come first. */
 const MOST_PREPARED = 32;
@@ -39,11 +36,11 @@ export class Preparer {
   }
 
   async #run(): Promise<void> {
-    const { mesh, agents, starts, log } = this.#orchestrator;
+    const { mesh, agents, placer, log } = this.#orchestrator;
     for (const { key, state } of this.#candidates()) {
       const { token } = this.#orchestrator;
       if (token === undefined) return;
-      const placement = place(versionNeeds(state), placeableHosts(mesh.hosts(), mesh.current(), starts));
+      const placement = placer.place(state);
       const host = mesh.hosts().find((candidate) => candidate.host === placement.host);
       if (host === undefined) continue;
       const where = `${host.host} ${host.address}`;
@@ -53,6 +50,7 @@ export class Preparer {
         const client = agents.at(host.address);
         const request = { fencingToken: token, spec: instanceSpec(state) };
         await unary(client, "prepareVersion", request, { deadlineMs: PREPARE_MS });
+        placer.notePrepared(state.manifest, host.host);
       } catch (error) {
         log.warn({ err: error, version: key, host: host.host }, "version cannot be prepared");
       }

@@ -15,8 +15,8 @@ import { answer } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { activate } from "./activate.ts";
 import { stopInstance } from "./execute.ts";
+import { explainPlacement } from "./explain.ts";
 import type { Orchestrator } from "./orchestrator.ts";
-import { placeableHosts } from "./placement/placeable-hosts.ts";
 import { nextGeneration } from "./plan.ts";
 import { servingInstance } from "./serving.ts";
 
@@ -27,6 +27,7 @@ export function addOrchestratorService(server: Server, orchestrator: Orchestrato
     startVersion: answer((request) => startVersion(orchestrator, request)),
     stopVersion: answer((request) => stopVersion(orchestrator, request)),
     getStatus: answer(() => getStatus(orchestrator)),
+    explainPlacement: answer(async (request) => explainPlacement(orchestrator, request)),
   };
   server.addService(OrchestratorService, handlers);
 }
@@ -101,7 +102,7 @@ async function getStatus(orchestrator: Orchestrator): Promise<GetStatusResponse>
       for (const { host } of instances) counts.set(host, (counts.get(host) ?? 0) + 1);
     }
   }
-  const placeable = new Map(placeableHosts(hosts, mesh.current(), starts).map((host) => [host.name, host]));
+  const placeable = new Map(orchestrator.placer.hosts().map((host) => [host.name, host]));
   return {
     id: orchestrator.id,
     leading: orchestrator.token !== undefined,

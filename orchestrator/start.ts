@@ -7,7 +7,7 @@ import { instanceSpec } from "./agents.ts";
 import { fail, hostAddress, served } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { servingInstance } from "./serving.ts";
-import { newInstanceId } from "./starts.ts";
+import { newInstanceId, type Start } from "./starts.ts";
 
 /** The agent itself ends a start at the version's start timeout; its answer gets this much more, ms. */
 const ANSWER_GRACE_MS = 5_000;
@@ -17,25 +17,22 @@ const AGENT_AWAY_MS = 250;
 /** Starts an instance on a host, and says to everybody how it went. Resolves nothing: `starts` tells. */
 export function startInstance(
   orchestrator: Orchestrator,
-  target: Target,
-  host: string,
+  { target, host, why = "" }: { readonly target: Target; readonly host: string; readonly why?: string },
   state: VersionState,
   token: number,
   instanceId = newInstanceId(target),
 ): void {
-  orchestrator.starts.add({ instanceId, target, host });
-  void run(orchestrator, target, host, state, token, instanceId).finally(() =>
+  orchestrator.starts.add({ instanceId, target, host, why });
+  void run(orchestrator, { instanceId, target, host, why }, state, token).finally(() =>
     orchestrator.evaluate(target.service, target.version),
   );
 }
 
 async function run(
   orchestrator: Orchestrator,
-  target: Target,
-  host: string,
+  { instanceId, target, host, why }: Start,
   state: VersionState,
   token: number,
-  instanceId: string,
 ): Promise<void> {
   const placedMs = preciseNow();
   const wantedMs = orchestrator.demand.wantedSince(target) ?? placedMs;
@@ -45,7 +42,13 @@ async function run(
     const { instance, times } = await unary(
       client,
       "startInstance",
-      { fencingToken: token, instanceId, spec: instanceSpec(state), generation: target.generation },
+      {
+        fencingToken: token,
+        instanceId,
+        spec: instanceSpec(state),
+        generation: target.generation,
+        placed: why,
+      },
       { deadlineMs: state.manifest.startTimeoutMs + ANSWER_GRACE_MS },
     );
     if (instance === undefined || times === undefined) {
@@ -64,10 +67,11 @@ async function run(
       // The agent restarts: the same instance id makes sure that a start which it adopted is not made twice.
       await new Promise((resolve) => setTimeout(resolve, AGENT_AWAY_MS));
       if (orchestrator.token === token && orchestrator.starts.get(instanceId) !== undefined) {
-        return run(orchestrator, target, host, state, token, instanceId);
+        return run(orchestrator, { instanceId, target, host, why }, state, token);
       }
     }
     orchestrator.starts.remove(instanceId);
+    orchestrator.placer.noteFailed(target, host);
     if (orchestrator.token !== token) return;
     // Who reads it is told the version already.
     const reason = error.message.replace(`${target.service} ${target.version} `, "it ").replace(/\.$/, "");

@@ -6,6 +6,8 @@ export interface Start {
   readonly instanceId: string;
   readonly target: Target;
   readonly host: string;
+  /** Why it was placed there, in one line; empty when that is not known. */
+  readonly why: string;
   /** Set when it serves, ms since 1970. */
   servingSinceMs?: number;
   /** Set when it serves. */

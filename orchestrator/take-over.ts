@@ -21,10 +21,11 @@ export async function takeOver(
       try {
         const client = agents.at(host.address);
         const { instances } = await unary(client, "listInstances", {}, { deadlineMs: ASK_MS });
-        for (const { id, service, version, generation, state } of instances) {
+        for (const { id, service, version, generation, state, placed } of instances) {
           const known = mesh.current().services.get(service)?.versions.get(version);
           if (known === undefined || state !== "INSTANCE_STATE_STARTING") continue;
-          startInstance(orchestrator, { service, version, generation }, host.host, known, token, id);
+          const target = { service, version, generation };
+          startInstance(orchestrator, { target, host: host.host, why: placed }, known, token, id);
         }
       } catch (error) {
         log.warn({ err: error, host: host.host }, "host does not tell its instances");

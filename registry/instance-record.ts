@@ -18,6 +18,7 @@ const meta = z.object({
   standby: z.literal("true").exactOptional(),
   "standby-since": z.coerce.number().default(0),
   "last-used": z.coerce.number().default(0),
+  placed: z.string().exactOptional(),
 });
 
 /** An answer of /v1/health/service/<name>. */
@@ -33,7 +34,7 @@ export type HealthEntry = z.infer<typeof healthAnswerSchema>[number];
 export function instanceOf(entry: HealthEntry): { version: string; instance: InstanceState } | undefined {
   const parsed = meta.safeParse(entry.Service.Meta);
   if (!parsed.success) return undefined;
-  const { version, generation, host, runtime, address, draining, retiring, zone, speed, started } =
+  const { version, generation, host, runtime, address, draining, retiring, zone, speed, started, placed } =
     parsed.data;
   const { standby } = parsed.data;
   const frozen = { sinceMs: parsed.data["standby-since"], lastUsedMs: parsed.data["last-used"] };
@@ -54,6 +55,7 @@ export function instanceOf(entry: HealthEntry): { version: string; instance: Ins
       ...(speed !== undefined && { speed }),
       ...(started !== undefined && { startedAtMs: started }),
       ...(standby !== undefined && { standby: frozen }),
+      ...(placed !== undefined && { placed }),
     },
   };
 }

@@ -33,6 +33,8 @@ export interface InstanceRegistration {
   readonly speed?: number;
   /** When it was started, ms since 1970. */
   readonly startedAtMs?: number;
+  /** Why its host was chosen, in one line of at most 512 bytes. */
+  readonly placed?: string;
 }
 
 /** Without a refresh for this long Consul takes an instance for unhealthy: an agent may be away that long. ms. */
@@ -62,6 +64,7 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
       ...(instance.retiring === true && { retiring: "true" }),
       ...(instance.zone && { zone: instance.zone }),
       ...(instance.speed !== undefined && instance.speed !== 1 && { speed: String(instance.speed) }),
+      ...(instance.placed && { placed: instance.placed }),
       ...(instance.startedAtMs !== undefined && { started: String(instance.startedAtMs) }),
       ...(instance.standby !== undefined && {
         standby: "true",

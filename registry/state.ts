@@ -105,4 +105,6 @@ export interface InstanceState {
     /** When a call last used it: what was used longest ago is evicted first. */
     readonly lastUsedMs: number;
   };
+  /** Why its host was chosen, in one line; absent: unknown. */
+  readonly placed?: string;
 }

@@ -14,7 +14,7 @@ export function registrationHook(registrations: Registrations, { host, zone, spe
   return {
     name: "registration",
     serving({ record, healthy }) {
-      const { id, spec, generation, runtime, address, retiring, startedAtMs } = record;
+      const { id, spec, generation, runtime, address, retiring, startedAtMs, placed = "" } = record;
       const { state, standbySinceMs, lastUsedMs } = record;
       const standby = state === InstanceState.STANDBY && { standby: { sinceMs: standbySinceMs, lastUsedMs } };
       registrations.set({
@@ -36,6 +36,7 @@ export function registrationHook(registrations: Registrations, { host, zone, spe
         speed,
         startedAtMs: Math.round(startedAtMs),
         ...standby,
+        placed,
       });
     },
     draining: ({ record }) => registrations.remove(record.id),

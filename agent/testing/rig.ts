@@ -141,7 +141,12 @@ function client(address: string, agent: RunningAgent | undefined): TestAgent {
     agent,
     list,
     start: (instanceId, spec, fencingToken = 0) =>
-      unary(stub, "startInstance", { instanceId, spec, fencingToken, generation: 1 }, { deadlineMs: 60_000 }),
+      unary(
+        stub,
+        "startInstance",
+        { instanceId, spec, fencingToken, generation: 1, placed: "as the test wants" },
+        { deadlineMs: 60_000 },
+      ),
     async stop(instanceId, graceMs = 0) {
       const request = { instanceId, graceMs, fencingToken: 0, reason: "the test stops it" };
       await unary(stub, "stopInstance", request, { deadlineMs: 30_000 });

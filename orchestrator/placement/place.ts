@@ -3,9 +3,15 @@ import { fits, type Misfit, misfits, occupancy } from "./filter.ts";
 import type { PlaceableHost } from "./host.ts";
 import type { Needs } from "./needs.ts";
 import { compare, type Term, termsOf, total } from "./score.ts";
+import { whyChosen } from "./why.ts";
 
 export type Placement =
-  | { readonly host: string; readonly reason?: never }
+  | {
+      readonly host: string;
+      /** In one line, to be kept with the instance. */
+      readonly why?: string;
+      readonly reason?: never;
+    }
   | {
       readonly host?: never;
       readonly reason: string;
@@ -33,13 +39,15 @@ export function place(needs: Needs, hosts: readonly PlaceableHost[]): Placement 
   const fitting = hosts.filter((host) => fits(needs, host, taken));
   if (fitting.length === 0) return nowhere(needs, hosts);
   const compared = compare(needs, fitting, taken.instances);
-  let best: { readonly name: string; readonly score: number } | undefined;
+  let best: { readonly name: string; readonly score: number; readonly terms: readonly Term[] } | undefined;
   for (const host of fitting) {
-    const score = total(termsOf(needs, host, compared));
+    const terms = termsOf(needs, host, compared);
+    const score = total(terms);
     const wins = best === undefined || score > best.score || (score === best.score && host.name < best.name);
-    if (wins) best = { name: host.name, score };
+    if (wins) best = { name: host.name, score, terms };
   }
-  return best === undefined ? nowhere(needs, hosts) : { host: best.name };
+  if (best === undefined) return nowhere(needs, hosts);
+  return { host: best.name, why: whyChosen(best.terms, best.score, fitting.length, hosts.length) };
 }
 
 /** Judges every host: those that fit by score, the best first, then the others by name. */
