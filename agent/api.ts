@@ -75,7 +75,10 @@ function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerPa
       await agent.get(instanceId).stop(graceMs, reason);
       return {};
     }),
-    listInstances: unary(async () => ({ instances: agent.instances.map((instance) => instance.toApi()) })),
+    listInstances: unary(async ({ fencingToken = 0 }) => {
+      fencing.check(fencingToken);
+      return { instances: agent.instances.map((instance) => instance.toApi()) };
+    }),
     getStatus: unary(async () => {
       const { cpu, memoryBytes } = capacity.used;
       const { standbys } = agent.evictions;

@@ -233,9 +233,15 @@ describe("an agent with the process runtime", () => {
     });
     const moved = await unary(agent.client, "setGeneration", { ...request, fencingToken: 7 });
     expect(moved.instance?.generation).toBe(2);
+    // The next leader's first question is enough: from then on its predecessor stops nothing.
+    await unary(agent.client, "listInstances", { fencingToken: 8 });
+    const stop = { instanceId: "fenced", graceMs: 0, reason: "test" };
+    expect(await failure(unary(agent.client, "stopInstance", { ...stop, fencingToken: 7 }))).toMatchObject({
+      reason: "STALE_TOKEN",
+    });
     await agent.stop("fenced");
-    expect((await unary(agent.client, "getStatus", {})).fencingToken).toBe(7);
-    expect(readFileSync(join(rig.dataDir, "agent", "fencing.json"), "utf8")).toContain("7");
+    expect((await unary(agent.client, "getStatus", {})).fencingToken).toBe(8);
+    expect(readFileSync(join(rig.dataDir, "agent", "fencing.json"), "utf8")).toContain("8");
   });
 
   test("allows one agent for each data folder", async () => {

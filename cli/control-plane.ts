@@ -3,6 +3,7 @@ import { Server } from "@grpc/grpc-js";
 import { pino } from "pino";
 import type { MeshSettings } from "../mesh-config/resources/settings.ts";
 import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
+import { checkLeader } from "../orchestrator/peers.ts";
 import { addOrchestrator, LEADER_KEY } from "../orchestrator/server.ts";
 import { ConsulClient } from "../registry/consul.ts";
 import { readDescriptorSet } from "../registry/get-manifest.ts";
@@ -39,6 +40,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
     settings,
     readDescriptorSet: (service, version) => readDescriptorSet(consul, service, version),
     followLeader: (onChange) => watchLeader(consul, LEADER_KEY, (leader) => onChange(leader?.address)),
+    onLeaderBroken: (address) => void checkLeader(consul, LEADER_KEY, address, log),
     log: log.child({ part: "mesh-config" }),
   });
   const orchestrator = addOrchestrator(server, {

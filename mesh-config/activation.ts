@@ -19,6 +19,8 @@ export interface ActivationOptions {
   readonly followLeader: FollowLeader;
   readonly onReady: (ready: Ready) => void;
   readonly onStages: (stages: StageTimes) => void;
+  /** The stream to the leader broke, or could not be opened. */
+  readonly onBroken?: (address: string) => void;
   /** What has drained, to be said again on a new stream. */
   readonly drained: () => Iterable<Target>;
   readonly log: Logger;
@@ -149,6 +151,7 @@ export class Activation {
       `the stream to the orchestrator broke: ${why}`,
     );
     this.#hangUp();
+    if (leader !== undefined) this.#options.onBroken?.(leader);
     this.#timer = setTimeout(() => leader !== undefined && this.#connect(leader), this.#retryMs);
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
   }

@@ -44,6 +44,8 @@ export interface MeshConfigDeps {
   readonly settings: MeshSettings;
   /** Says where the leading orchestrator is. */
   readonly followLeader: FollowLeader;
+  /** Told that the stream to the leader at this address broke. */
+  readonly onLeaderBroken?: (address: string) => void;
   readonly log: Logger;
   /** Reads the contracts that settings.json needs. */
   readonly readDescriptorSet?: ReadDescriptorSet;
@@ -72,6 +74,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   const activation = new Activation({
     id,
     followLeader: deps.followLeader,
+    ...(deps.onLeaderBroken && { onBroken: deps.onLeaderBroken }),
     log,
     drained: () => drains?.done() ?? [],
     onReady: ({ target, instanceId, address }) => {

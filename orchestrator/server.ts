@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { updateActivation } from "../registry/activation.ts";
 import type { ConsulClient } from "../registry/consul.ts";
 import { watchHosts } from "../registry/hosts.ts";
-import { campaign } from "../registry/leader.ts";
+import { campaign, type Leader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { Preparer } from "./prepare.ts";
@@ -41,6 +41,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
       preparer.kick();
     },
   });
+  let elected: Leader | undefined;
   const scaling = new ScalingAdviser();
   const orchestrator = new Orchestrator({
     id,
@@ -49,7 +50,14 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     mesh: {
       current: deps.mesh,
       hosts: () => [...hosts.current().values()],
-      updateActivation: (service, version, change) => updateActivation(consul, service, version, change),
+      updateActivation: (service, version, change) =>
+        updateActivation(
+          consul,
+          service,
+          version,
+          change,
+          elected && { key: LEADER_KEY, session: elected.session },
+        ),
     },
   });
   const preparer = new Preparer(orchestrator);
@@ -60,7 +68,6 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   addOrchestratorService(server, orchestrator);
   addScalingService(server, orchestrator, scaling);
   let election: ReturnType<typeof campaign> | undefined;
-  let elected: number | undefined;
   return {
     async campaign(address) {
       await hosts.ready;
@@ -69,9 +76,9 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
         id,
         address,
         log,
-        onElected: ({ token }) => {
-          elected = token;
-          void takeOver(orchestrator, token, () => elected === token).then(() => preparer.kick());
+        onElected: (leader) => {
+          elected = leader;
+          void takeOver(orchestrator, leader.token, () => elected === leader).then(() => preparer.kick());
         },
         onLost: () => {
           elected = undefined;

@@ -1,12 +1,16 @@
+import type { HostState } from "../registry/hosts.ts";
 import { unary } from "../sdk/grpc.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { startInstance } from "./start.ts";
 
-/** An agent that does not answer must not keep a new leader from leading, ms. */
-const ASK_MS = 2_000;
+/** An agent that does not answer at once, such as that of a host which died with the former leader, is not waited for, ms. */
+const WAIT_MS = 500;
+/** What it says later is heard all the same, ms. */
+const ASK_MS = 5_000;
 
 /**
- * Begins to lead: joins the starts that a former leader left under way, so that none is made twice.
+ * Begins to lead: tells every agent the new token, so that none obeys the former leader any more, and joins the starts that
+ * that one left under way, so that none is made twice.
  *
  * @param leads Whether the lock is still held; hosts may take a while to answer.
  */
@@ -15,22 +19,34 @@ export async function takeOver(
   token: number,
   leads: () => boolean,
 ): Promise<void> {
-  const { mesh, agents, log } = orchestrator;
-  await Promise.all(
-    mesh.hosts().map(async (host) => {
-      try {
-        const client = agents.at(host.address);
-        const { instances } = await unary(client, "listInstances", {}, { deadlineMs: ASK_MS });
-        for (const { id, service, version, generation, state, placed } of instances) {
-          const known = mesh.current().services.get(service)?.versions.get(version);
-          if (known === undefined || state !== "INSTANCE_STATE_STARTING") continue;
-          const target = { service, version, generation };
-          startInstance(orchestrator, { target, host: host.host, why: placed }, known, token, id);
-        }
-      } catch (error) {
-        log.warn({ err: error, host: host.host }, "host does not tell its instances");
-      }
-    }),
-  );
+  const asked = orchestrator.mesh.hosts().map((host) => join(orchestrator, host, token, leads));
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, WAIT_MS);
+  await Promise.race([Promise.all(asked), late.promise]);
+  clearTimeout(timer);
   if (leads()) orchestrator.lead(token);
+}
+
+async function join(
+  orchestrator: Orchestrator,
+  host: HostState,
+  token: number,
+  leads: () => boolean,
+): Promise<void> {
+  const { mesh, agents, log, starts } = orchestrator;
+  try {
+    const client = agents.at(host.address);
+    const request = { fencingToken: token };
+    const { instances } = await unary(client, "listInstances", request, { deadlineMs: ASK_MS });
+    if (!leads()) return;
+    for (const { id, service, version, generation, state, placed } of instances) {
+      const known = mesh.current().services.get(service)?.versions.get(version);
+      if (known === undefined || state !== "INSTANCE_STATE_STARTING" || starts.get(id) !== undefined)
+        continue;
+      const target = { service, version, generation };
+      startInstance(orchestrator, { target, host: host.host, why: placed }, known, token, id);
+    }
+  } catch (error) {
+    log.warn({ err: error, host: host.host }, "host does not tell its instances");
+  }
 }

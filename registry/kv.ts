@@ -77,10 +77,13 @@ export interface TransactionStep {
     | "delete-cas"
     | "delete-tree"
     | "check-index"
+    | "check-session"
     | "check-not-exists";
   readonly key: string;
   readonly value?: string;
   readonly index?: number;
+  /** Of check-session: that which must hold the key's lock. */
+  readonly session?: string;
 }
 
 /**
@@ -90,12 +93,13 @@ export interface TransactionStep {
  */
 export async function transact(consul: ConsulClient, steps: readonly TransactionStep[]): Promise<boolean> {
   const body = JSON.stringify(
-    steps.map(({ verb, key, value, index }) => ({
+    steps.map(({ verb, key, value, index, session }) => ({
       KV: {
         Verb: verb,
         Key: key,
         ...(value === undefined ? {} : { Value: Buffer.from(value).toString("base64") }),
         ...(index === undefined ? {} : { Index: index }),
+        ...(session === undefined ? {} : { Session: session }),
       },
     })),
   );

@@ -2,8 +2,9 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startConsul, type TestConsul } from "../test/support/consul.ts";
+import { readActivation, updateActivation } from "./activation.ts";
 import { ConsulClient } from "./consul.ts";
-import { type Campaign, campaign, type Leader, readLeader, watchLeader } from "./leader.ts";
+import { type Campaign, campaign, depose, type Leader, readLeader, watchLeader } from "./leader.ts";
 
 let server: TestConsul;
 let consul: ConsulClient;
@@ -113,6 +114,25 @@ test("who loses the session is told, and wins again with a larger token", async 
   await lost;
   const second = await a.elected();
   expect(second.token).toBeGreaterThan(first.token);
+  await a.close();
+});
+
+test("a leader whose process is known to be gone is deposed, and what it would still write is refused", async () => {
+  const key = "rouse/leader/deposed";
+  const a = stand(key, "a", "127.0.0.1:11");
+  const first = await a.elected();
+  const lock = { key, session: first.session };
+  await updateActivation(consul, "led.A", "1.0.0", (now) => ({ ...now, generation: 2 }), lock);
+  expect(await depose(consul, key, "127.0.0.1:99")).toBe(false);
+  const lost = a.lost();
+  expect(await depose(consul, key, "127.0.0.1:11")).toBe(true);
+  await lost;
+  await expect(
+    updateActivation(consul, "led.A", "1.0.0", (now) => ({ ...now, generation: 3 }), lock),
+  ).rejects.toThrow(
+    "rouse/activation/led.A/1.0.0 is not written: another orchestrator has taken the lead meanwhile, as rouse/leader/deposed in Consul says.",
+  );
+  expect(await readActivation(consul, "led.A", "1.0.0")).toMatchObject({ generation: 2 });
   await a.close();
 });
 

@@ -15,6 +15,8 @@ export interface Leader {
   readonly address: string;
   /** LockIndex: grows with each new holder, so that who receives commands can refuse those of a former one. */
   readonly token: number;
+  /** Consul session that holds the lock. */
+  readonly session: string;
 }
 
 export interface CampaignOptions {
@@ -76,7 +78,7 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
     item = next;
     const mine = next?.Session !== undefined && next.Session === session;
     if (mine && leadership?.token !== next.LockIndex) {
-      leadership = { id, address: options.address, token: next.LockIndex };
+      leadership = { id, address: options.address, token: next.LockIndex, session: next.Session ?? "" };
       log?.info({ token: leadership.token }, `${id} leads ${key}`);
       const elected = leadership;
       notify(() => options.onElected?.(elected));
@@ -173,11 +175,24 @@ export async function readLeader(consul: ConsulClient, key: string): Promise<Lea
   return item && leaderOf(item);
 }
 
+/**
+ * Takes the lead from one whose process is known to be gone, so that nobody waits until its silence is noticed. Should it live
+ * after all, it loses the lead like any other; agents refuse its commands.
+ *
+ * @returns whether it led.
+ */
+export async function depose(consul: ConsulClient, key: string, address: string): Promise<boolean> {
+  const leader = await readLeader(consul, key);
+  if (leader?.address !== address) return false;
+  await destroySession(consul, leader.session);
+  return true;
+}
+
 function leaderOf(item: KvItem): Leader | undefined {
   if (item.Session === undefined) return undefined;
   try {
     const value = leaderSchema.safeParse(JSON.parse(decodeValue(item).toString("utf8")));
-    return value.success ? { ...value.data, token: item.LockIndex } : undefined;
+    return value.success ? { ...value.data, token: item.LockIndex, session: item.Session } : undefined;
   } catch {
     return undefined;
   }
