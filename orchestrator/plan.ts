@@ -190,7 +190,7 @@ function oneLess(
   },
 ): Action | undefined {
   // What starts may fail, and then those that leave are still needed.
-  if (staying.length < wanted || starting > 0) return undefined;
+  if (starting > 0) return undefined;
   for (const instance of current) {
     const why = view.advice.leaving.get(instance.id);
     if (why !== undefined && staying.length > 0)
