@@ -6,6 +6,7 @@ import {
   type Load,
   OrchestratorClient,
   type Ready,
+  type Sessions,
   type StageTimes,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { clusterName, type Target } from "../registry/target.ts";
@@ -75,7 +76,7 @@ export class Activation {
     return [...this.#wanted.values()].map(({ target }) => target);
   }
 
-  loads(value: { loads: Load[]; untilMs: number; envoys: number }): void {
+  loads(value: { loads: Load[]; untilMs: number; envoys: number; sessions: Sessions[] }): void {
     if (this.#open) this.#send({ $case: "loads", value });
   }
 

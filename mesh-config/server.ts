@@ -1,11 +1,14 @@
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { EndpointsService } from "#proto/rouse/meshconfig/v1/endpoints.ts";
 import { type MeshConfigServer, MeshConfigService } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
 import type { MeshState } from "../registry/state.ts";
 import { clusterName } from "../registry/target.ts";
 import { answer } from "../sdk/answer.ts";
 import { listen } from "../sdk/grpc.ts";
 import { Activation, type FollowLeader } from "./activation.ts";
+import { DirectLoads } from "./direct/loads.ts";
+import { DirectStreams } from "./direct/streams.ts";
 import { JsonMethods, type ReadDescriptorSet } from "./json/source.ts";
 import { adsService, lrsService } from "./proto/wire.ts";
 import type { MeshSettings } from "./resources/settings.ts";
@@ -67,6 +70,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   const { id, settings, log } = deps;
   const wakes = new Wakes();
   const loads = new Loads();
+  const directLoads = new DirectLoads();
   const first = Promise.withResolvers<Control>();
   let control: Control | undefined;
   let drains: Drains | undefined;
@@ -77,9 +81,9 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     ...(deps.onLeaderBroken && { onBroken: deps.onLeaderBroken }),
     log,
     drained: () => drains?.done() ?? [],
-    onReady: ({ target, instanceId, address }) => {
+    onReady: ({ target, instanceId, address, host }) => {
       if (target === undefined || control === undefined) return;
-      control.ready(target, { id: instanceId, address, draining: false });
+      control.ready(target, { id: instanceId, address, host, draining: false });
     },
     onStages: ({ target, placedMs, createdMs, startedMs, readyMs, host }) => {
       if (target !== undefined)
@@ -108,6 +112,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
           wants.settle();
           drains?.check();
           routeWaits.check();
+          if (control !== undefined) direct.changed(control);
         },
         jsonAccepted: () => json?.accepted(),
         jsonRefused: (versions, message) => json?.refused(versions, message),
@@ -123,6 +128,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
           control?.drained(target);
         },
         reopened: (target) => activation.reopened(target),
+        left: (cluster) => directLoads.left(cluster),
       },
       deps.graceMs,
     );
@@ -160,11 +166,13 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       const nodes = [...(control?.streams ?? [])].map(({ node }) => node);
       // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
       if (loads.complete(nodes) && drains?.settled)
-        activation.loads({ ...loads.take(), envoys: nodes.length });
+        activation.loads({ ...directLoads.join(loads.take()), envoys: nodes.length });
       check();
     },
     log,
   });
+  const direct = new DirectStreams(first.promise, directLoads, log);
+  server.addService(EndpointsService, direct.service);
   server.addService(adsService, streams.ads);
   server.addService(lrsService, streams.lrs);
   const status = () => envoyStatus(control?.streams ?? []);
@@ -184,7 +192,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     check();
     // The Envoys are all with other control planes, which must not wait for this one's word.
     if (control?.streams.size === 0 && drains?.settled)
-      activation.loads({ loads: [], untilMs: Date.now(), envoys: 0 });
+      activation.loads({ ...directLoads.join({ loads: [], untilMs: Date.now() }), envoys: 0 });
   }, CHECK_MS);
 
   return {
@@ -204,6 +212,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       wants.close();
       activation.close();
       streams.end();
+      direct.end();
       watched.end();
     },
   };

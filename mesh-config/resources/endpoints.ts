@@ -11,7 +11,8 @@ export interface Endpoint {
   readonly draining: boolean;
   /** It was quarantined, and gets a few calls to prove itself by. Default false. */
   readonly onProbation?: boolean;
-  /** Zone and speed of its host. Default "" and 1. */
+  /** Name, zone and speed of its host. Default "", "" and 1. */
+  readonly host?: string;
   readonly zone?: string;
   readonly speed?: number;
   /** When it was started, ms since 1970. Default: just now. */

@@ -68,11 +68,12 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   return plans;
 }
 
-function endpointOf({ id, address, draining, zone, speed, startedAtMs }: InstanceState): Endpoint {
+function endpointOf({ id, address, draining, host, zone, speed, startedAtMs }: InstanceState): Endpoint {
   return {
     id,
     address,
     draining,
+    host,
     ...(zone !== undefined && { zone }),
     ...(speed !== undefined && { speed }),
     ...(startedAtMs !== undefined && { startedAtMs }),

@@ -2,6 +2,7 @@ import { jsonOn } from "../json/filter.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
 import { answersToBrowsers } from "./answer.ts";
+import { ENDPOINTS_SERVICE } from "./endpoints-route.ts";
 import { action, headerInput } from "./routes.ts";
 import { EDGE_ROUTES, type MeshSettings, REGISTRY_CLUSTER, REGISTRY_HTTP_CLUSTER } from "./settings.ts";
 
@@ -21,7 +22,7 @@ const unlimited = {
 
 /** True for a service of the mesh itself. */
 export function ownService(name: string): boolean {
-  return PACKAGES.some((own) => name.startsWith(`${own}.`));
+  return name === ENDPOINTS_SERVICE || PACKAGES.some((own) => name.startsWith(`${own}.`));
 }
 
 /** Entries of a table's tree over paths: the registry's gRPC services, on every listener. */

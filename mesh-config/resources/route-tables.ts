@@ -3,6 +3,7 @@ import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { collectorRoutes } from "./collector-route.ts";
 import { corsPolicy } from "./cors.ts";
+import { endpointsRoute } from "./endpoints-route.ts";
 import { unknownService } from "./reasons.ts";
 import { beforeServices, ownService, registryRoutes } from "./registry-routes.ts";
 import { answerWith, headerInput } from "./routes.ts";
@@ -46,7 +47,7 @@ export function routeTable({ name, services }: RouteTable, settings: MeshSetting
 
 /** Entries of the tree over paths that are no registered services. */
 export function fixedRoutes(table: string, settings: MeshSettings): [string, JsonObject][] {
-  return [...registryRoutes(settings), ...collectorRoutes(table, settings)];
+  return [...registryRoutes(settings), ...collectorRoutes(table, settings), ...endpointsRoute(table)];
 }
 
 /** What the match tree looks at to find the service. */

@@ -54,7 +54,7 @@ function defaultRoute(
 }
 
 /** The versions that a tag names: without those which may not run, where there are others. */
-function membersOf(
+export function membersOf(
   weights: readonly WeightedVersion[],
   versions: ReadonlyMap<string, VersionState>,
 ): readonly Member[] {
@@ -132,7 +132,7 @@ function versionRoute(service: string, { manifest, activation, approval, barred 
   };
 }
 
-interface Member {
+export interface Member {
   readonly version: VersionState;
   readonly weight: number;
 }

@@ -34,6 +34,8 @@ export interface TestRig {
   readonly envoy: TestEnvoy;
   /** "host:port" of the edge listener. */
   readonly edge: string;
+  /** The same of that for calls between services. */
+  readonly meshListener: string;
   readonly client: EchoClient;
   /** On the internal unix socket. */
   readonly inner: EchoClient;
@@ -65,6 +67,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
     const count = options.controlPlanes ?? 1;
     const listenPorts = await Promise.all(Array.from({ length: count }, freePort));
     const edge = `127.0.0.1:${edgePort}`;
+    const meshListener = `127.0.0.1:${meshPort}`;
     const socket = join(folder, "mesh.sock");
     const start = (index: number) =>
       startMeshConfig({
@@ -72,7 +75,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
         listen: `127.0.0.1:${listenPorts[index]}`,
         settings: {
           edge,
-          mesh: `127.0.0.1:${meshPort}`,
+          mesh: meshListener,
           meshSocket: socket,
           ...(options.corsOrigins && { corsOrigins: options.corsOrigins }),
           ...(options.readDescriptorSet && { json: true }),
@@ -115,6 +118,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
       orchestrator,
       envoy,
       edge,
+      meshListener,
       client,
       inner,
       log,

@@ -4,7 +4,7 @@ import { clusterName, parseClusterName, type Target } from "../../registry/targe
 import type { RouseError } from "../../sdk/errors.ts";
 import type { Endpoint } from "../resources/endpoints.ts";
 import type { OwnListeners } from "../resources/own-listeners.ts";
-import type { Extras } from "../resources/plan.ts";
+import { type Extras, noExtras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { FormerGenerations } from "./former.ts";
 import type { Kind, Resource } from "./resource.ts";
@@ -213,6 +213,12 @@ export class Control implements StreamHost {
   version(target: Target): VersionState | undefined {
     return this.#state.services.get(target.service)?.versions.get(target.version);
   }
+
+  /** What is known of a version's current generation ahead of Consul; replaced when it changes, never changed in place. */
+  readonly extrasOf = (service: string, { manifest, activation }: VersionState): Extras => {
+    const { version } = manifest;
+    return this.#extras.get(clusterName({ service, version, generation: activation.generation })) ?? noExtras;
+  };
 
   /** A generation that Envoys have keeps its cluster while it is current: once removed it could not be asked for again. */
   #keep(name: string): boolean {

@@ -20,6 +20,8 @@ export interface DrainEvents {
   drained(target: Target): void;
   /** An Envoy came from another control plane with calls open on it. */
   reopened(target: Target): void;
+  /** Whether nobody calls a cluster's instances past Envoy any more. */
+  left(cluster: string): boolean;
 }
 
 /**
@@ -70,7 +72,7 @@ export class Drains {
         this.#events.reopened(drain.target);
       }
       if (drain.drained) continue;
-      let clear = this.settled;
+      let clear = this.settled && this.#events.left(clusterName(drain.target));
       for (const stream of this.#control.streams) if (!this.#clear(drain, stream, now)) clear = false;
       if (!clear) continue;
       drain.drained = true;

@@ -10,12 +10,12 @@ import {
   traceStorage,
 } from "../tracing/index.ts";
 import { CALLER_HEADER } from "../usage/caller.ts";
-import type { SharedChannel } from "./channel.ts";
+import type { Route } from "./route.ts";
 import type { ClientCallOptions, ClientOptions } from "./types.ts";
 
 /** What all calls of one client share. */
 export interface ClientContext {
-  readonly channel: SharedChannel;
+  readonly route: Route;
   readonly definition: ServiceDefinition;
   readonly version: string | undefined;
   readonly retries: number;
@@ -28,6 +28,10 @@ export interface Attempts {
   readonly deadline: number | undefined;
   readonly signal: AbortSignal | undefined;
   readonly span: CallSpan | undefined;
+  /** Addresses of instances that failed it. */
+  readonly avoid: Set<string>;
+  /** The latest attempt went straight to an instance. */
+  direct: boolean;
 }
 
 /** grpc-js servers take the grpc-timeout header for a 32-bit number of ms. */
@@ -59,7 +63,7 @@ export function prepare(
   }
   const longestMs = options.deadlineMs ?? defaultDeadlineMs(context.definition, method);
   const deadline = longestMs > 0 ? Date.now() + Math.min(longestMs, longestDeadlineMs) : undefined;
-  return { metadata, deadline, signal: options.signal, span };
+  return { metadata, deadline, signal: options.signal, span, avoid: new Set(), direct: false };
 }
 
 /** The method's longest time, plus that of a wake: the first call of a cold service is held while it starts. */

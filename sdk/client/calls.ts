@@ -1,15 +1,18 @@
-import type {
-  CallOptions,
-  ClientDuplexStream,
-  ClientReadableStream,
-  ClientWritableStream,
-  ServiceError,
+import {
+  type CallOptions,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientWritableStream,
+  type Metadata,
+  type ServiceError,
+  status,
 } from "@grpc/grpc-js";
 import type { AnyMethodDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
 import { type Attempts, type ClientContext, prepare } from "./attempt.ts";
 import { pause, retryDelayMs } from "./retry.ts";
+import type { Way } from "./route.ts";
 import { readResponses, sendRequests } from "./streams.ts";
 import type { ClientCallOptions } from "./types.ts";
 
@@ -31,6 +34,7 @@ export async function callOnce(
         return response;
       } catch (thrown) {
         const error = clientError(thrown, method, attempts);
+        if (!method.requestStream && unsent(error, attempts)) continue;
         const delay = retryDelayMs(error, attempt, retries, attempts.deadline);
         if (delay === undefined) throw error;
         await pause(delay, attempts.signal);
@@ -64,6 +68,7 @@ export async function* callMany(
         return;
       } catch (thrown) {
         const error = clientError(thrown, method, attempts);
+        if (!begun && !method.requestStream && unsent(error, attempts)) continue;
         // Once that the caller has seen an answer, a second try would show it twice.
         const delay = begun ? undefined : retryDelayMs(error, attempt, retries, attempts.deadline);
         if (delay === undefined) throw error;
@@ -80,18 +85,23 @@ export async function* callMany(
 }
 
 function attemptOnce(
-  { channel: { grpc } }: ClientContext,
+  { route }: ClientContext,
   method: AnyMethodDefinition,
   request: unknown,
-  { metadata, deadline, signal }: Attempts,
+  attempts: Attempts,
 ): Promise<unknown> {
+  const { deadline, signal } = attempts;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
+    const way = route.take(attempts.avoid);
+    const { grpc } = way;
+    const metadata = metadataOf(attempts, way);
     const answered = (error: ServiceError | null, response?: unknown) => {
       signal?.removeEventListener("abort", cancel);
+      ended(way, attempts, error);
       if (error === null) resolve(response);
       else reject(error);
     };
@@ -99,8 +109,8 @@ function attemptOnce(
     const { path, decodeResponse } = method;
     const encode = encoder(method);
     const call = method.requestStream
-      ? grpc.makeClientStreamRequest(path, encode, decodeResponse, metadata.clone(), options, answered)
-      : grpc.makeUnaryRequest(path, encode, decodeResponse, request, metadata.clone(), options, answered);
+      ? grpc.makeClientStreamRequest(path, encode, decodeResponse, metadata, options, answered)
+      : grpc.makeUnaryRequest(path, encode, decodeResponse, request, metadata, options, answered);
     const cancel = () => call.cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     if (method.requestStream) {
@@ -113,23 +123,54 @@ function attemptOnce(
   });
 }
 
-function attemptMany(
-  { channel: { grpc } }: ClientContext,
+async function* attemptMany(
+  { route }: ClientContext,
   method: AnyMethodDefinition,
   request: unknown,
-  { metadata, deadline, signal }: Attempts,
-): AsyncIterable<unknown> {
+  attempts: Attempts,
+): AsyncGenerator<unknown, void, undefined> {
+  const { deadline, signal } = attempts;
   signal?.throwIfAborted();
+  const way = route.take(attempts.avoid);
+  const { grpc } = way;
+  const metadata = metadataOf(attempts, way);
   const options: CallOptions = deadline === undefined ? {} : { deadline };
   const { path, decodeResponse } = method;
   const encode = encoder(method);
   const call: ClientReadableStream<unknown> | ClientDuplexStream<unknown, unknown> = method.requestStream
-    ? grpc.makeBidiStreamRequest(path, encode, decodeResponse, metadata.clone(), options)
-    : grpc.makeServerStreamRequest(path, encode, decodeResponse, request, metadata.clone(), options);
+    ? grpc.makeBidiStreamRequest(path, encode, decodeResponse, metadata, options)
+    : grpc.makeServerStreamRequest(path, encode, decodeResponse, request, metadata, options);
   const requests = method.requestStream ? (request as AsyncIterable<unknown>) : undefined;
-  return readResponses(call, requests, signal);
+  let failure: unknown = null;
+  try {
+    yield* readResponses(call, requests, signal);
+  } catch (thrown) {
+    failure = thrown;
+    throw thrown;
+  } finally {
+    ended(way, attempts, failure);
+  }
 }
 
+function metadataOf({ metadata }: Attempts, { version }: Way): Metadata {
+  const own = metadata.clone();
+  if (version !== undefined) own.set("rouse-version", version);
+  return own;
+}
+
+/** Books the end of an attempt, whatever it was. */
+function ended(way: Way, attempts: Attempts, error: unknown): void {
+  const unavailable = error instanceof Error && "code" in error && error.code === status.UNAVAILABLE;
+  attempts.direct = way.address !== undefined;
+  if (unavailable && way.address !== undefined) attempts.avoid.add(way.address);
+  way.end(unavailable);
+}
+
+/** The instance was gone before it saw the call, which another one may take: as Envoy does it, whatever the method. */
+function unsent({ status: name, message }: RouseError, { direct, deadline = Infinity }: Attempts): boolean {
+  const unconnected = name === "UNAVAILABLE" && message.startsWith("No connection established");
+  return direct && unconnected && Date.now() < deadline;
+}
 function encoder(method: AnyMethodDefinition): (message: unknown) => Buffer {
   const encode = method.encodeRequest as (message: unknown) => Uint8Array;
   return (message) => {

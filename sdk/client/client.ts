@@ -2,6 +2,7 @@ import type { ServiceDefinition } from "../definition.ts";
 import { type ClientContext, defaultTarget } from "./attempt.ts";
 import { callMany, callOnce } from "./calls.ts";
 import { shareChannel } from "./channel.ts";
+import { directRoute, envoyRoute } from "./route.ts";
 import type { Client, ClientCallOptions, ClientOptions } from "./types.ts";
 
 /**
@@ -16,16 +17,32 @@ export function createClient<Definition extends ServiceDefinition>(
   definition: Definition,
   options: ClientOptions = {},
 ): Client<Definition> {
-  const channel = shareChannel(defaultTarget(options), options.maxResponseBytes ?? 64 * 2 ** 20);
+  const target = defaultTarget(options);
+  const maxResponseBytes = options.maxResponseBytes ?? 64 * 2 ** 20;
+  const channel = shareChannel(target, maxResponseBytes);
+  const route = balancesItself(definition, options)
+    ? directRoute(channel, async () => {
+        const { DirectRoute } = await import("./direct.ts");
+        const { name: service } = definition;
+        const mesh = shareChannel(target, maxResponseBytes);
+        return new DirectRoute({
+          mesh,
+          meshTarget: target,
+          service,
+          version: options.version,
+          maxResponseBytes,
+        });
+      })
+    : envoyRoute(channel);
   const context: ClientContext = {
-    channel,
+    route,
     definition,
     version: options.version,
     retries: options.retries ?? 3,
   };
   const client: Record<string | symbol, unknown> = {
-    close: channel.release,
-    [Symbol.dispose]: channel.release,
+    close: route.close,
+    [Symbol.dispose]: route.close,
   };
   for (const [name, method] of Object.entries(definition.methods)) {
     const call = method.responseStream ? callMany : callOnce;
@@ -33,4 +50,11 @@ export function createClient<Definition extends ServiceDefinition>(
       call(context, method, request, callOptions);
   }
   return client as Client<Definition>;
+}
+
+/** Clients that no agent started are mostly outside of the mesh, where nobody tells them of instances. */
+function balancesItself({ balancing, sessionKey }: ServiceDefinition, options: ClientOptions): boolean {
+  const byContract = balancing === "client" && options.target === undefined && !!process.env.ROUSE_MESH;
+  const wanted = options.balancing === undefined ? byContract : options.balancing === "client";
+  return wanted && sessionKey === "";
 }

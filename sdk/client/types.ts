@@ -6,6 +6,12 @@ export interface ClientOptions {
   target?: string;
   /** Which version to call: exact ("1.4.0"), a line ("1.4"), a range ("^1.2.0") or a tag ("beta"). Default: release. */
   version?: string;
+  /**
+   * Who chooses the instance of a call: Envoy, or this client, which then calls instances directly. Default: what the
+   * contract says. Only within the mesh; sessions always go through Envoy. Such a client keeps a stream open until it is
+   * closed.
+   */
+  balancing?: "envoy" | "client";
   /** Most retries of an idempotent call that was UNAVAILABLE before any response. Default 3; 0: none. */
   retries?: number;
   /** Most bytes of one response message. Default 64 MiB. */

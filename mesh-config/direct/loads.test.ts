@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { DirectLoads } from "./loads.ts";
+
+const cluster = "a.v1.A@1.0.0#2";
+const target = { service: "a.v1.A", version: "1.0.0", generation: 2 };
+const address = "127.0.0.1:1";
+const share = { cluster, weight: 1, endpoints: [] };
+const counts = (inProgress: number, issued: number, errors = 0) => [
+  { cluster, address, inProgress, issued, errors },
+];
+const report = (applied: number, loads: ReturnType<typeof counts> = []) => ({
+  applied,
+  loads,
+  sessions: undefined,
+});
+
+test("direct calls are added to Envoy's, and known until the last report of each caller", () => {
+  const direct = new DirectLoads();
+  const [one, two] = [direct.connect(1_000), direct.connect(1_000)];
+  direct.report(one, report(1, counts(2, 5, 1)), 2_000);
+  direct.report(two, report(1, counts(1, 0)), 3_000);
+  const envoys = () => ({
+    loads: [
+      { target, inProgress: 1, issued: 1, endpoints: [{ address, inProgress: 1, issued: 1, errors: 0 }] },
+    ],
+    untilMs: 2_500,
+  });
+  expect(direct.join(envoys())).toEqual({
+    loads: [
+      { target, inProgress: 4, issued: 6, endpoints: [{ address, inProgress: 4, issued: 6, errors: 1 }] },
+    ],
+    untilMs: 2_000,
+    sessions: [],
+  });
+  // What began counts once; what is open, until the next report.
+  direct.report(one, report(1), 2_400);
+  const { loads, untilMs } = direct.join({ loads: [], untilMs: 2_500 });
+  expect(loads).toMatchObject([{ inProgress: 1, issued: 0 }]);
+  expect(untilMs).toBe(2_400);
+});
+
+test("who disconnects with calls open counts for a while, and holds no time up", () => {
+  const direct = new DirectLoads();
+  const source = direct.connect(1_000);
+  direct.report(source, report(1, counts(1, 1)), 2_000);
+  direct.disconnect(source);
+  expect(direct.join({ loads: [], untilMs: 9_000 })).toMatchObject({
+    loads: [{ inProgress: 1 }],
+    untilMs: 9_000,
+  });
+});
+
+test("a cluster is left when all know that it is not theirs, and have no call open on it", () => {
+  const direct = new DirectLoads();
+  expect(direct.left(cluster)).toBe(true);
+  const source = direct.connect(1_000);
+  expect(direct.left(cluster)).toBe(true);
+  direct.told(source, 1, [share]);
+  expect(direct.left(cluster)).toBe(false);
+  direct.report(source, report(1, counts(1, 1)), 2_000);
+  direct.told(source, 2, []);
+  expect(direct.left(cluster)).toBe(false);
+  direct.report(source, report(2, counts(1, 0)), 3_000);
+  expect(direct.left(cluster)).toBe(false);
+  direct.report(source, report(2), 4_000);
+  expect(direct.left(cluster)).toBe(true);
+});
+
+test("sessions are told by their instances", () => {
+  const direct = new DirectLoads();
+  const sessions = { service: "a.v1.A", version: "1.0.0", instanceId: "a", live: 3 };
+  direct.report(direct.connect(1_000), { ...report(1), sessions }, 2_000);
+  expect(direct.join({ loads: [], untilMs: 2_000 }).sessions).toEqual([sessions]);
+});

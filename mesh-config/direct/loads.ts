@@ -1,0 +1,124 @@
+import type { Report, Share } from "#proto/rouse/meshconfig/v1/endpoints.ts";
+import type { EndpointLoad, Load, Sessions } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { clusterName, parseClusterName } from "../../registry/target.ts";
+
+/** Who disconnected may go on with its calls and come back, here or elsewhere: so long they count as open, ms. */
+const GRACE_MS = 10_000;
+
+/** One caller's calls to instances. */
+export interface DirectSource {
+  /** Number of the last response that named a cluster, by cluster. */
+  readonly named: Map<string, number>;
+  latest: Report;
+  /** Up to which the calls are known, ms since 1970. */
+  untilMs: number;
+}
+
+/** What callers that go past Envoy say of their calls: the counterpart of Envoys' load reports. */
+export class DirectLoads {
+  readonly #sources = new Set<DirectSource>();
+  /** What disconnected, and until when it counts, ms of `performance.now()`. */
+  readonly #lost = new Map<DirectSource, number>();
+  /** Begun since they were last taken. */
+  #begun = new Map<string, Load>();
+
+  connect(nowMs: number): DirectSource {
+    const latest: Report = { applied: 0, loads: [], sessions: undefined };
+    const source: DirectSource = { named: new Map(), latest, untilMs: nowMs };
+    this.#sources.add(source);
+    return source;
+  }
+
+  /** It is being told of these clusters. */
+  told(source: DirectSource, number: number, shares: readonly Share[]): void {
+    for (const { cluster } of shares) source.named.set(cluster, number);
+  }
+
+  report(source: DirectSource, report: Report, nowMs: number): void {
+    source.latest = report;
+    source.untilMs = nowMs;
+    for (const { cluster, address, issued, errors } of report.loads) {
+      if (issued + errors === 0) continue;
+      const load = loadOf(this.#begun, cluster);
+      if (load === undefined) continue;
+      load.issued += issued;
+      const endpoint = endpointOf(load, address);
+      endpoint.issued += issued;
+      endpoint.errors += errors;
+    }
+  }
+
+  /** It is gone; calls that it had open may still be. */
+  disconnect(source: DirectSource): void {
+    if (!this.#sources.delete(source)) return;
+    if (source.latest.loads.some(({ inProgress }) => inProgress > 0))
+      this.#lost.set(source, performance.now() + GRACE_MS);
+  }
+
+  /** Joins them with what Envoys reported. */
+  join(reported: { loads: Load[]; untilMs: number }): {
+    loads: Load[];
+    untilMs: number;
+    sessions: Sessions[];
+  } {
+    const sums = new Map<string, Load>();
+    for (const load of reported.loads) if (load.target) sums.set(clusterName(load.target), load);
+    const begun = this.#begun;
+    this.#begun = new Map();
+    for (const [cluster, { issued, endpoints }] of begun) {
+      const load = loadOf(sums, cluster);
+      if (load === undefined) continue;
+      load.issued += issued;
+      for (const { address, issued: own, errors } of endpoints) {
+        const endpoint = endpointOf(load, address);
+        endpoint.issued += own;
+        endpoint.errors += errors;
+      }
+    }
+    for (const { latest } of this.#counting()) {
+      for (const { cluster, address, inProgress } of latest.loads) {
+        const load = inProgress > 0 ? loadOf(sums, cluster) : undefined;
+        if (load === undefined) continue;
+        load.inProgress += inProgress;
+        endpointOf(load, address).inProgress += inProgress;
+      }
+    }
+    const sources = [...this.#sources];
+    const sessions = sources.flatMap(({ latest }) => latest.sessions ?? []);
+    const untilMs = Math.min(reported.untilMs, ...sources.map((source) => source.untilMs));
+    return { loads: [...sums.values()], untilMs, sessions };
+  }
+
+  /** Nobody calls the cluster directly any more, nor will: all know that it is not theirs, and have no call open on it. */
+  left(cluster: string): boolean {
+    for (const { latest, named } of this.#counting()) {
+      if (latest.applied <= (named.get(cluster) ?? -1)) return false;
+      if (latest.loads.some((load) => load.cluster === cluster && load.inProgress > 0)) return false;
+    }
+    return true;
+  }
+
+  #counting(): DirectSource[] {
+    const now = performance.now();
+    for (const [source, untilMs] of this.#lost) if (now >= untilMs) this.#lost.delete(source);
+    return [...this.#sources, ...this.#lost.keys()];
+  }
+}
+
+function loadOf(loads: Map<string, Load>, cluster: string): Load | undefined {
+  const known = loads.get(cluster);
+  if (known !== undefined) return known;
+  const target = parseClusterName(cluster);
+  if (target === undefined) return undefined;
+  const load: Load = { target, inProgress: 0, issued: 0, endpoints: [] };
+  loads.set(cluster, load);
+  return load;
+}
+
+function endpointOf({ endpoints }: Load, address: string): EndpointLoad {
+  const known = endpoints.find((endpoint) => endpoint.address === address);
+  if (known !== undefined) return known;
+  const endpoint = { address, inProgress: 0, issued: 0, errors: 0 };
+  endpoints.push(endpoint);
+  return endpoint;
+}
