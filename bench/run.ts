@@ -9,6 +9,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "generated-server": () => import("./generated-server.ts"),
   "cold-start": () => import("./cold-start.ts"),
   "idle-wake": () => import("./idle-wake.ts"),
+  "scale-step": () => import("./scale-step.ts"),
   "consul-change": () => import("./consul-change.ts"),
   search: () => import("./search.ts"),
 };
