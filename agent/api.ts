@@ -12,6 +12,8 @@ import { listen } from "../sdk/grpc.ts";
 import type { Agent } from "./agent.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Fencing } from "./fencing.ts";
+import { streamHealth } from "./health/stream.ts";
+import type { InstanceVitals } from "./health/vitals.ts";
 import { streamLogs } from "./logs/stream.ts";
 import type { Runtime } from "./runtimes/runtime.ts";
 
@@ -20,6 +22,7 @@ export interface ServerParts {
   readonly agent: Agent;
   readonly fencing: Fencing;
   readonly capacity: Capacity;
+  readonly vitals: InstanceVitals;
   readonly runtime: Runtime;
   readonly runtimeReason: string;
 }
@@ -39,7 +42,7 @@ export async function serveAgent(
   return { server, address: await listen(server, address) };
 }
 
-function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerParts): AgentServer {
+function handlers({ agent, fencing, capacity, vitals, runtime, runtimeReason }: ServerParts): AgentServer {
   return {
     startInstance: unary(async ({ fencingToken, instanceId, spec, generation, placed }) => {
       fencing.check(fencingToken);
@@ -98,6 +101,7 @@ function handlers({ agent, fencing, capacity, runtime, runtimeReason }: ServerPa
         standbyMemoryBytes: standbys.reduce((sum, { record }) => sum + record.spec.memoryBytes, 0),
       };
     }),
+    watchHealth: (call) => streamHealth(vitals, call),
     logs: (call) => void answerLogs(agent, call),
   };
 }

@@ -43,7 +43,7 @@ export class ManagedInstance {
   #unit: Unit | undefined;
   #health: HealthWatch | undefined;
   #doubt: NodeJS.Timeout | undefined;
-  #healthy = true;
+  #said: Health = "serving";
   #start: Promise<StartTimes> | undefined;
   #failure: RouseError | undefined;
   #stopReason = "";
@@ -63,7 +63,12 @@ export class ManagedInstance {
 
   /** Its own word on whether it can take calls. */
   get healthy(): boolean {
-    return this.#healthy;
+    return this.#said === "serving";
+  }
+
+  /** The same in more words. */
+  get health(): Health {
+    return this.#said;
   }
 
   /** Resolves when there is something that runs. */
@@ -300,7 +305,7 @@ export class ManagedInstance {
 
   #serve(unit: Unit, health: HealthWatch): void {
     this.#health = health;
-    this.#healthy = true;
+    this.#said = "serving";
     Object.assign(this.record, { state: InstanceState.SERVING, standbySinceMs: 0 });
     this.#tellSoon();
     this.#follow(unit);
@@ -399,9 +404,8 @@ export class ManagedInstance {
     clearTimeout(this.#doubt);
     if (this.record.state !== InstanceState.SERVING) return;
     const tell = () => {
-      const healthy = health === "serving";
-      if (healthy === this.#healthy) return;
-      this.#healthy = healthy;
+      if (health === this.#said) return;
+      this.#said = health;
       if (this.record.state === InstanceState.SERVING) this.#tell("serving");
     };
     if (health === "unreachable") this.#doubt = setTimeout(tell, unreachableMs).unref();

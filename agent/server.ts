@@ -8,10 +8,12 @@ import { Bundles } from "./artifacts/bundles.ts";
 import { Capacity } from "./capacity.ts";
 import { Fencing } from "./fencing.ts";
 import { makeFolders } from "./folders.ts";
+import { InstanceVitals } from "./health/vitals.ts";
 import { capacityHook } from "./hooks/capacity-hook.ts";
 import { logHook } from "./hooks/log-hook.ts";
 import { recordHook } from "./hooks/record-hook.ts";
 import { registrationHook } from "./hooks/registration-hook.ts";
+import { vitalsHook } from "./hooks/vitals-hook.ts";
 import { LogShipper } from "./logs/shipper.ts";
 import type { AgentOptions } from "./options.ts";
 import { Prepared } from "./prepared.ts";
@@ -65,6 +67,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const capacity = new Capacity(host, { cpu, memoryBytes, gpu });
     const registrations = new Registrations(consul, host, log);
     closers.push(() => registrations.close());
+    const vitals = new InstanceVitals();
+    closers.push(() => vitals.close());
+    notify.onVitals = (instance, said) => vitals.heard(instance, said);
     const agent = new Agent({
       runtime,
       folders,
@@ -78,6 +83,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
         logHook(log),
         capacityHook(capacity),
         registrationHook(registrations, { host, zone, speed }),
+        vitalsHook(vitals),
       ],
       keepEndedMs: options.keepEndedMs ?? 3_600_000,
       maxLogBytes: options.maxLogBytes ?? 10 * 2 ** 20,
@@ -90,6 +96,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       agent,
       fencing: new Fencing(folders.fencing),
       capacity,
+      vitals,
       runtime,
       runtimeReason: reason,
     });

@@ -27,6 +27,8 @@ export interface Advice {
   readonly desired?: number;
   /** Instances that shall go, by id: replaced first where they are needed, then retired, then stopped. */
   readonly leaving?: ReadonlyMap<string, Leaving>;
+  /** Instances that may stay, but do not count, by id: as many others are wanted as if they were not there. */
+  readonly unfit?: ReadonlySet<string>;
   /** Instances that count as gone at once, such as those of a dead host: neither drained nor stopped. */
   readonly lost?: ReadonlySet<string>;
   /** Retiring instances that must not be stopped before this time (ms since 1970), by id: they have sessions or jobs. */
@@ -47,6 +49,7 @@ export interface JoinedAdvice {
   /** undefined: nobody counts the load. */
   readonly desired: number | undefined;
   readonly leaving: ReadonlyMap<string, Leaving>;
+  readonly unfit: ReadonlySet<string>;
   readonly lost: ReadonlySet<string>;
   readonly held: ReadonlyMap<string, number>;
   readonly busy: boolean;
@@ -60,6 +63,7 @@ export const noAdvice: JoinedAdvice = joinAdvice([]);
 export function joinAdvice(answers: readonly Advice[]): JoinedAdvice {
   let desired: number | undefined;
   const leaving = new Map<string, Leaving>();
+  const unfit = new Set<string>();
   const lost = new Set<string>();
   const held = new Map<string, number>();
   let busy = false;
@@ -70,10 +74,11 @@ export function joinAdvice(answers: readonly Advice[]): JoinedAdvice {
       const known = leaving.get(id);
       if (known === undefined || (why.byMs ?? Infinity) < (known.byMs ?? Infinity)) leaving.set(id, why);
     }
+    for (const id of answer.unfit ?? []) unfit.add(id);
     for (const id of answer.lost ?? []) lost.add(id);
     for (const [id, untilMs] of answer.held ?? []) held.set(id, Math.max(untilMs, held.get(id) ?? 0));
     busy ||= answer.busy === true;
     lookAgainMs = Math.min(lookAgainMs, answer.lookAgainMs ?? Number.POSITIVE_INFINITY);
   }
-  return { desired, leaving, lost, held, busy, lookAgainMs };
+  return { desired, leaving, unfit, lost, held, busy, lookAgainMs };
 }

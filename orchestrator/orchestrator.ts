@@ -9,6 +9,7 @@ import type { Adviser } from "./adviser.ts";
 import { Agents } from "./agents.ts";
 import { Demand } from "./demand.ts";
 import { execute } from "./execute.ts";
+import { Outcomes } from "./health/outcomes.ts";
 import { Overlay } from "./overlay.ts";
 import { Placer } from "./placement/placer.ts";
 import { planVersion } from "./plan.ts";
@@ -35,6 +36,8 @@ export interface OrchestratorOptions {
   readonly log: Logger;
   /** Parts that have a say in each plan. */
   readonly advisers?: readonly Adviser[];
+  /** How what was started and ran went, by host. Default: kept for nobody. */
+  readonly outcomes?: Outcomes;
   /** Longest drain of a version that an administrator stopped, ms. Default 30,000. */
   readonly stopDrainMs?: number;
 }
@@ -65,6 +68,7 @@ export class Orchestrator {
   readonly stopping = new Set<string>();
   readonly setbacks = new Setbacks();
   readonly placer: Placer;
+  readonly outcomes: Outcomes;
   readonly #advisers: readonly Adviser[];
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
@@ -85,6 +89,7 @@ export class Orchestrator {
     this.mesh = options.mesh;
     this.placer = new Placer(options.mesh, this.starts);
     this.log = options.log;
+    this.outcomes = options.outcomes ?? new Outcomes();
     this.#advisers = options.advisers ?? [];
     this.#stopDrainMs = options.stopDrainMs ?? 30_000;
   }

@@ -237,6 +237,14 @@ describe("several instances", () => {
     ),
   });
 
+  test("count no longer while they are unfit, and stay all the same", () => {
+    const unfit = { advice: joinAdvice([{ unfit: new Set(["a"]) }]) };
+    expect(actions({ ...busy, instances: [a], ...unfit })).toMatchObject([{ kind: "start" }]);
+    expect(actions({ ...busy, instances: [a, b], ...unfit })).toEqual([]);
+    // Fit again, it is one too many.
+    expect(actions({ ...busy, instances: [a, b] })).toMatchObject([{ kind: "retire" }]);
+  });
+
   test("are started one after the other up to what the load asks for, and to the maximum", () => {
     const given = { ...busy, instances: [a], ...desires(3) };
     expect(actions(given)).toMatchObject([{ kind: "start" }]);

@@ -120,7 +120,8 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
   if (idle !== undefined && view.load.untilMs >= idle && view.wantedSinceMs === undefined)
     return once({ kind: "next-generation", target, reason: "idle" });
 
-  const staying = current.filter(({ id }) => !view.advice.leaving.has(id));
+  const { leaving, unfit } = view.advice;
+  const staying = current.filter(({ id }) => !leaving.has(id) && !unfit.has(id));
   const wanted = wantedInstances(view, current.length + starting);
   const lookAgainMs = Math.min(
     view.advice.lookAgainMs,
@@ -157,7 +158,9 @@ interface Standing {
 }
 
 function oneMore(view: VersionView, { target, current, former }: Standing, context: PlanContext): Plan {
-  const reusable = former.find(({ id, healthy }) => healthy && !view.advice.leaving.has(id));
+  const reusable = former.find(
+    ({ id, healthy }) => healthy && !view.advice.leaving.has(id) && !view.advice.unfit.has(id),
+  );
   if (reusable !== undefined) return once({ kind: "adopt", target, instance: reusable });
   if (current.length > 0 && context.nowMs < view.startAgainMs) return later(view.startAgainMs);
   const placement = context.place();

@@ -5,6 +5,8 @@ import type { ConsulClient } from "../registry/consul.ts";
 import { watchHosts } from "../registry/hosts.ts";
 import { campaign, type Leader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
+import { OrchestratorHealth } from "./health/health.ts";
+import { addHealthService } from "./health/service.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { Preparer } from "./prepare.ts";
 import { ScalingAdviser } from "./scaling/adviser.ts";
@@ -37,16 +39,19 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   const hosts = watchHosts(consul, {
     log,
     onChange: () => {
+      health.sync();
       orchestrator.evaluateAll();
       preparer.kick();
     },
   });
   let elected: Leader | undefined;
   const scaling = new ScalingAdviser();
+  const health = new OrchestratorHealth(consul, log.child({ part: "health" }));
   const orchestrator = new Orchestrator({
     id,
     log,
-    advisers: [scaling],
+    advisers: [scaling, health.instances],
+    outcomes: health.outcomes,
     mesh: {
       current: deps.mesh,
       hosts: () => [...hosts.current().values()],
@@ -60,12 +65,14 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
         ),
     },
   });
+  health.attach(orchestrator);
   const preparer = new Preparer(orchestrator);
   const changed = () => {
     orchestrator.evaluateChanged();
     preparer.kick();
   };
   addOrchestratorService(server, orchestrator);
+  addHealthService(server, orchestrator, health);
   addScalingService(server, orchestrator, scaling);
   let election: ReturnType<typeof campaign> | undefined;
   return {
@@ -78,16 +85,21 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
         log,
         onElected: (leader) => {
           elected = leader;
-          void takeOver(orchestrator, leader.token, () => elected === leader).then(() => preparer.kick());
+          void takeOver(orchestrator, leader.token, () => elected === leader).then(() => {
+            health.sync();
+            preparer.kick();
+          });
         },
         onLost: () => {
           elected = undefined;
           orchestrator.follow();
+          health.reset();
         },
       });
     },
     meshChanged: changed,
     async close() {
+      health.reset();
       orchestrator.close();
       await election?.close();
       hosts.close();

@@ -4,6 +4,16 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { RouseError } from "../../sdk/errors.ts";
 
+/** What an instance says of itself, while it serves. */
+const vitalsSchema = z.object({
+  /** By how much its event loop is late, ms. */
+  loopDelayMs: z.number().min(0),
+  queue: z.number().int().min(0),
+  inProgress: z.number().int().min(0),
+});
+export type Vitals = z.infer<typeof vitalsSchema>;
+const report = z.object({ instance: z.string(), vitals: vitalsSchema });
+
 const announcement = z.object({
   instance: z.string(),
   /** Pushed here, health needs no round trip of its own; without it grpc.health.v1/Watch is asked first. */
@@ -27,6 +37,8 @@ interface Awaited {
 
 /** Longest line an instance may send, bytes; more is no announcement. */
 const maxLine = 4096;
+/** Connections that may wait to be accepted: instances connect anew all at once when the agent restarts. */
+const backlog = 4096;
 
 /**
  * The socket by which instances say that they are ready, and where. Push instead of polling: the agent learns it in
@@ -38,6 +50,8 @@ export class NotifySocket {
   readonly #log: Logger;
   readonly #awaited = new Map<string, Awaited>();
   readonly #sockets = new Set<Socket>();
+  /** Told what instances say of how they do. */
+  onVitals: ((instance: string, vitals: Vitals) => void) | undefined;
 
   private constructor(path: string, log: Logger) {
     this.path = path;
@@ -62,7 +76,7 @@ export class NotifySocket {
     rmSync(path, { force: true });
     const notify = new NotifySocket(path, log);
     await new Promise<void>((resolve, reject) => {
-      notify.#server.once("error", reject).listen(path, resolve);
+      notify.#server.once("error", reject).listen({ path, backlog }, resolve);
     });
     // Instances in containers run as another user.
     chmodSync(path, 0o666);
@@ -106,6 +120,11 @@ export class NotifySocket {
       value = JSON.parse(line);
     } catch {
       value = undefined;
+    }
+    const told = report.safeParse(value);
+    if (told.success) {
+      this.onVitals?.(told.data.instance, told.data.vitals);
+      return;
     }
     const parsed = announcement.safeParse(value);
     if (!parsed.success) {

@@ -15,6 +15,7 @@ import {
 
 const good: Verdict = { bad: undefined, patienceMs: 3_000 };
 const bad: Verdict = { bad: "it answers with errors", patienceMs: 3_000 };
+const watched: Verdict = { bad: "its siblings do no better", patienceMs: Number.POSITIVE_INFINITY };
 const at = (condition: Condition, more: Partial<HealthRecord> = {}): HealthRecord => ({
   condition,
   sinceMs: 0,
@@ -62,6 +63,25 @@ describe("what follows what", () => {
       "healthy",
       1,
     ],
+    [
+      "watched on probation",
+      at("probation", { untilMs: 15_000, strikes: 1 }),
+      watched,
+      1,
+      true,
+      "probation",
+      1,
+    ],
+    [
+      "watched at a quarantine's end",
+      at("quarantined", { untilMs: 9, strikes: 1 }),
+      watched,
+      9,
+      true,
+      "probation",
+      1,
+    ],
+    ["watched for long", at("suspect"), watched, 1e9, true, "suspect", 0],
     ["once too often", at("probation", { untilMs: 15_000, strikes: 3 }), bad, 1, true, "retired", 4],
     ["retired", at("retired", { strikes: 4 }), good, 1e9, true, "retired", 4],
     ["forgiven", at("healthy", { strikes: 2 }), good, 600_000, true, "healthy", 0],

@@ -4,7 +4,7 @@ import type { Condition, HealthRecord } from "../../registry/health-record.ts";
 export interface Verdict {
   /** Why it does badly, as a clause; undefined: nothing speaks against it. */
   readonly bad: string | undefined;
-  /** For how long it must do badly without a break before it is quarantined, ms. */
+  /** For how long it must do badly without a break before it is quarantined, ms. Infinity: it is only watched. */
   readonly patienceMs: number;
 }
 
@@ -58,6 +58,7 @@ export function step(
   limits: Limits = INSTANCE_LIMITS,
 ): HealthRecord {
   const { bad } = verdict;
+  const counts = bad !== undefined && verdict.patienceMs !== Number.POSITIVE_INFINITY;
   switch (record.condition) {
     case "healthy":
       if (bad !== undefined) return { ...enter(record, "suspect", bad, nowMs), badAtMs: nowMs };
@@ -74,13 +75,13 @@ export function step(
     case "quarantined":
       if (nowMs < (record.untilMs ?? 0)) return record;
       // Who is known to be unwell needs no calls to prove it.
-      if (bad !== undefined) return quarantine(record, bad, nowMs, limits);
+      if (counts) return quarantine(record, bad, nowMs, limits);
       return {
         ...enter(record, "probation", record.reason, nowMs),
         untilMs: nowMs + limits.probationMs,
       };
     case "probation":
-      if (bad !== undefined) return quarantine(record, bad, nowMs, limits);
+      if (counts) return quarantine(record, bad, nowMs, limits);
       return nowMs >= (record.untilMs ?? 0) ? enter(record, "healthy", "", nowMs) : record;
     case "retired":
       return record;

@@ -1,12 +1,11 @@
 import type { HostState } from "../../registry/hosts.ts";
 import type { InstanceState, MeshState, VersionState } from "../../registry/state.ts";
+import { heldAgainst } from "../health/host-keeper.ts";
 import type { Starts } from "../starts.ts";
 import type { HostFacts, HostMode, PlaceableHost } from "./host.ts";
 
 /** What is known of hosts beside what Consul holds. */
 export interface Experience {
-  /** How much recent failures are the host's own, 0 to 1. Default: not at all. */
-  blame?(host: string): number;
   /** Versions ("service@version") that were made ready on the host. Default: none. */
   prepared?(host: string): ReadonlySet<string>;
 }
@@ -64,7 +63,7 @@ export function hostFacts(host: HostState, experience: Experience): HostFacts {
     mode: modeOf(host),
     speed: host.speed,
     costPerHour: host.costPerHour,
-    blame: experience.blame?.(host.host) ?? 0,
+    blame: heldAgainst(host.health),
     ...(prepared === undefined ? {} : { prepared }),
   };
 }

@@ -27,7 +27,6 @@ export class Placer {
   readonly #prepared = new Map<string, Set<string>>();
   /** By version and host, until when a failed start there counts, ms since 1970. */
   readonly #failed = new Map<string, Map<string, number>>();
-  #blame: (host: string) => number = () => 0;
 
   constructor(fleet: Fleet, starts: Starts) {
     this.#fleet = fleet;
@@ -51,14 +50,8 @@ export class Placer {
 
   hosts(): PlaceableHost[] {
     return placeableHosts(this.#fleet.hosts(), this.#fleet.current(), this.#starts, {
-      blame: (host) => this.#blame(host),
       prepared: (host) => this.#prepared.get(host) ?? NOTHING,
     });
-  }
-
-  /** Says who knows how much of the recent failures are a host's own, 0 to 1. */
-  blameBy(blame: (host: string) => number): void {
-    this.#blame = blame;
   }
 
   /** Notes that a host has a version's bundle or image. */

@@ -11,9 +11,10 @@ const maxLine = 4096;
  * The agent answers by the instance's id, which becomes ROUSE_INSTANCE: a container made ahead is started under a name
  * of its own. The answer is there before the first call; it is not waited for, since nothing depends on it.
  *
+ * @returns the connection.
  * @throws RouseError NOTIFY_FAILED (UNAVAILABLE) when the agent does not listen there.
  */
-export function notifyReady(socketPath: string, instance: string, address: string): Promise<void> {
+export function notifyReady(socketPath: string, instance: string, address: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath);
     const fail = (cause: Error) => {
@@ -35,7 +36,7 @@ export function notifyReady(socketPath: string, instance: string, address: strin
         // The agent may restart; it finds this instance again by itself.
         socket.on("error", () => {});
         socket.unref();
-        resolve();
+        resolve(socket);
       });
     });
   });

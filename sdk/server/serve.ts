@@ -12,6 +12,7 @@ import { type AnyHandler, grpcHandler } from "./shapes.ts";
 import { endInstance } from "./start-failure.ts";
 import { stopOnSignals } from "./stop.ts";
 import type { Handlers, RunningServer, ServeFunction, ServeOptions, StatefulServeOptions } from "./types.ts";
+import { reportVitals } from "./vitals.ts";
 
 const defaultAddress = "127.0.0.1:50051";
 /** Time for the last statuses to reach their callers, ms. */
@@ -73,7 +74,8 @@ export async function serve(
   if (options.handleSignals !== false) stopOnSignals(running);
   const { ROUSE_NOTIFY, ROUSE_INSTANCE } = process.env;
   if (ROUSE_NOTIFY && options.notify !== false) {
-    await notifyReady(ROUSE_NOTIFY, ROUSE_INSTANCE ?? "", address);
+    const agent = await notifyReady(ROUSE_NOTIFY, ROUSE_INSTANCE ?? "", address);
+    reportVitals(ROUSE_NOTIFY, agent, () => ({ queue: 0, inProgress: runtime.open.size }));
   } else if (!wanted) {
     console.log(`${definition.name} ${definition.version} listens on ${address}. Ctrl-C stops it.`);
   }

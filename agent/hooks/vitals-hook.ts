@@ -1,0 +1,16 @@
+import { InstanceState } from "#proto/rouse/agent/v1/agent.ts";
+import type { InstanceVitals } from "../health/vitals.ts";
+import type { Hook } from "./hook.ts";
+
+/** Keeps what is known of how instances do. */
+export function vitalsHook(vitals: InstanceVitals): Hook {
+  return {
+    name: "vitals",
+    serving({ record, health }) {
+      vitals.probed(record.id, health);
+      // One in standby is frozen.
+      if (record.state !== InstanceState.SERVING) vitals.expectSilence(record.id);
+    },
+    ended: ({ record }) => vitals.forget(record.id),
+  };
+}

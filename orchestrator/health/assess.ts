@@ -1,0 +1,106 @@
+import { HealthProbe, type InstanceHealth } from "#proto/rouse/agent/v1/agent.ts";
+import type { CallCounts } from "../demand.ts";
+import type { Verdict } from "./machine.ts";
+
+/** Over this span calls and errors of an instance are counted, ms. */
+export const CALLS_WINDOW_MS = 10_000;
+/** Fewer errors than this say nothing. */
+const LEAST_ERRORS = 3;
+/** From this share of errors on an instance does badly. */
+const ERROR_SHARE = 0.5;
+/** An event loop that is this late serves badly whoever is at fault, ms. */
+const BLOCKED_MS = 1_000;
+/** One that is this late has too much to do, ms. */
+const LATE_MS = 250;
+
+/** How long each sign must last before it counts, ms: what may pass by itself has longer. */
+const PATIENCE = { unreachable: 3_000, notServing: 30_000, errors: 2_000, silent: 3_000, blocked: 5_000 };
+
+/** What is known of an instance at one moment. */
+export interface Seen {
+  /** What its agent says; undefined: nothing yet. */
+  readonly vitals: InstanceHealth | undefined;
+  /** What Envoys say of the last {@link CALLS_WINDOW_MS}. */
+  readonly calls: { readonly begun: number; readonly errors: number };
+  /** Calls open now, as Envoys have it. */
+  readonly inProgress: number;
+  /** What the contract aims at. */
+  readonly targetConcurrency: number;
+}
+
+/** What speaks against an instance, the worst first. A patience of Infinity: it is watched, and nothing is done. */
+export function assess({ vitals, calls, inProgress, targetConcurrency }: Seen): Verdict {
+  if (vitals?.probe === HealthProbe.UNREACHABLE)
+    return bad("its health check does not get through", PATIENCE.unreachable);
+  if (calls.errors >= LEAST_ERRORS && calls.errors >= ERROR_SHARE * calls.begun) {
+    const of = Math.max(calls.begun, calls.errors);
+    return bad(
+      `${calls.errors} of its last ${of} calls ended with a gateway or server error`,
+      PATIENCE.errors,
+    );
+  }
+  if (vitals !== undefined && vitals.silentMs > 0)
+    return bad(`its event loop has been blocked for ${seconds(vitals.silentMs)}`, PATIENCE.silent);
+  if (vitals !== undefined && vitals.loopDelayMs >= BLOCKED_MS)
+    return bad(`its event loop is late by ${seconds(vitals.loopDelayMs)}`, PATIENCE.blocked);
+  if (vitals?.probe === HealthProbe.NOT_SERVING)
+    return bad("its health check says NOT_SERVING", PATIENCE.notServing);
+  const isOver = inProgress > targetConcurrency;
+  if (vitals !== undefined && (vitals.queue > 0 || isOver) && vitals.loopDelayMs >= LATE_MS) {
+    const waiting = vitals.queue > 0 ? `, ${vitals.queue} more wait` : "";
+    return bad(
+      `it is congested: ${inProgress} calls in progress where ${targetConcurrency} are aimed at${waiting}, and its event loop is late by ${seconds(vitals.loopDelayMs)}`,
+      Number.POSITIVE_INFINITY,
+    );
+  }
+  return { bad: undefined, patienceMs: 0 };
+}
+
+function bad(reason: string, patienceMs: number): Verdict {
+  return { bad: reason, patienceMs };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+/**
+ * Whether a version is at fault rather than its instances: two or more do badly, and more than do well. Taking them out would leave
+ * the others with more calls, and new ones would do no better.
+ */
+export function isShared(unwell: number, well: number): boolean {
+  return unwell >= 2 && unwell > well;
+}
+
+/** Calls and errors of one instance over the last {@link CALLS_WINDOW_MS}. */
+export class CallWindow {
+  #reports: { readonly atMs: number; readonly issued: number; readonly errors: number }[] = [];
+
+  /** Takes one load report, which reaches up to `atMs`; one that was taken already counts once. */
+  add({ issued, errors }: CallCounts, atMs: number): void {
+    const last = this.#reports.at(-1);
+    if (issued + errors > 0 && (last === undefined || atMs > last.atMs))
+      this.#reports.push({ atMs, issued, errors });
+  }
+
+  sum(nowMs: number): { readonly begun: number; readonly errors: number } {
+    this.#reports = this.#reports.filter(({ atMs }) => nowMs - atMs <= CALLS_WINDOW_MS);
+    let begun = 0;
+    let errors = 0;
+    for (const report of this.#reports) {
+      begun += report.issued;
+      errors += report.errors;
+    }
+    return { begun, errors };
+  }
+
+  /** When the oldest report counts no longer, ms since 1970; Infinity when there is none. */
+  get expiresMs(): number {
+    const first = this.#reports[0];
+    return first === undefined ? Number.POSITIVE_INFINITY : first.atMs + CALLS_WINDOW_MS + 1;
+  }
+
+  clear(): void {
+    this.#reports = [];
+  }
+}

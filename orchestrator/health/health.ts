@@ -1,0 +1,75 @@
+import type { Logger } from "pino";
+import type { ConsulClient } from "../../registry/consul.ts";
+import { writeVersionHealth } from "../../registry/health-record.ts";
+import { updateHostRecord } from "../../registry/host-record.ts";
+import { versionKey } from "../../registry/target.ts";
+import type { Orchestrator } from "../orchestrator.ts";
+import { AgentStreams } from "./agent-streams.ts";
+import { HostKeeper } from "./host-keeper.ts";
+import { HealthKeeper } from "./keeper.ts";
+import { Outcomes } from "./outcomes.ts";
+
+/** Health and quarantine of one orchestrator. */
+export class OrchestratorHealth {
+  readonly outcomes = new Outcomes();
+  readonly instances: HealthKeeper;
+  readonly hosts: HostKeeper;
+  #streams: AgentStreams | undefined;
+  #orchestrator: Orchestrator | undefined;
+  readonly #log: Logger;
+
+  constructor(consul: ConsulClient, log: Logger) {
+    this.#log = log;
+    const token = () => this.#orchestrator?.token;
+    this.instances = new HealthKeeper({
+      log,
+      token,
+      write: (service, version, health) => writeVersionHealth(consul, service, version, health),
+      evaluate: (service, version) => this.#orchestrator?.evaluate(service, version),
+      quarantined: (version, host, reason) =>
+        this.outcomes.note({
+          version: versionKey(version),
+          host,
+          failed: true,
+          reason,
+          atMs: Date.now(),
+        }),
+    });
+    this.hosts = new HostKeeper({
+      log,
+      outcomes: this.outcomes,
+      token,
+      hosts: () => this.#orchestrator?.mesh.hosts() ?? [],
+      write: async (host, health) => {
+        await updateHostRecord(consul, host, ({ health: _before, ...record }) =>
+          health === undefined ? record : { ...record, health },
+        );
+      },
+    });
+  }
+
+  /** To be called once, with the orchestrator that this adviser advises. */
+  attach(orchestrator: Orchestrator): void {
+    this.#orchestrator = orchestrator;
+  }
+
+  /** It leads now, or the hosts have changed: follows the agents. */
+  sync(): void {
+    const orchestrator = this.#orchestrator;
+    if (orchestrator?.token === undefined) return;
+    if (this.#streams === undefined) {
+      this.#streams = new AgentStreams(orchestrator.agents, this.instances, this.#log);
+      this.hosts.lead();
+    }
+    this.#streams.follow(orchestrator.mesh.hosts());
+  }
+
+  /** Another leads. */
+  reset(): void {
+    this.#streams?.close();
+    this.#streams = undefined;
+    this.instances.reset();
+    this.hosts.reset();
+    this.outcomes.clear();
+  }
+}

@@ -1,0 +1,265 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import type { InstanceHealth } from "#proto/rouse/agent/v1/agent.ts";
+import type { HealthRecord, VersionHealth } from "../../registry/health-record.ts";
+import type { InstanceState } from "../../registry/state.ts";
+import { versionKey } from "../../registry/target.ts";
+import type { Advice, AdvisedVersion, Adviser, Leaving } from "../adviser.ts";
+import { assess, CallWindow, isShared } from "./assess.ts";
+import { canSpare, condemned, healthy, nextChangeMs, step, type Verdict } from "./machine.ts";
+
+interface Version {
+  readonly service: string;
+  readonly version: string;
+}
+
+interface Known extends Version {
+  readonly host: string;
+  record: HealthRecord;
+  readonly calls: CallWindow;
+}
+
+export interface HealthKeeperDeps {
+  readonly log: Logger;
+  /** Fencing token while this orchestrator leads. */
+  readonly token: () => number | undefined;
+  /** Writes what is not well of a version; false when that must be tried again. */
+  readonly write: (service: string, version: string, health: VersionHealth) => Promise<boolean>;
+  /** Has the version planned again. */
+  readonly evaluate: (service: string, version: string) => void;
+  /** Told when an instance was quarantined. */
+  readonly quarantined: (version: Version, host: string, reason: string) => void;
+}
+
+/** What Consul does not show within this time after it was written is written again, ms. */
+const WRITE_AGAIN_MS = 5_000;
+
+/**
+ * Keeps the health of all instances: joins what agents and Envoys say, steps the state machine of each, and tells the plan who
+ * counts no longer and who shall go. Works only on what changed; a healthy version that nothing is said of costs nothing.
+ */
+export class HealthKeeper implements Adviser {
+  readonly #deps: HealthKeeperDeps;
+  readonly #known = new Map<string, Known>();
+  readonly #vitals = new Map<string, { readonly host: string; health: InstanceHealth }>();
+  readonly #byVersion = new Map<string, ReadonlySet<string>>();
+  readonly #faults = new Map<string, string>();
+  readonly #sent = new Map<string, { readonly health: VersionHealth; readonly atMs: number }>();
+
+  constructor(deps: HealthKeeperDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes what the agent of a host says. */
+  heard(host: string, instances: readonly InstanceHealth[]): void {
+    const touched = new Map<string, Version>();
+    for (const health of instances) {
+      const { instanceId: id } = health;
+      if (health.ended) this.#vitals.delete(id);
+      else this.#vitals.set(id, { host, health });
+      const known = this.#known.get(id);
+      if (known !== undefined) touched.set(versionKey(known), known);
+    }
+    for (const { service, version } of touched.values()) this.#deps.evaluate(service, version);
+  }
+
+  /** The agent of a host says nothing any more: what it said of congestion holds no longer. */
+  lostSight(host: string): void {
+    for (const [id, entry] of this.#vitals) if (entry.host === host) this.#vitals.delete(id);
+  }
+
+  /** Another leads: what it writes is taken over when this one leads again. */
+  reset(): void {
+    this.#known.clear();
+    this.#vitals.clear();
+    this.#byVersion.clear();
+    this.#faults.clear();
+    this.#sent.clear();
+  }
+
+  advise(advised: AdvisedVersion, nowMs: number): Advice {
+    const { state } = advised;
+    const key = versionKey(advised);
+    if (state.instances.length === 0 && !this.#byVersion.has(key) && state.health === undefined) return {};
+    this.#meet(advised, nowMs);
+    const current = state.instances.filter(
+      ({ generation, retiring }) => generation === state.activation.generation && retiring !== true,
+    );
+    const verdicts = this.#verdicts(advised, current, nowMs);
+    const { unfit, leaving, lookAgainMs } = this.#step(current, verdicts, nowMs);
+    this.#persist(advised, key, nowMs);
+    return { unfit, leaving, lookAgainMs };
+  }
+
+  /** Records of instances that are not healthy, or were quarantined lately. */
+  list(): { readonly id: string; readonly known: Readonly<Known> }[] {
+    return [...this.#known]
+      .filter(([, { record }]) => record.condition !== "healthy" || record.strikes > 0)
+      .map(([id, known]) => ({ id, known }));
+  }
+
+  /** Why versions themselves are at fault, by "<service>@<version>". */
+  get faults(): ReadonlyMap<string, string> {
+    return this.#faults;
+  }
+
+  /** Lets an instance be used again. @returns false when it is not known, or nothing was held against it. */
+  release(id: string, nowMs: number): boolean {
+    const known = this.#known.get(id);
+    if (known === undefined || (known.record.condition === "healthy" && known.record.strikes === 0))
+      return false;
+    known.record = healthy(nowMs);
+    known.calls.clear();
+    this.#deps.log.info({ instance: id }, "instance is released from its quarantine");
+    this.#deps.evaluate(known.service, known.version);
+    return true;
+  }
+
+  /** Knows exactly the instances that there are, and their calls. */
+  #meet({ service, version, state, load }: AdvisedVersion, nowMs: number): void {
+    const key = versionKey({ service, version });
+    const ids = new Set(state.instances.map(({ id }) => id));
+    for (const id of this.#byVersion.get(key) ?? []) {
+      if (ids.has(id)) continue;
+      this.#known.delete(id);
+      this.#vitals.delete(id);
+    }
+    if (ids.size === 0) this.#byVersion.delete(key);
+    else this.#byVersion.set(key, ids);
+    for (const { id, host, address } of state.instances) {
+      let known = this.#known.get(id);
+      if (known === undefined) {
+        const record = state.health?.instances[id] ?? healthy(nowMs);
+        known = { service, version, host, record, calls: new CallWindow() };
+        this.#known.set(id, known);
+      }
+      const counts = load.endpoints.get(address);
+      if (counts !== undefined) known.calls.add(counts, load.untilMs);
+    }
+  }
+
+  /** What speaks against each; where most do badly, the version is at fault, and nothing is done to any. */
+  #verdicts(
+    { service, version, state, load }: AdvisedVersion,
+    current: readonly InstanceState[],
+    nowMs: number,
+  ): ReadonlyMap<string, Verdict> {
+    const key = versionKey({ service, version });
+    const verdicts = new Map<string, Verdict>();
+    const unwell: string[] = [];
+    let well = 0;
+    for (const { id, address } of current) {
+      const known = this.#known.get(id);
+      if (known === undefined) continue;
+      const verdict = assess({
+        vitals: this.#vitals.get(id)?.health,
+        calls: known.calls.sum(nowMs),
+        inProgress: load.endpoints.get(address)?.inProgress ?? 0,
+        targetConcurrency: state.manifest.targetConcurrency,
+      });
+      verdicts.set(id, verdict);
+      const isOut = known.record.condition === "quarantined" || known.record.condition === "retired";
+      if (verdict.bad !== undefined || isOut) unwell.push(verdict.bad ?? known.record.reason);
+      else well++;
+    }
+    const [reason] = unwell;
+    if (reason === undefined || !isShared(unwell.length, well)) {
+      if (this.#faults.delete(key)) this.#deps.log.info({ version: key }, "version is no longer at fault");
+      return verdicts;
+    }
+    if (!this.#faults.has(key)) {
+      const fault = `${unwell.length} of its ${current.length} instances do badly, so that it is not theirs: ${reason}`;
+      this.#faults.set(key, fault);
+      this.#deps.log.warn({ version: key, fault }, "version is at fault; its instances are not quarantined");
+    }
+    return new Map(
+      [...verdicts].map(([id, verdict]) => [id, { ...verdict, patienceMs: Number.POSITIVE_INFINITY }]),
+    );
+  }
+
+  #step(current: readonly InstanceState[], verdicts: ReadonlyMap<string, Verdict>, nowMs: number) {
+    const unfit = new Set<string>();
+    const leaving = new Map<string, Leaving>();
+    let lookAgainMs = Number.POSITIVE_INFINITY;
+    for (const instance of current) {
+      const { id } = instance;
+      const known = this.#known.get(id);
+      const verdict = verdicts.get(id);
+      if (known === undefined || verdict === undefined) continue;
+      const before = known.record;
+      const next = step(before, verdict, nowMs, this.#canSpare(id, current, verdicts));
+      known.record = next;
+      if (next.condition !== before.condition) this.#tell(id, known, before);
+      const { condition, reason } = next;
+      if (condition === "quarantined" || condemned(next, verdict, nowMs)) unfit.add(id);
+      if (condition === "retired") leaving.set(id, { reason: `it was quarantined too often: ${reason}` });
+      lookAgainMs = Math.min(lookAgainMs, nextChangeMs(next, verdict) ?? Number.POSITIVE_INFINITY);
+      if (verdict.bad !== undefined) lookAgainMs = Math.min(lookAgainMs, known.calls.expiresMs);
+    }
+    return { unfit, leaving, lookAgainMs: Math.max(lookAgainMs, nowMs + 100) };
+  }
+
+  #canSpare(id: string, current: readonly InstanceState[], verdicts: ReadonlyMap<string, Verdict>): boolean {
+    let usable = 0;
+    let out = 0;
+    for (const other of current) {
+      if (other.id === id) continue;
+      const condition = this.#known.get(other.id)?.record.condition;
+      if (condition === "quarantined" || condition === "retired") out++;
+      else if (other.healthy && !other.draining && verdicts.get(other.id)?.bad === undefined) usable++;
+    }
+    return canSpare(usable, out);
+  }
+
+  #tell(id: string, { service, version, host, record }: Known, before: HealthRecord): void {
+    const { condition, reason, strikes } = record;
+    const facts = { instance: id, version: versionKey({ service, version }), host, reason, strikes };
+    const words = `instance is ${condition}, it was ${before.condition}`;
+    if (condition === "healthy" || condition === "probation") this.#deps.log.info(facts, words);
+    else this.#deps.log.warn(facts, words);
+    if (condition === "quarantined" || condition === "retired")
+      this.#deps.quarantined({ service, version }, host, reason);
+  }
+
+  /** Brings Consul to what is known; suspects are nobody else's business, and change often. */
+  #persist({ service, version, state }: AdvisedVersion, key: string, nowMs: number): void {
+    const token = this.#deps.token();
+    if (token === undefined) return;
+    const instances: Record<string, HealthRecord> = {};
+    for (const id of this.#byVersion.get(key) ?? []) {
+      const record = this.#known.get(id)?.record;
+      if (record === undefined || record.condition === "suspect") continue;
+      if (record.condition !== "healthy" || record.strikes > 0) instances[id] = record;
+    }
+    const fault = this.#faults.get(key);
+    const health = { instances, token, ...(fault === undefined ? {} : { fault }) };
+    if (says(state.health, health)) {
+      this.#sent.delete(key);
+      return;
+    }
+    const sent = this.#sent.get(key);
+    if (sent !== undefined && nowMs - sent.atMs < WRITE_AGAIN_MS && says(sent.health, health)) return;
+    this.#sent.set(key, { health, atMs: nowMs });
+    const again = () => {
+      this.#sent.delete(key);
+      setTimeout(() => this.#deps.evaluate(service, version), 1_000).unref();
+    };
+    this.#deps.write(service, version, health).then(
+      (written) => {
+        if (!written) again();
+      },
+      (err: unknown) => {
+        this.#deps.log.warn(
+          { err, version: key },
+          "the health of a version is not written; it is tried again",
+        );
+        again();
+      },
+    );
+  }
+}
+
+/** Whether two say the same, whoever wrote it. */
+function says(a: VersionHealth | undefined, b: VersionHealth): boolean {
+  return isDeepStrictEqual(a?.instances ?? {}, b.instances) && a?.fault === b.fault;
+}

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { HealthClient, type ListHealthResponse } from "#proto/rouse/orchestrator/v1/health.ts";
+import { withClient } from "../cli/connect.ts";
+import { unary } from "../sdk/grpc.ts";
+import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
+import { liveVersions, until } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe, type ProbeOptions } from "./support/probe.ts";
+import { rouseOk } from "./support/rouse.ts";
+
+const service = "probe.v1.ProbeService";
+
+describe("an instance that is not well", () => {
+  let mesh: TestMesh;
+  const probes: Probe[] = [];
+
+  beforeAll(async () => {
+    mesh = await startMesh({ runtime: "process" });
+  });
+  afterAll(async () => {
+    await mesh?.close();
+    for (const probe of probes) await probe.remove();
+  });
+
+  async function register(options: ProbeOptions, ...args: string[]) {
+    const probe = await makeProbe(options);
+    probes.push(probe);
+    await probe.register(mesh.data, ...args);
+  }
+
+  const health = (): Promise<ListHealthResponse> =>
+    withClient(HealthClient, mesh.control, (client) => unary(client, "listHealth", {}));
+  const conditionOf = async (id: string) =>
+    (await health()).instances.find(({ instanceId }) => instanceId === id)?.condition;
+  const ids = async (version: string) =>
+    (await liveVersions(mesh, service))
+      .filter((one) => one.version === version)
+      .flatMap(({ instances }) => instances.map(({ id }) => id));
+
+  test("answers UNAVAILABLE, is quarantined and replaced, while its sibling serves", async () => {
+    const version = "1.0.0";
+    await register({ version, minInstances: 2 });
+    using client = createProbeServiceClient({ target: mesh.edge, version, retries: 0 });
+    await until("two instances serve", async () => (await ids(version)).length === 2);
+    const { instance: sick } = await client.echo({ text: "fall ill" }, { deadlineMs: 30_000 });
+    let failed = 0;
+    await until("it is quarantined", async () => {
+      await client.echo({ text: "x" }, { deadlineMs: 30_000 }).catch(() => failed++);
+      return (await conditionOf(sick))?.name === "quarantined";
+    });
+    expect(failed).toBeGreaterThan(0);
+    expect((await conditionOf(sick))?.reason).toMatch(/calls ended with a gateway or server error/);
+    await until("another takes its place", async () => (await ids(version)).length === 3);
+    expect(await rouseOk(["quarantine", "--data", mesh.data])).toContain(sick);
+    await rouseOk(["quarantine", "release", sick, "--data", mesh.data]);
+    await until("it is used again", async () => (await conditionOf(sick)) === undefined);
+  });
+});
