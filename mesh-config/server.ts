@@ -29,6 +29,8 @@ import { envoyStreams } from "./xds/service.ts";
 const BURST_SHARE = 3;
 const LEAST_BURST_MS = 2;
 const CHECK_MS = 1_000;
+/** Envoys report each second; after so long without a word of one the others' loads are told, ms. */
+const LONGEST_SILENCE_MS = 1_300;
 
 /**
  * Options of the server that serves Envoys. An Envoy never forgets the name of a cluster that it held calls for, and
@@ -155,6 +157,8 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     for (const stream of control?.streams ?? [])
       if (stream.subscriptions.cluster.brought.size > 0) stream.flush();
   };
+  let toldMs = 0;
+  let knownUntilMs = 0;
   const streams = envoyStreams({
     control: first.promise,
     loads,
@@ -164,9 +168,16 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     },
     reported: () => {
       const nodes = [...(control?.streams ?? [])].map(({ node }) => node);
-      // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
-      if (loads.complete(nodes) && drains?.settled)
-        activation.loads({ ...directLoads.join(loads.take()), envoys: nodes.length });
+      const now = performance.now();
+      // One that hangs must not keep what the others say from those who scale.
+      if (nodes.length > 0 && (loads.complete(nodes) || now - toldMs > LONGEST_SILENCE_MS)) {
+        toldMs = now;
+        const taken = loads.take(nodes);
+        // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
+        if (drains?.settled) knownUntilMs = taken.untilMs;
+        const told = { loads: taken.loads, untilMs: knownUntilMs };
+        activation.loads({ ...directLoads.join(told), envoys: nodes.length });
+      }
       check();
     },
     log,

@@ -20,6 +20,8 @@ export interface VersionLoad extends CallCounts {
   readonly endpoints: ReadonlyMap<string, CallCounts>;
   /** Until when that is known of every mesh-config, ms since 1970; 0: it is not. */
   readonly untilMs: number;
+  /** When a mesh-config reported last, of some Envoys at least, ms since 1970; 0: never. */
+  readonly reportedMs: number;
 }
 
 interface Source {
@@ -48,6 +50,7 @@ export class Demand {
   readonly #lastActive = new Map<string, number>();
   readonly #drainingSince = new Map<string, number>();
   readonly #servedAt = new Map<string, number>();
+  #reportedMs = 0;
   /** Since when an instance is seen to retire, by its id. */
   readonly #retiringSince = new Map<string, number>();
 
@@ -120,12 +123,12 @@ export class Demand {
   }
 
   /**
-   * Takes one load report, which reaches up to `untilMs`: the targets with calls open or begun since the last.
+   * Takes one load report: the targets with calls open or begun since the last, and until when all is known.
    *
    * @param envoys From how many Envoys it is; 0: the mesh-config has none, and no say.
    * @returns the versions whose load it tells, or told last time.
    */
-  report(source: string, loads: readonly Load[], untilMs: number, envoys = 1): Version[] {
+  report(source: string, loads: readonly Load[], untilMs: number, envoys = 1, nowMs = Date.now()): Version[] {
     const entry = this.#sources.get(source);
     if (entry === undefined) return [];
     const touched = new Map<string, Version>();
@@ -137,10 +140,11 @@ export class Demand {
       const key = versionKey(target);
       touched.set(key, target);
       byVersion.set(key, [...(byVersion.get(key) ?? []), load]);
-      this.touch(target, untilMs);
+      this.touch(target, nowMs);
     }
     entry.loads = byVersion;
     entry.reportedUntilMs = untilMs;
+    this.#reportedMs = nowMs;
     entry.envoys = envoys;
     return [...touched.values()];
   }
@@ -164,7 +168,7 @@ export class Demand {
         }
       }
     }
-    return { ...sum, endpoints, untilMs: this.loadsUntil() };
+    return { ...sum, endpoints, untilMs: this.loadsUntil(), reportedMs: this.#reportedMs };
   }
 
   /** Since when the instance is seen to retire, ms since 1970; `nowMs` if it is seen now. */

@@ -150,7 +150,7 @@ class World {
       stopping: new Set(),
       wantedSinceMs: this.heldSinceMs,
       lastActiveMs: this.lastActiveMs,
-      load: { inProgress, issued: 0, errors: 0, endpoints, untilMs: this.nowMs },
+      load: { inProgress, issued: 0, errors: 0, endpoints, untilMs: this.nowMs, reportedMs: this.nowMs },
       drained: (generation) =>
         this.nowMs >= this.movedMs + 1_500 &&
         [...this.running.values()].every(

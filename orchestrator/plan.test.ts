@@ -30,7 +30,7 @@ function instance(id: string, generation: number, over: Partial<InstanceState> =
 
 /** Nobody called; that is known until `untilMs`. */
 function silence(untilMs = 1_000_000): VersionView["load"] {
-  return { inProgress: 0, issued: 0, errors: 0, endpoints: new Map(), untilMs };
+  return { inProgress: 0, issued: 0, errors: 0, endpoints: new Map(), untilMs, reportedMs: untilMs };
 }
 
 interface Given extends Partial<Omit<VersionView, "state">> {

@@ -39,7 +39,7 @@ describe("loads", () => {
     const loads = new Loads();
     loads.report("one", report([endpoint(1, 2, 5), endpoint(2, 1, 4, 3)]));
     loads.report("two", report([endpoint(1, 1, 2)]));
-    const { loads: taken } = loads.take();
+    const { loads: taken } = loads.take(["one"]);
     expect(taken).toEqual([
       {
         target,
@@ -56,8 +56,8 @@ describe("loads", () => {
   test("count what began once, and what is open until the next report", () => {
     const loads = new Loads();
     loads.report("one", report([endpoint(1, 2, 5)]));
-    loads.take();
-    expect(loads.take().loads).toEqual([
+    loads.take(["one"]);
+    expect(loads.take(["one"]).loads).toEqual([
       {
         target,
         inProgress: 2,
@@ -66,7 +66,7 @@ describe("loads", () => {
       },
     ]);
     loads.report("one", report([endpoint(1, 0, 0)]));
-    expect(loads.take().loads).toEqual([]);
+    expect(loads.take(["one"]).loads).toEqual([]);
   });
 
   test("tell unix sockets and IPv6 as instances do", () => {
@@ -74,7 +74,20 @@ describe("loads", () => {
     const pipe = { ...endpoint(0, 1, 1), address: { pipe: { path: "/run/a.sock" } } };
     const ip6 = { ...endpoint(0, 1, 1), address: { socket_address: { address: "::1", port_value: 7 } } };
     loads.report("one", report([pipe as never, ip6]));
-    const [load] = loads.take().loads;
+    const [load] = loads.take(["one"]).loads;
     expect(load?.endpoints.map(({ address }) => address)).toEqual(["unix:/run/a.sock", "[::1]:7"]);
+  });
+
+  test("are known until the time up to which the slowest Envoy has reported", () => {
+    const loads = new Loads();
+    loads.report("one", report([endpoint(1, 2, 5)]));
+    expect(loads.complete(["one", "two"])).toBe(false);
+    const partly = loads.take(["one", "two"]);
+    expect(partly).toMatchObject({ untilMs: 0, loads: [{ inProgress: 2 }] });
+    loads.report("two", report([]));
+    expect(loads.complete(["one", "two"])).toBe(false);
+    loads.report("one", report([]));
+    expect(loads.complete(["one", "two"])).toBe(true);
+    expect(loads.take(["one", "two"]).untilMs).toBeGreaterThan(1_000);
   });
 });

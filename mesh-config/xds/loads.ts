@@ -23,8 +23,10 @@ interface Sum {
 /** The latest load report of each Envoy, by node id. */
 export class Loads {
   readonly #nodes = new Map<string, ReadonlyMap<string, ClusterLoad>>();
-  /** Envoys that have reported since loads were last taken, with the time up to which they did, ms since 1970. */
-  readonly #fresh = new Map<string, number>();
+  /** Up to when each Envoy has reported, ms since 1970. */
+  readonly #untilMs = new Map<string, number>();
+  /** Envoys that have reported since loads were last taken. */
+  readonly #fresh = new Set<string>();
   /** What began and failed since they were last taken, by cluster. */
   #begun = new Map<string, Sum>();
 
@@ -55,12 +57,14 @@ export class Loads {
       clusters.set(name, { inProgress, open, fromMs: now - lengthMs - TRANSIT_MS });
     }
     this.#nodes.set(node, clusters);
-    this.#fresh.set(node, Date.now() - TRANSIT_MS);
+    this.#untilMs.set(node, Date.now() - TRANSIT_MS);
+    this.#fresh.add(node);
   }
 
   /** The Envoy reports no more; what it said counts no longer. */
   forget(node: string): void {
     this.#nodes.delete(node);
+    this.#untilMs.delete(node);
     this.#fresh.delete(node);
   }
 
@@ -75,9 +79,13 @@ export class Loads {
     return load !== undefined && load.inProgress === 0 && load.fromMs >= momentMs;
   }
 
-  /** Sums over all Envoys, of the clusters that had any call since the last time; and until when that is known. */
-  take(): { loads: Load[]; untilMs: number } {
-    const untilMs = Math.min(...this.#fresh.values());
+  /**
+   * Sums over all Envoys, of the clusters that had any call since the last time.
+   *
+   * @returns also until when each of the given Envoys has reported, ms since 1970; 0 when one never did.
+   */
+  take(nodes: readonly string[]): { loads: Load[]; untilMs: number } {
+    const untilMs = Math.min(...nodes.map((node) => this.#untilMs.get(node) ?? 0));
     this.#fresh.clear();
     const sums = this.#begun;
     this.#begun = new Map();

@@ -35,6 +35,7 @@ function advised({ instances = [], starting = 0, inProgress = 0, endpoints = {},
       ...counts(inProgress),
       endpoints: new Map(Object.entries(endpoints).map(([address, calls]) => [address, counts(calls)])),
       untilMs,
+      reportedMs: untilMs,
     },
     starting,
   } satisfies AdvisedVersion;

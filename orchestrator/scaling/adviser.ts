@@ -13,7 +13,7 @@ interface Followed {
   readonly scaler: Autoscaler;
   readonly recording: Recording;
   manifest: AdvisedVersion["state"]["manifest"];
-  recordedUntilMs: number;
+  recordedMs: number;
   wanted: Wanted | undefined;
 }
 
@@ -45,12 +45,12 @@ export class ScalingAdviser implements Adviser {
       followed.manifest = state.manifest;
       followed.scaler.setPolicy(policyOf(state.manifest));
     }
-    if (load.untilMs > 0 && load.untilMs !== followed.recordedUntilMs) {
-      followed.recordedUntilMs = load.untilMs;
-      followed.scaler.observe(inProgress, load.untilMs);
+    if (load.reportedMs > 0 && load.reportedMs !== followed.recordedMs) {
+      followed.recordedMs = load.reportedMs;
+      followed.scaler.observe(inProgress, load.reportedMs);
       followed.recording.add(
         { inProgress: load.inProgress, issued: load.issued, instances: have },
-        load.untilMs,
+        load.reportedMs,
       );
       if (load.inProgress + load.issued > 0) this.#use(key, followed);
     }
@@ -68,7 +68,7 @@ export class ScalingAdviser implements Adviser {
   #follow(key: string, manifest: Followed["manifest"]): Followed {
     const scaler = new Autoscaler(policyOf(manifest));
     const recording = new Recording();
-    const followed: Followed = { scaler, recording, manifest, recordedUntilMs: 0, wanted: undefined };
+    const followed: Followed = { scaler, recording, manifest, recordedMs: 0, wanted: undefined };
     this.#use(key, followed);
     return followed;
   }
