@@ -16,11 +16,13 @@ import { streamHealth } from "./health/stream.ts";
 import type { InstanceVitals } from "./health/vitals.ts";
 import { streamLogs } from "./logs/stream.ts";
 import type { Runtime } from "./runtimes/runtime.ts";
+import type { Settlement } from "./settlement.ts";
 
 /** What the API answers from. */
 export interface ServerParts {
   readonly agent: Agent;
   readonly fencing: Fencing;
+  readonly settlement: Settlement;
   readonly capacity: Capacity;
   readonly vitals: InstanceVitals;
   readonly runtime: Runtime;
@@ -42,10 +44,19 @@ export async function serveAgent(
   return { server, address: await listen(server, address) };
 }
 
-function handlers({ agent, fencing, capacity, vitals, runtime, runtimeReason }: ServerParts): AgentServer {
+function handlers({
+  agent,
+  fencing,
+  settlement,
+  capacity,
+  vitals,
+  runtime,
+  runtimeReason,
+}: ServerParts): AgentServer {
   return {
     startInstance: unary(async ({ fencingToken, instanceId, spec, generation, placed }) => {
       fencing.check(fencingToken);
+      settlement.check();
       return agent.start(instanceId, spec, generation, placed);
     }),
     prepareVersion: unary(async ({ fencingToken, spec }) => {

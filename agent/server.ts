@@ -21,6 +21,7 @@ import { NotifySocket } from "./readiness/notify.ts";
 import { RecordFolder } from "./record.ts";
 import { Registrations } from "./registrations.ts";
 import { chooseRuntime } from "./runtimes/choose.ts";
+import { Settlement } from "./settlement.ts";
 import { PressureWatch } from "./standby/pressure-watch.ts";
 
 export type { AgentOptions } from "./options.ts";
@@ -92,9 +93,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     closers.push(() => agent.close());
     await agent.recover();
     registrations.start();
+    const fencing = new Fencing(folders.fencing);
+    const settlement = new Settlement(consul, host, agent, fencing, log);
+    settlement.start();
+    closers.push(() => settlement.close());
     const { server, address } = await serveAgent(options.listen ?? "127.0.0.1:8073", {
       agent,
-      fencing: new Fencing(folders.fencing),
+      fencing,
+      settlement,
       capacity,
       vitals,
       runtime,

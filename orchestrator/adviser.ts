@@ -19,6 +19,8 @@ export interface Leaving {
   readonly reason: string;
   /** From when on it goes though nothing could take its place, ms since 1970; undefined: never. */
   readonly byMs?: number;
+  /** When it is stopped though calls are open, ms since 1970; undefined: when the contract's time for calls is over. */
+  readonly stopByMs?: number;
 }
 
 /** What a part beside the plan says of one version at one moment. Answers of several advisers are joined. */

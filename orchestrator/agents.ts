@@ -13,10 +13,19 @@ export class Agents {
         // An agent that restarts on the same address must be seen at once.
         "grpc.initial_reconnect_backoff_ms": 100,
         "grpc.max_reconnect_backoff_ms": 1_000,
+        // A host that was cut off leaves connections that lead nowhere.
+        "grpc.keepalive_time_ms": 5_000,
+        "grpc.keepalive_timeout_ms": 3_000,
       });
       this.#clients.set(address, client);
     }
     return client;
+  }
+
+  /** Ends all calls to an agent that is not there any more; the next one makes a new connection. */
+  drop(address: string): void {
+    this.#clients.get(address)?.close();
+    this.#clients.delete(address);
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import type { Adviser } from "./adviser.ts";
 import { Agents } from "./agents.ts";
+import { Decisions } from "./decisions.ts";
 import { Demand } from "./demand.ts";
 import { execute } from "./execute.ts";
 import { Outcomes } from "./health/outcomes.ts";
@@ -69,6 +70,7 @@ export class Orchestrator {
   readonly setbacks = new Setbacks();
   readonly placer: Placer;
   readonly outcomes: Outcomes;
+  readonly decisions = new Decisions();
   readonly #advisers: readonly Adviser[];
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
@@ -125,6 +127,7 @@ export class Orchestrator {
     this.starts.clear();
     this.stopping.clear();
     this.#lookAgain.clear();
+    this.decisions.end();
     const lost = new RouseError("FAILED_PRECONDITION", `Orchestrator ${this.id} leads no more; ask again.`, {
       reason: "NOT_LEADING",
     });
@@ -225,6 +228,7 @@ export class Orchestrator {
     });
     this.#lookAgain.set(key, plan.lookAgainMs);
     for (const action of plan.actions) {
+      this.decisions.addAction(action);
       this.#busy.add(key);
       const again = () => {
         this.#busy.delete(key);

@@ -237,11 +237,12 @@ function stopRetiring(view: VersionView, alive: readonly InstanceState[], { nowM
     if (instance.retiring !== true) continue;
     const { id, generation, address } = instance;
     const sinceMs = view.retiringSinceMs(id);
-    const endMs = sinceMs + retiringMs(view.state.manifest);
+    const { stopByMs = Number.POSITIVE_INFINITY } = view.advice.leaving.get(id) ?? {};
+    const endMs = Math.min(sinceMs + retiringMs(view.state.manifest), Math.max(stopByMs, sinceMs + NEWS_MS));
     const open = view.load.endpoints.get(address)?.inProgress ?? 0;
     const quiet = open === 0 && view.load.untilMs >= sinceMs + NEWS_MS;
     const heldUntilMs = view.advice.held.get(id) ?? 0;
-    if (nowMs < heldUntilMs) lookAgainMs = Math.min(lookAgainMs, heldUntilMs);
+    if (nowMs < heldUntilMs && nowMs < stopByMs) lookAgainMs = Math.min(lookAgainMs, heldUntilMs);
     else if (quiet || view.drained(generation) || nowMs >= endMs) {
       const target = { service: view.service, version: view.version, generation };
       actions.push({ kind: "stop", target, instance, reason: "retired" });

@@ -7,6 +7,8 @@ import { campaign, type Leader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
 import { OrchestratorHealth } from "./health/health.ts";
 import { addHealthService } from "./health/service.ts";
+import { HostsAdviser } from "./hosts/adviser.ts";
+import { HostDeaths } from "./hosts/deaths.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { Preparer } from "./prepare.ts";
 import { ScalingAdviser } from "./scaling/adviser.ts";
@@ -40,6 +42,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     log,
     onChange: () => {
       health.sync();
+      deaths.look();
       orchestrator.evaluateAll();
       preparer.kick();
     },
@@ -50,7 +53,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   const orchestrator = new Orchestrator({
     id,
     log,
-    advisers: [scaling, health.instances],
+    advisers: [scaling, new HostsAdviser(() => hosts.current()), health.instances],
     outcomes: health.outcomes,
     mesh: {
       current: deps.mesh,
@@ -67,11 +70,12 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   });
   health.attach(orchestrator);
   const preparer = new Preparer(orchestrator);
+  const deaths = new HostDeaths(orchestrator, consul);
   const changed = () => {
     orchestrator.evaluateChanged();
     preparer.kick();
   };
-  addOrchestratorService(server, orchestrator);
+  addOrchestratorService(server, orchestrator, consul);
   addHealthService(server, orchestrator, health);
   addScalingService(server, orchestrator, scaling);
   let election: ReturnType<typeof campaign> | undefined;
@@ -87,6 +91,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
           elected = leader;
           void takeOver(orchestrator, leader.token, () => elected === leader).then(() => {
             health.sync();
+            deaths.look();
             preparer.kick();
           });
         },
@@ -100,6 +105,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     meshChanged: changed,
     async close() {
       health.reset();
+      deaths.close();
       orchestrator.close();
       await election?.close();
       hosts.close();

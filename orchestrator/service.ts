@@ -9,25 +9,40 @@ import {
   type StopVersionResponse,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { barredError } from "../registry/approval.ts";
+import type { ConsulClient } from "../registry/consul.ts";
 import type { VersionState } from "../registry/state.ts";
 import { versionKey } from "../registry/target.ts";
-import { answer } from "../sdk/answer.ts";
+import { answer, statusObject } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { activate } from "./activate.ts";
 import { stopInstance } from "./execute.ts";
 import { explainPlacement } from "./explain.ts";
+import { setHostMode } from "./hosts/mode.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { nextGeneration } from "./plan.ts";
 import { servingInstance } from "./serving.ts";
 
 /** Adds the service rouse.orchestrator.v1.Orchestrator to a server. */
-export function addOrchestratorService(server: Server, orchestrator: Orchestrator): void {
+export function addOrchestratorService(
+  server: Server,
+  orchestrator: Orchestrator,
+  consul: ConsulClient,
+): void {
   const handlers: OrchestratorServer = {
     activate: (stream) => activate(orchestrator, stream),
     startVersion: answer((request) => startVersion(orchestrator, request)),
     stopVersion: answer((request) => stopVersion(orchestrator, request)),
     getStatus: answer(() => getStatus(orchestrator)),
     explainPlacement: answer(async (request) => explainPlacement(orchestrator, request)),
+    setHostMode: answer((request) => setHostMode(orchestrator, consul, request)),
+    watchDecisions: (call) => {
+      try {
+        orchestrator.requireLeading();
+        orchestrator.decisions.serve(call);
+      } catch (thrown) {
+        call.emit("error", statusObject(thrown));
+      }
+    },
   };
   server.addService(OrchestratorService, handlers);
 }

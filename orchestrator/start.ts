@@ -73,6 +73,12 @@ async function run(
     orchestrator.starts.remove(instanceId);
     orchestrator.placer.noteFailed(target, host);
     if (orchestrator.token !== token) return;
+    const there = orchestrator.mesh.hosts().find((one) => one.host === host);
+    if (there?.reachable === false || there?.lost !== undefined) {
+      // Not the version's fault: the next plan starts it elsewhere.
+      orchestrator.log.warn({ version: clusterName(target), host }, "a start ended with its host");
+      return;
+    }
     // Who reads it is told the version already.
     const reason = error.message.replace(`${target.service} ${target.version} `, "it ").replace(/\.$/, "");
     const message = `${reason} (host ${host})`;

@@ -19,7 +19,9 @@ export async function takeOver(
   token: number,
   leads: () => boolean,
 ): Promise<void> {
-  const asked = orchestrator.mesh.hosts().map((host) => join(orchestrator, host, token, leads));
+  // One that does not answer would only take its time.
+  const there = orchestrator.mesh.hosts().filter(({ reachable }) => reachable);
+  const asked = there.map((host) => join(orchestrator, host, token, leads));
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, WAIT_MS);
   await Promise.race([Promise.all(asked), late.promise]);

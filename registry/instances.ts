@@ -146,6 +146,43 @@ export async function listOwnInstances(
     }));
 }
 
+const nodeAnswerSchema = z.array(
+  z.object({
+    Node: z.string(),
+    ServiceMeta: z.record(z.string(), z.string()).nullable(),
+  }),
+);
+const nodeServicesSchema = z.object({
+  Services: z
+    .array(
+      z.object({
+        ID: z.string(),
+        Tags: z.array(z.string()).nullable(),
+        Meta: z.record(z.string(), z.string()).nullable(),
+      }),
+    )
+    .nullable(),
+});
+
+/**
+ * Takes a dead host's instances out of Consul's catalog, as its own agent cannot. When it is back its Consul announces them again,
+ * as long as they run.
+ */
+export async function forgetInstances(consul: ConsulClient, host: string): Promise<void> {
+  const agents = await consul.request("GET", "/v1/catalog/service/rouse-agent");
+  const found = nodeAnswerSchema
+    .parse(JSON.parse(agents.text))
+    .find(({ ServiceMeta }) => ServiceMeta?.host === host);
+  if (found === undefined) return;
+  const node = found.Node;
+  const answer = await consul.request("GET", `/v1/catalog/node-services/${encodeURIComponent(node)}`);
+  for (const { ID, Tags, Meta } of nodeServicesSchema.parse(JSON.parse(answer.text)).Services ?? []) {
+    if (Tags?.includes(INSTANCE_TAG) !== true || Meta?.host !== host) continue;
+    const body = JSON.stringify({ Node: node, ServiceID: ID });
+    await consul.request("PUT", "/v1/catalog/deregister", { body });
+  }
+}
+
 /** Splits "host:port"; a unix socket has neither. */
 export function splitAddress(address: string): { hostname: string; port: number } {
   if (address.startsWith("unix:")) return { hostname: "", port: 0 };

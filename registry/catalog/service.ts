@@ -10,6 +10,7 @@ import { compareContracts, type Side } from "./contract/compare.ts";
 import { contractDocs } from "./contract/docs.ts";
 import { printContract } from "./contract/print.ts";
 import { ContractStore } from "./contract/store.ts";
+import { DecisionsFeed } from "./live/decisions.ts";
 import { encodeOnce } from "./live/encode-once.ts";
 import { HostsFeed } from "./live/hosts-watch.ts";
 import { StateWatch } from "./live/state-watch.ts";
@@ -57,6 +58,7 @@ export function catalogService(
   const waking = new Waking(wakes.client, (services) => states.touch(services));
   const states = new StateWatch(mesh, (service, version) => waking.has(service, version));
   const hosts = new HostsFeed(consul, mesh, log);
+  const decisions = new DecisionsFeed(consul, log);
   const besideOf = (service: string): Beside => ({
     about: (version) => abouts.get(service, version),
     isWaking: (version) => waking.has(service, version),
@@ -116,6 +118,7 @@ export function catalogService(
       }),
       watchState: (call) => void states.serve(call),
       watchHosts: (call) => void hosts.serve(call),
+      watchDecisions: (call) => decisions.serve(call),
       listWakes: answer(({ service, limit }) => wakes.list(service, limit)),
       getMesh: answer(async () => ({
         consulUi: new URL(
@@ -133,6 +136,7 @@ export function catalogService(
     close() {
       states.close();
       hosts.close();
+      decisions.close();
       index.close();
       abouts.close();
       waking.close();

@@ -60,6 +60,8 @@ export interface TestHost extends Mesh {
   childPid(name: ChildName): number;
   /** Sends a signal to a child of `rouse up`, which starts it again. Default SIGKILL. */
   kill(name: ChildName, signal?: NodeJS.Signals): void;
+  /** Kills a child and resolves when the next one is ready. Default SIGKILL. */
+  restart(name: ChildName, signal?: NodeJS.Signals): Promise<void>;
   /** Pulls the network cable. Everything on the host goes on. */
   cutOff(): Promise<void>;
   /** Plugs it in again. */
@@ -186,6 +188,18 @@ async function startHost(
       ),
     childPid,
     kill: (child, signal = "SIGKILL") => void process.kill(childPid(child), signal),
+    async restart(child, signal = "SIGKILL") {
+      const before = childPid(child);
+      process.kill(before, signal);
+      const deadline = performance.now() + START_MS;
+      for (;;) {
+        const now = readChildren(join(data, "children.json")).find((one) => one.name === child);
+        if (now !== undefined && now.pid !== before && now.ready) return;
+        if (performance.now() > deadline)
+          throw new Error(`${child} of ${name} did not come back:\n${output}`);
+        await sleep(20);
+      }
+    },
     cutOff: () => network.connect(false),
     reconnect: () => network.connect(true),
     async die() {

@@ -1,7 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import type { Host, WatchHostsRequest, WatchHostsResponse } from "#proto/rouse/catalog/v1/catalog.ts";
+import type {
+  Host,
+  HostInstance,
+  WatchHostsRequest,
+  WatchHostsResponse,
+} from "#proto/rouse/catalog/v1/catalog.ts";
 import { statusObject } from "../../../sdk/answer.ts";
 import type { ConsulClient } from "../../consul.ts";
 import type { MeshFollower } from "../../follower.ts";
@@ -80,7 +85,7 @@ export class HostsFeed {
 interface Use {
   cpu: number;
   memory: number;
-  instances: number;
+  readonly running: HostInstance[];
 }
 
 /** Hosts by name, with what their instances use by their contracts. */
@@ -88,21 +93,23 @@ export function describeHosts(hosts: ReadonlyMap<string, HostState>, { services 
   const used = new Map<string, Use>();
   for (const { versions } of services.values()) {
     for (const { manifest, instances } of versions.values()) {
-      for (const { host } of instances) {
-        const use = used.get(host) ?? { cpu: 0, memory: 0, instances: 0 };
+      for (const { id, host, healthy, draining } of instances) {
+        const use: Use = used.get(host) ?? { cpu: 0, memory: 0, running: [] };
         used.set(host, use);
         use.cpu += manifest.resources.cpu;
         use.memory += manifest.resources.memory;
-        use.instances++;
+        use.running.push({ id, service: manifest.service, version: manifest.version, healthy, draining });
       }
     }
   }
   return [...hosts.values()]
     .sort((a, b) => (a.host < b.host ? -1 : 1))
-    .map(({ host, runtime, cpu, memoryBytes, gpu, labels, healthy }) => {
-      const use = used.get(host);
+    .map((host) => {
+      const { runtime, cpu, memoryBytes, gpu, labels, healthy, reachable, zone, costPerHour, speed } = host;
+      const use = used.get(host.host);
+      const { mode, reason, atMs, deadlineMs = 0 } = host.mode;
       return {
-        name: host,
+        name: host.host,
         runtime,
         cpu,
         memoryBytes,
@@ -110,8 +117,15 @@ export function describeHosts(hosts: ReadonlyMap<string, HostState>, { services 
         labels: { ...labels },
         cpuUsed: use?.cpu ?? 0,
         memoryUsedBytes: use?.memory ?? 0,
-        instances: use?.instances ?? 0,
+        instances: use?.running.length ?? 0,
         healthy,
+        reachable,
+        zone,
+        costPerHour,
+        speed,
+        mode: { mode, reason, atMs, deadlineMs },
+        lostAtMs: host.lost?.atMs ?? 0,
+        running: use?.running.sort((a, b) => (a.id < b.id ? -1 : 1)) ?? [],
       };
     });
 }

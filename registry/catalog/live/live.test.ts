@@ -185,6 +185,21 @@ test("hosts are told with what their instances use by contract", async () => {
       memoryUsedBytes: 128 * 2 ** 20,
       instances: 1,
       healthy: true,
+      reachable: true,
+      zone: "",
+      costPerHour: 0,
+      speed: 1,
+      mode: { mode: "active", reason: "", atMs: 0, deadlineMs: 0 },
+      lostAtMs: 0,
+      running: [
+        {
+          id: "echo-3",
+          service: instance.service,
+          version: instance.version,
+          healthy: true,
+          draining: false,
+        },
+      ],
     },
   ]);
   expect((await unary(catalog, "getMesh", {})).runtime).toBe("process");

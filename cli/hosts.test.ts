@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { Host, type HostInstance } from "#proto/rouse/catalog/v1/catalog.ts";
+import { hostLines } from "./host-lines.ts";
+import { progress } from "./host-modes.ts";
+
+const host = (name: string, changes: Partial<Host> = {}) =>
+  Host.fromPartial({
+    ...{ name, runtime: "process", cpu: 4, cpuUsed: 0.3, memoryBytes: 2 ** 32, memoryUsedBytes: 2 ** 28 },
+    ...{ healthy: true, reachable: true, speed: 1, mode: { mode: "active" } },
+    ...changes,
+  });
+const at = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+test("hosts are listed with what they have, and what is out of the ordinary is said", () => {
+  const lines = hostLines([
+    host("a", { zone: "eu-1", costPerHour: 0.25, speed: 1.5, gpu: 1, instances: 3, labels: { disk: "ssd" } }),
+    host("b", { mode: { mode: "draining", reason: "new disk", atMs: at, deadlineMs: at + 60_000 } }),
+    host("c", { reachable: false, healthy: false, lostAtMs: at }),
+    host("d", { healthy: false, lostAtMs: at }),
+    host("e", { healthy: false }),
+    host("f", { reachable: false, healthy: false }),
+  ]);
+  expect(lines).toEqual([
+    "HOST  STATE     ZONE  CORES     MEMORY            GPU  COST/H  SPEED  RUNTIME  RUNS  LABELS",
+    "a     active    eu-1  0.3 of 4  256 of 4,096 MiB  1    0.25    1.5    process  3     disk=ssd",
+    "b     draining  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
+    "c     dead      -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
+    "d     settling  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
+    "e     no agent  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
+    "f     silent    -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
+    "",
+    "b is draining since 2026-01-02T03:04:05Z, until 2026-01-02T03:05:05Z: new disk",
+    "c was declared dead at 2026-01-02T03:04:05Z: its instances were replaced elsewhere",
+    "d was declared dead at 2026-01-02T03:04:05Z, is back, and stops what was replaced elsewhere",
+  ]);
+  expect(hostLines([])).toEqual(['no host: no agent has registered; "rouse up" or "rouse agent" starts one']);
+});
+
+test("the progress of a drain is told instance by instance", () => {
+  const one = (id: string, draining = false): HostInstance => ({
+    ...{ id, service: "a.B", version: "1.0.0", healthy: true, draining },
+  });
+  expect(progress("h", undefined, [])).toEqual([]);
+  expect(progress("h", undefined, [one("x"), one("y")])).toEqual([
+    ...["h has 2 instances to give up:", "  x (a.B 1.0.0)", "  y (a.B 1.0.0)"],
+  ]);
+  expect(progress("h", [one("x"), one("y")], [one("x"), one("y", true)])).toEqual([
+    "y (a.B 1.0.0) takes no new calls",
+  ]);
+  expect(progress("h", [one("x"), one("y", true), one("z")], [one("x")])).toEqual([
+    ...["y (a.B 1.0.0) has left; 2 instances to go", "z (a.B 1.0.0) has left; 1 instance to go"],
+  ]);
+});

@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import type { HostState } from "../../registry/hosts.ts";
+import type { InstanceState } from "../../registry/state.ts";
+import { hostAdvice } from "./adviser.ts";
+
+const host = (name: string, changes: Partial<HostState> = {}): [string, HostState] => [
+  name,
+  {
+    ...{ host: name, address: "10.0.0.1:8073", runtime: "process", cpu: 2, memoryBytes: 2 ** 30, gpu: 0 },
+    ...{ labels: {}, zone: "", costPerHour: 0, speed: 1, healthy: true, reachable: true },
+    mode: { mode: "active", reason: "", atMs: 0 },
+    ...changes,
+  },
+];
+const instance = (id: string, on: string): InstanceState => ({
+  ...{
+    id,
+    host: on,
+    generation: 1,
+    runtime: "process",
+    address: "10.0.0.1:1",
+    healthy: true,
+    draining: false,
+  },
+});
+
+test("instances of draining hosts leave, those of lost ones are gone, all others stay", () => {
+  const hosts = new Map([
+    host("a"),
+    host("b", { mode: { mode: "draining", reason: "new disk", atMs: 1, deadlineMs: 9 } }),
+    host("c", { mode: { mode: "maintenance", reason: "", atMs: 1 } }),
+    host("d", { mode: { mode: "cordoned", reason: "odd", atMs: 1 } }),
+    host("e", { lost: { atMs: 1, token: 2, instances: ["five"] }, healthy: false }),
+    host("f", { healthy: false, reachable: false }),
+  ]);
+  const on = ["a", "b", "c", "d", "e", "f", "gone"].map((name) => instance(`i-${name}`, name));
+  expect(hostAdvice(on, hosts)).toEqual({
+    leaving: new Map([
+      ["i-b", { reason: "host b drains: new disk", byMs: 9, stopByMs: 9 }],
+      ["i-c", { reason: "host c is in maintenance" }],
+    ]),
+    lost: new Set(["i-e"]),
+    lookAgainMs: 9,
+  });
+});
