@@ -8,6 +8,7 @@ import type { Action, MoveReason } from "./plan.ts";
 import { nextGeneration } from "./plan.ts";
 import { backOffMs } from "./setbacks.ts";
 import { startInstance } from "./start.ts";
+import { resume, suspend } from "./suspend.ts";
 
 /** Time between SIGTERM and SIGKILL of an instance that has drained, ms. */
 const STOP_GRACE_MS = 10_000;
@@ -48,9 +49,14 @@ export async function execute(
         action.reason,
         token,
       ).then((gone) => {
-        if (gone) forgetEmpty(orchestrator, action.target);
+        // One on standby had no calls: its generation may be the one that is wanted just now.
+        if (gone && action.instance.standby === undefined) forgetEmpty(orchestrator, action.target);
       });
       return;
+    case "suspend":
+      return suspend(orchestrator, action, state, token);
+    case "resume":
+      return resume(orchestrator, action, state, token);
     case "retire":
       return retire(orchestrator, action, token);
     case "adopt":
@@ -171,7 +177,7 @@ async function retire(
 }
 
 /** Lets go of what is kept about a retired generation once its last instance has stopped. */
-function forgetEmpty(orchestrator: Orchestrator, target: Target): void {
+export function forgetEmpty(orchestrator: Orchestrator, target: Target): void {
   const version = orchestrator.mesh.current().services.get(target.service)?.versions.get(target.version);
   const left = version?.instances.some(
     ({ id, generation }) => generation === target.generation && !orchestrator.stopping.has(id),
