@@ -98,10 +98,16 @@ function orchestratorLines({ id, leading, fencingToken, starting, hosts }: Orche
   ];
 }
 
-function agentLines({ runtime, runtimeReason, precreated, unenforced }: AgentStatus): string[] {
+function agentLines(status: AgentStatus): string[] {
+  const { runtime, runtimeReason, precreated, standby, standbyMemoryBytes, unenforced } = status;
   return [
     `this host runs instances in the ${runtime} runtime${runtimeReason === "" ? "" : `: ${runtimeReason}`}`,
     ...(precreated > 0 ? [`${precreated} containers stand ready`] : []),
+    ...(standby > 0
+      ? [
+          `${standby} on standby: no CPU, ${mebibytes(standbyMemoryBytes)} MiB that others get when they need it`,
+        ]
+      : []),
     ...unenforced.map((what) => `not enforced here: ${what}`),
   ];
 }
@@ -130,7 +136,7 @@ function serviceLines(services: readonly Service[]): string[] {
     name,
     version.version,
     shortState(version),
-    String(version.instances.length),
+    String(version.instances.filter(({ standby }) => !standby).length),
     version.reason,
   ]);
   return [...table(["SERVICE", "VERSION", "STATE", "RUNS", ""], rows), cold];

@@ -139,7 +139,10 @@ export function liveService(
         version,
         ...stateWord(state, beside.isWaking(version)),
         generation: state.activation.generation,
-        instances: state.instances.map((instance) => ({ ...instance })),
+        instances: state.instances.map(({ standby, ...instance }) => ({
+          ...instance,
+          standby: standby !== undefined,
+        })),
       },
     ];
   });
