@@ -70,7 +70,15 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   return plans;
 }
 
-export function endpointOf({ id, address, draining, host, zone, speed, startedAtMs }: InstanceState): Endpoint {
+export function endpointOf({
+  id,
+  address,
+  draining,
+  host,
+  zone,
+  speed,
+  startedAtMs,
+}: InstanceState): Endpoint {
   return {
     id,
     address,
