@@ -40,6 +40,7 @@ const WORDS: Readonly<Record<State, string>> = {
   [State.FAILED]: "failed",
   [State.STOPPED]: "stopped",
   [State.PENDING]: "pending",
+  [State.CRASH_LOOPING]: "crash-looping",
 };
 
 /** One word for a table. */

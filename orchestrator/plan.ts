@@ -129,9 +129,10 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
   // Calls lie in its socket, whatever else is the matter.
   if (awaited !== undefined) return once({ kind: "resume", target, instance: awaited });
   if (activation.failure !== undefined) {
-    const { retryAtMs } = activation.failure;
-    if (context.nowMs < retryAtMs)
-      return merge(later(retryAtMs), leave, stopFormer(view, old, context, "start failed", undefined));
+    const { retryAtMs, final } = activation.failure;
+    const againMs = final === true ? Number.POSITIVE_INFINITY : retryAtMs;
+    if (context.nowMs < againMs)
+      return merge(later(againMs), leave, stopFormer(view, old, context, "start failed", undefined));
     return once({ kind: "next-generation", target, reason: "the back-off is over" });
   }
 

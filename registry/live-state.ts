@@ -54,7 +54,10 @@ export function liveState({
     return { state: State.PENDING, reason };
   }
   if (activation.stopped !== undefined) return { state: State.STOPPED, reason: activation.stopped.reason };
-  if (activation.failure !== undefined) return { state: State.FAILED, reason: activation.failure.message };
+  if (activation.failure !== undefined) {
+    const { message, crashes } = activation.failure;
+    return { state: crashes === undefined ? State.FAILED : State.CRASH_LOOPING, reason: message };
+  }
   const taking = instances.filter(({ draining, standby }) => !draining && standby === undefined);
   if (taking.some(({ healthy }) => healthy)) return { state: State.WARM, reason: "" };
   if (taking.length > 0) return { state: State.STARTING, reason: "" };

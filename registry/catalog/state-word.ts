@@ -11,10 +11,20 @@ const WORDS: Readonly<Record<State, string>> = {
   [State.FAILED]: "failed",
   [State.STOPPED]: "stopped",
   [State.PENDING]: "pending",
+  [State.CRASH_LOOPING]: "crash-looping",
 };
 
 /** The states that a filter may ask for. */
-export const STATE_WORDS = ["cold", "standby", "starting", "warm", "failed", "stopped", "pending"] as const;
+export const STATE_WORDS = [
+  "cold",
+  "standby",
+  "starting",
+  "warm",
+  "failed",
+  "stopped",
+  "pending",
+  "crash-looping",
+] as const;
 
 /**
  * The state of a version in one word, and why. "pending": a person must approve it before it runs.
