@@ -12,6 +12,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "scale-step": () => import("./scale-step.ts"),
   "consul-change": () => import("./consul-change.ts"),
   search: () => import("./search.ts"),
+  placement: () => import("./placement.ts"),
 };
 
 const asked = process.argv.slice(2);

@@ -106,8 +106,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       state,
       settings,
       {
-        wanted: (target, thawing) => wants.add(target, thawing),
-        heard: () => activation.leader !== undefined,
+        wanted: (target) => wants.add(target),
         mayHaveCalls: (stream, cluster) => drains?.mayHaveCalls(stream, cluster) ?? true,
         pushed: (cluster) => wakes.reached(cluster, "pushedMs"),
         released: (cluster) => wakes.released(cluster),

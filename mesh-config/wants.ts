@@ -23,11 +23,10 @@ export class Wants {
     this.#log = log;
   }
 
-  /** @param thawing id of the instance on standby that the calls were sent to already. */
-  add(target: Target, thawing: string | undefined): void {
+  add(target: Target): void {
     const name = clusterName(target);
     if (this.#timers.has(name)) return;
-    this.#activation.want(target, this.#wakes.held(target), thawing);
+    this.#activation.want(target, this.#wakes.held(target));
     const limit = this.#control().version(target)?.manifest.startTimeoutMs ?? 0;
     this.#timers.set(
       name,

@@ -20,7 +20,6 @@ const manifest: VersionManifest = {
   maxInstances: 4,
   sessionKey: "",
   loadBalancing: "round_robin",
-  standby: { instances: 0, keepMs: 60_000 },
   methods: [],
 };
 
@@ -54,7 +53,6 @@ function view(given: Given = {}): VersionView {
     starting: [],
     stopping: new Set(),
     wantedSinceMs: undefined,
-    sentAhead: new Set(),
     lastActiveMs: 0,
     load: silence(),
     drained: () => false,

@@ -24,7 +24,10 @@ export function occupancy(needs: Needs, hosts: readonly PlaceableHost[]): Occupa
   const version = versionOf(needs);
   let costPerHour = 0;
   if (version !== undefined && needs.rules?.maxCostPerHour !== undefined) {
-    for (const host of hosts) costPerHour += (host.versions?.get(version) ?? 0) * hourlyCost(needs, host);
+    for (const host of hosts) {
+      const here = host.versions?.get(version) ?? 0;
+      if (here > 0) costPerHour += here * hourlyCost(needs, host);
+    }
   }
   return { instances: countSpread(needs, hosts), costPerHour };
 }

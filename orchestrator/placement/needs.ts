@@ -1,5 +1,5 @@
 import type { PlacementRules } from "../../registry/placement-rules.ts";
-import type { VersionManifest } from "../../registry/state.ts";
+import type { VersionManifest, VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 
 /** What an instance needs; cores and bytes. */
@@ -18,6 +18,24 @@ export interface Needs extends Resources {
   readonly callers?: ReadonlyMap<string, number>;
   /** Hosts where a start of this version has just failed. */
   readonly failedOn?: ReadonlySet<string>;
+}
+
+/** What an instance of a version asks of placement. */
+export function versionNeeds({ manifest, deployment }: VersionState): Needs {
+  return {
+    ...manifest.resources,
+    service: manifest.service,
+    version: manifest.version,
+    image: deployment.artifact.kind === "image",
+    ...(manifest.placement === undefined ? {} : { rules: manifest.placement }),
+  };
+}
+
+/** The services that an instance with these rules must not have beside it. */
+export function repelledBy(rules: PlacementRules | undefined): string[] {
+  return (rules?.antiAffinity ?? []).flatMap(({ strict, service }) =>
+    strict && service !== undefined ? [service] : [],
+  );
 }
 
 export type SpreadRule = PlacementRules["spread"][number];
@@ -40,12 +58,15 @@ export function versionOf({ service, version }: Needs): string | undefined {
  * of the scarcest resource (the dominant share of Ghodsi et al., Dominant Resource Fairness, NSDI 2011).
  */
 export function hourlyCost(needs: Resources, host: HostPrice): number {
+  const price = host.costPerHour ?? 0;
+  // A host without GPUs would make it an infinite share of nothing.
+  if (price === 0) return 0;
   const share = Math.max(
     needs.cpu / host.cpu,
     needs.memory / host.memory,
     needs.gpu > 0 ? needs.gpu / host.gpu : 0,
   );
-  return (host.costPerHour ?? 0) * share;
+  return price * share;
 }
 
 interface HostPrice {

@@ -1,18 +1,12 @@
-import type { HostState } from "../../registry/hosts.ts";
-import type { MeshState, VersionState } from "../../registry/state.ts";
+import type { VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import type { Starts } from "../starts.ts";
 import type { PlaceableHost } from "./host.ts";
-import type { Needs } from "./needs.ts";
-import { judge, type Placement, place, type Verdict } from "./place.ts";
-import { placeableHosts } from "./placeable-hosts.ts";
-import { versionNeeds } from "./version-needs.ts";
-
-/** Where placement looks. */
-export interface Fleet {
-  current(): MeshState;
-  hosts(): readonly HostState[];
-}
+import { type Fleet, LiveIndex } from "./live-index.ts";
+import { type Needs, versionNeeds } from "./needs.ts";
+import { judge, nowhere, type Placement, type Verdict } from "./place.ts";
+import { termsOf } from "./score.ts";
+import { whyChosen } from "./why.ts";
 
 type Version = { readonly service: string; readonly version: string };
 
@@ -21,43 +15,44 @@ const FAILED_MS = 300_000;
 
 /** Chooses hosts for what an orchestrator starts, from the state as it is and from what it has seen of hosts. */
 export class Placer {
-  readonly #fleet: Fleet;
-  readonly #starts: Starts;
+  readonly #live: LiveIndex;
   /** By host, versions that were made ready there. */
   readonly #prepared = new Map<string, Set<string>>();
   /** By version and host, until when a failed start there counts, ms since 1970. */
   readonly #failed = new Map<string, Map<string, number>>();
 
   constructor(fleet: Fleet, starts: Starts) {
-    this.#fleet = fleet;
-    this.#starts = starts;
+    this.#live = new LiveIndex(fleet, starts, (host) => this.#preparedOn(host));
   }
 
   /** Chooses a host for one more instance. */
   place(state: VersionState, nowMs = Date.now()): Placement {
-    return place(this.needs(state, nowMs), this.hosts());
+    const index = this.#live.current();
+    const needs = this.#needs(state, nowMs);
+    const found = index.find(needs);
+    if (found === undefined) return nowhere(needs, index.hosts());
+    const terms = termsOf(needs, found.host, found.compared());
+    return {
+      host: found.host.name,
+      why: whyChosen(terms, found.score, found.fitting, index.hosts().length),
+    };
   }
 
   /** What speaks for and against each host. */
   judge(state: VersionState, nowMs = Date.now()): Verdict[] {
-    return judge(this.needs(state, nowMs), this.hosts());
+    return judge(this.#needs(state, nowMs), this.#live.current().hosts());
   }
 
-  needs(state: VersionState, nowMs: number): Needs {
-    const failedOn = this.#failedOn(versionKey(state.manifest), nowMs);
-    return { ...versionNeeds(state), ...(failedOn.size === 0 ? {} : { failedOn }) };
-  }
-
-  hosts(): PlaceableHost[] {
-    return placeableHosts(this.#fleet.hosts(), this.#fleet.current(), this.#starts, {
-      prepared: (host) => this.#prepared.get(host) ?? NOTHING,
-    });
+  /** The hosts with what they gave away. Not to be kept: they change. */
+  hosts(): readonly PlaceableHost[] {
+    return this.#live.current().hosts();
   }
 
   /** Notes that a host has a version's bundle or image. */
   notePrepared(version: Version, host: string): void {
-    const there = this.#prepared.get(host) ?? new Set();
-    this.#prepared.set(host, there.add(versionKey(version)));
+    const key = versionKey(version);
+    this.#live.current().notePrepared(key, host);
+    this.#preparedOn(host).add(key);
   }
 
   /** Notes that a start of a version failed on a host. */
@@ -65,6 +60,22 @@ export class Placer {
     const key = versionKey(version);
     const hosts = this.#failed.get(key) ?? new Map<string, number>();
     this.#failed.set(key, hosts.set(host, nowMs + FAILED_MS));
+  }
+
+  /** Whether a start of a version has just failed on a host. */
+  hasFailed(version: Version, host: string, nowMs = Date.now()): boolean {
+    return this.#failedOn(versionKey(version), nowMs).has(host);
+  }
+
+  #needs(state: VersionState, nowMs: number): Needs {
+    const failedOn = this.#failedOn(versionKey(state.manifest), nowMs);
+    return { ...versionNeeds(state), ...(failedOn.size === 0 ? {} : { failedOn }) };
+  }
+
+  #preparedOn(host: string): Set<string> {
+    const there = this.#prepared.get(host) ?? new Set();
+    this.#prepared.set(host, there);
+    return there;
   }
 
   #failedOn(key: string, nowMs: number): ReadonlySet<string> {

@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import type { AffinityRule, PlacementRules } from "../../../registry/placement-rules.ts";
 import type { HostFacts, PlaceableHost } from "../host.ts";
-import { type Needs, versionOf } from "../needs.ts";
-import { repelledBy } from "../placeable-hosts.ts";
+import { type Needs, repelledBy, versionOf } from "../needs.ts";
 
 /** What happens to a fleet: one more instance, or one less. */
 export type Arrival =
@@ -27,7 +26,7 @@ export function anyHosts(): fc.Arbitrary<HostFacts[]> {
     blame: fc.constantFrom(0, 0, 0.5),
     isPrepared: fc.boolean(),
   });
-  return fc.array(facts, { maxLength: 9 }).map((hosts) =>
+  return fc.array(facts, { maxLength: 9, size: "max" }).map((hosts) =>
     hosts.map(({ size, disk, isPrepared, ...rest }, n) => ({
       ...rest,
       name: `h${n}`,
@@ -42,7 +41,7 @@ export function anyHosts(): fc.Arbitrary<HostFacts[]> {
 /** Services with random rules, and instances of them that come and go. */
 export function anyArrivals(): fc.Arbitrary<Arrival[]> {
   const catalog = fc.tuple(...SERVICES.map((service) => anyService(service)));
-  const steps = fc.array(fc.tuple(fc.nat({ max: 9 }), fc.nat()), { maxLength: 60 });
+  const steps = fc.array(fc.tuple(fc.nat({ max: 9 }), fc.nat()), { minLength: 10, maxLength: 60 });
   return fc.tuple(catalog, steps).map(([services, happenings]) =>
     happenings.map(([chance, which]): Arrival => {
       const needs = services[which % services.length];

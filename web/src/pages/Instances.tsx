@@ -1,5 +1,4 @@
-import type { InstanceInfo, ServiceState } from "../../gen/rouse/catalog/v1/catalog.ts";
-import { StateBadge } from "../components/StateBadge.tsx";
+import type { ServiceState } from "../../gen/rouse/catalog/v1/catalog.ts";
 import { Link, servicePath } from "../router.tsx";
 
 /** The instances of all versions, with a way to their logs. */
@@ -49,13 +48,7 @@ export function Instances({
                   </td>
                   <td>{instance.runtime}</td>
                   <td class="mono">{instance.address}</td>
-                  <td>
-                    {instance.condition === "" || instance.condition === "healthy" ? (
-                      healthOf(instance)
-                    ) : (
-                      <StateBadge state={instance.condition} reason={instance.conditionReason} />
-                    )}
-                  </td>
+                  <td>{instance.draining ? "draining" : instance.healthy ? "healthy" : "unhealthy"}</td>
                   <td>
                     <Link href={servicePath(service, "logs", { version, instance: instance.id })}>Logs</Link>
                   </td>
@@ -67,10 +60,4 @@ export function Instances({
       )}
     </section>
   );
-}
-
-function healthOf({ standby, draining, healthy }: InstanceInfo): string {
-  if (standby) return "standby";
-  if (draining) return "draining";
-  return healthy ? "healthy" : "unhealthy";
 }
