@@ -21,6 +21,11 @@ export interface ControlPlaneOptions {
   readonly settings: MeshSettings;
 }
 
+/** Where nobody else reaches the control plane, there is no other host. */
+function isLoopback(address: string): boolean {
+  return /^(127\.|localhost:|\[::1\]:)/.test(address);
+}
+
 /** How long calls in progress may take at the end, ms; Envoys' streams end before. */
 const DRAIN_MS = 1_000;
 
@@ -37,7 +42,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
   const server = new Server(serverOptions);
   const meshConfig = await addMeshConfig(server, {
     id,
-    settings,
+    settings: isLoopback(options.listen) ? settings : { ...settings, severalHosts: true },
     readDescriptorSet: (service, version) => readDescriptorSet(consul, service, version),
     followLeader: (onChange) => watchLeader(consul, LEADER_KEY, (leader) => onChange(leader?.address)),
     onLeaderBroken: (address) => void checkLeader(consul, LEADER_KEY, address, log),

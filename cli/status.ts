@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { AgentClient, type GetStatusResponse as AgentStatus } from "#proto/rouse/agent/v1/agent.ts";
 import { type Envoy, type JsonGap, MeshConfigClient } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
+import { HealthClient, type ListHealthResponse } from "#proto/rouse/orchestrator/v1/health.ts";
 import {
   OrchestratorClient,
   type GetStatusResponse as OrchestratorStatus,
@@ -9,6 +10,7 @@ import { RegistryClient, type Service, State } from "#proto/rouse/registry/v1/re
 import { unary } from "../sdk/grpc.ts";
 import { type Mesh, noMesh, withClient } from "./connect.ts";
 import { explain } from "./explain.ts";
+import { healthLines } from "./quarantine.ts";
 import { table } from "./table.ts";
 import { readChildren } from "./up/record.ts";
 import { shortState } from "./version-state.ts";
@@ -25,6 +27,8 @@ export interface MeshStatus {
   /** What is external and yet cannot be called in JSON. */
   readonly jsonGaps: readonly JsonGap[];
   readonly services: Answer<readonly Service[]>;
+  /** What is not well. */
+  readonly health: Answer<ListHealthResponse>;
 }
 
 /**
@@ -44,8 +48,9 @@ export async function meshStatus(mesh: Mesh): Promise<MeshStatus> {
         async (client) => (await unary(client, "listServices", { service: "" })).services,
       ),
     ),
+    answer(withClient(HealthClient, mesh.control, (client) => unary(client, "listHealth", {}))),
   ]);
-  const [agent, orchestrator, meshConfig, services] = await asked;
+  const [agent, orchestrator, meshConfig, services, health] = await asked;
   const envoys = "error" in meshConfig ? meshConfig : meshConfig.envoys;
   const jsonGaps = "error" in meshConfig ? [] : meshConfig.jsonGaps;
   if ([agent, orchestrator, envoys, services].every((part) => "error" in part))
@@ -55,12 +60,13 @@ export async function meshStatus(mesh: Mesh): Promise<MeshStatus> {
     pid,
     ready,
   }));
-  return { mesh, processes, agent, orchestrator, envoys, jsonGaps, services };
+  return { mesh, processes, agent, orchestrator, envoys, jsonGaps, services, health };
 }
 
 /** The same for people. */
 export function statusLines(status: MeshStatus): string[] {
-  const { mesh, processes, agent, orchestrator, envoys, jsonGaps, services } = status;
+  const { mesh, processes, agent, orchestrator, envoys, jsonGaps, services, health } = status;
+  const unwell = "error" in health ? [`health: ${health.error}`] : healthLines(health, Date.now());
   return [
     `edge ${mesh.edge} · Consul http://${mesh.consul}/ui · data ${mesh.data}`,
     "",
@@ -76,6 +82,7 @@ export function statusLines(status: MeshStatus): string[] {
     ...jsonGaps.map(({ service, version, reason }) => `no JSON: ${service} ${version}: ${reason}`),
     "",
     ...("error" in services ? [`registry: ${services.error}`] : serviceLines(services)),
+    ...(unwell.length === 0 ? [] : ["", ...unwell]),
   ];
 }
 
@@ -98,10 +105,16 @@ function orchestratorLines({ id, leading, fencingToken, starting, hosts }: Orche
   ];
 }
 
-function agentLines({ runtime, runtimeReason, precreated, unenforced }: AgentStatus): string[] {
+function agentLines(status: AgentStatus): string[] {
+  const { runtime, runtimeReason, precreated, standby, standbyMemoryBytes, unenforced } = status;
   return [
     `this host runs instances in the ${runtime} runtime${runtimeReason === "" ? "" : `: ${runtimeReason}`}`,
     ...(precreated > 0 ? [`${precreated} containers stand ready`] : []),
+    ...(standby > 0
+      ? [
+          `${standby} on standby: no CPU, ${mebibytes(standbyMemoryBytes)} MiB that others get when they need it`,
+        ]
+      : []),
     ...unenforced.map((what) => `not enforced here: ${what}`),
   ];
 }
@@ -130,7 +143,7 @@ function serviceLines(services: readonly Service[]): string[] {
     name,
     version.version,
     shortState(version),
-    String(version.instances.length),
+    String(version.instances.filter(({ standby }) => !standby).length),
     version.reason,
   ]);
   return [...table(["SERVICE", "VERSION", "STATE", "RUNS", ""], rows), cold];

@@ -34,11 +34,13 @@ export function defaultVersion({ name, versions, tags }: Service): string | unde
 const WORDS: Readonly<Record<State, string>> = {
   [State.UNSPECIFIED]: "unknown",
   [State.COLD]: "cold",
+  [State.STANDBY]: "standby",
   [State.STARTING]: "starting",
   [State.WARM]: "warm",
   [State.FAILED]: "failed",
   [State.STOPPED]: "stopped",
   [State.PENDING]: "pending",
+  [State.CRASH_LOOPING]: "crash-looping",
 };
 
 /** One word for a table. */
@@ -50,6 +52,8 @@ export function shortState(version: Version): string {
 export function stateWord(version: Version | undefined): string {
   if (version === undefined) return "not shown yet";
   if (version.state === State.COLD) return "cold; the first call starts it";
-  if (version.state === State.WARM) return `warm; ${version.instances.length} running`;
+  if (version.state === State.STANDBY) return "standby; the first call thaws it";
+  if (version.state === State.WARM)
+    return `warm; ${version.instances.filter(({ standby }) => !standby).length} running`;
   return version.reason === "" ? WORDS[version.state] : `${WORDS[version.state]}: ${version.reason}`;
 }

@@ -8,6 +8,7 @@ import {
   type Ready,
   type Sessions,
   type StageTimes,
+  type Wanted,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { clusterName, type Target } from "../registry/target.ts";
 
@@ -36,7 +37,7 @@ const LAST_RETRY_MS = 1_000;
 export class Activation {
   readonly #options: ActivationOptions;
   /** By cluster name. */
-  readonly #wanted = new Map<string, { target: Target; heldSinceMs: number }>();
+  readonly #wanted = new Map<string, Wanted>();
   readonly #stopFollowing: () => void;
   #leader: string | undefined;
   #client: OrchestratorClient | undefined;
@@ -57,11 +58,15 @@ export class Activation {
     return this.#open ? this.#leader : undefined;
   }
 
-  /** Says that calls are held for the target, until it is settled. */
-  want(target: Target, heldSinceMs: number): void {
+  /**
+   * Says that calls are held for the target, until it is settled.
+   *
+   * @param thawing id of the instance on standby that they were sent to already.
+   */
+  want(target: Target, heldSinceMs: number, thawing = ""): void {
     const name = clusterName(target);
     if (this.#wanted.has(name)) return;
-    const wanted = { target, heldSinceMs };
+    const wanted: Wanted = { target, heldSinceMs, thawing };
     this.#wanted.set(name, wanted);
     if (this.#open) this.#send({ $case: "wanted", value: wanted });
   }
@@ -73,7 +78,7 @@ export class Activation {
 
   /** What is wanted and not settled. */
   wanted(): Iterable<Target> {
-    return [...this.#wanted.values()].map(({ target }) => target);
+    return [...this.#wanted.values()].map(({ target }) => target).filter((target) => target !== undefined);
   }
 
   loads(value: { loads: Load[]; untilMs: number; envoys: number; sessions: Sessions[] }): void {

@@ -106,7 +106,8 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       state,
       settings,
       {
-        wanted: (target) => wants.add(target),
+        wanted: (target, thawing) => wants.add(target, thawing),
+        heard: () => activation.leader !== undefined,
         mayHaveCalls: (stream, cluster) => drains?.mayHaveCalls(stream, cluster) ?? true,
         pushed: (cluster) => wakes.reached(cluster, "pushedMs"),
         released: (cluster) => wakes.released(cluster),

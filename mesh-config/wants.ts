@@ -23,10 +23,11 @@ export class Wants {
     this.#log = log;
   }
 
-  add(target: Target): void {
+  /** @param thawing id of the instance on standby that the calls were sent to already. */
+  add(target: Target, thawing: string | undefined): void {
     const name = clusterName(target);
     if (this.#timers.has(name)) return;
-    this.#activation.want(target, this.#wakes.held(target));
+    this.#activation.want(target, this.#wakes.held(target), thawing);
     const limit = this.#control().version(target)?.manifest.startTimeoutMs ?? 0;
     this.#timers.set(
       name,

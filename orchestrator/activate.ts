@@ -65,9 +65,9 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
   const { demand } = orchestrator;
   switch (kind?.$case) {
     case "wanted": {
-      const { target, heldSinceMs } = kind.value;
+      const { target, heldSinceMs, thawing } = kind.value;
       if (target === undefined) return;
-      demand.want(source, target, heldSinceMs);
+      demand.want(source, target, heldSinceMs, thawing);
       demand.touch(target, Date.now());
       sayIfServing(orchestrator, target);
       orchestrator.evaluate(target.service, target.version);

@@ -29,6 +29,8 @@ interface Source {
   readonly meshConfig: string;
   away: boolean;
   readonly wanted: Map<string, number>;
+  /** By target, the instance on standby to which its held calls were sent already. */
+  readonly sentAhead: Map<string, string>;
   readonly drained: Set<string>;
   /** Latest report, by version. */
   loads: ReadonlyMap<string, readonly Load[]>;
@@ -66,6 +68,7 @@ export class Demand {
       meshConfig,
       away: false,
       wanted: new Map(),
+      sentAhead: new Map(),
       drained: new Set(),
       loads: new Map(),
       reportedUntilMs: 0,
@@ -94,9 +97,27 @@ export class Demand {
     this.#sources.delete(source);
   }
 
-  /** Notes that an Envoy of the source holds calls since `sinceMs`. */
-  want(source: string, target: Target, sinceMs: number): void {
-    this.#sources.get(source)?.wanted.set(clusterName(target), sinceMs);
+  /**
+   * Notes that an Envoy of the source holds calls since `sinceMs`.
+   *
+   * @param thawing id of the instance on standby to which they were sent already; empty: none.
+   */
+  want(source: string, target: Target, sinceMs: number, thawing = ""): void {
+    const key = clusterName(target);
+    this.#sources.get(source)?.wanted.set(key, sinceMs);
+    if (thawing !== "") this.#sources.get(source)?.sentAhead.set(key, thawing);
+  }
+
+  /** Ids of the instances on standby to which calls of the target were sent ahead: Envoys know its cluster. */
+  sentAhead(target: Target): ReadonlySet<string> {
+    const key = clusterName(target);
+    const ids = [...this.#sources.values()].map(({ sentAhead }) => sentAhead.get(key));
+    return new Set(ids.filter((id) => id !== undefined));
+  }
+
+  /** The instance that calls of the target were sent to has been resumed, or is of another generation by now. */
+  arrived(target: Target): void {
+    for (const source of this.#sources.values()) source.sentAhead.delete(clusterName(target));
   }
 
   /** Notes a wish that comes from no Envoy: a person's start, or a replacement. */
@@ -246,6 +267,7 @@ export class Demand {
   forget(target: Target): void {
     const key = clusterName(target);
     this.settle(target);
+    this.arrived(target);
     this.#drainingSince.delete(key);
     this.#servedAt.delete(key);
     for (const source of this.#sources.values()) source.drained.delete(key);

@@ -1,13 +1,16 @@
 import type { Activation, VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
-import { clusterName } from "../registry/target.ts";
+import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
+import { tellAttempts } from "./attempts.ts";
+import { type Ending, lastWords } from "./last-words.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import type { Action, MoveReason } from "./plan.ts";
 import { nextGeneration } from "./plan.ts";
 import { backOffMs } from "./setbacks.ts";
 import { startInstance } from "./start.ts";
+import { resume, suspend } from "./suspend.ts";
 
 /** Time between SIGTERM and SIGKILL of an instance that has drained, ms. */
 const STOP_GRACE_MS = 10_000;
@@ -25,6 +28,8 @@ const IN_USE_MS = 60_000;
 const STABLE_MS = 10_000;
 /** So many quick ends in a row are made good at once; Nomad's default for services is 2 restarts, too. */
 const QUICK_ENDS = 2;
+/** After so many quick ends in a row (and back-offs of 8 min in all) only a person starts it again. */
+const MOST_CRASHES = 9;
 
 /**
  * Carries one action out. Starts and stops go on after it resolves; `starts` and `stopping` say so meanwhile.
@@ -48,15 +53,20 @@ export async function execute(
         action.reason,
         token,
       ).then((gone) => {
-        if (gone) forgetEmpty(orchestrator, action.target);
+        // One on standby had no calls: its generation may be the one that is wanted just now.
+        if (gone && action.instance.standby === undefined) forgetEmpty(orchestrator, action.target);
       });
       return;
+    case "suspend":
+      return suspend(orchestrator, action, state, token);
+    case "resume":
+      return resume(orchestrator, action, state, token);
     case "retire":
       return retire(orchestrator, action, token);
     case "adopt":
       return adopt(orchestrator, action, token);
     case "fail":
-      return fail(orchestrator, action.target, action.message);
+      return fail(orchestrator, action.target, withAttempts(orchestrator, action.target, action.message));
     case "next-generation":
       return moveOn(orchestrator, action.target, action.reason);
   }
@@ -81,27 +91,65 @@ async function moveOn(orchestrator: Orchestrator, target: Target, reason: MoveRe
   const wanted = demand.wantedSince(target) !== undefined;
   if (ended) demand.forget(target);
   else demand.settle(target);
-  if (quickly && (activation.failures ?? 0) > QUICK_ENDS) {
-    const seconds = Math.round(livedMs / 1_000);
-    return fail(
-      orchestrator,
-      next,
-      `it ended ${seconds} s after it began to serve, again and again (see "rouse logs")`,
-    );
+  orchestrator.attempts.clear(target);
+  if (quickly) {
+    const { failures = 0 } = activation;
+    const words = lastWords(orchestrator, target);
+    void words.then((ending) => noteCrash(orchestrator, target, ending));
+    if (failures > QUICK_ENDS)
+      return fail(orchestrator, next, tellCrashes(next, failures, livedMs, await words), failures);
   }
   if ((ended && inUse) || (wanted && reason !== "idle")) demand.wantOwn(next, Date.now());
 }
 
-/** Gives a generation up for now: callers get the message until the back-off ends. */
-export async function fail(orchestrator: Orchestrator, target: Target, reason: string): Promise<void> {
+/** What keeps it from being tried again, and what happened when it was tried. */
+function withAttempts({ attempts }: Orchestrator, target: Target, message: string): string {
+  const before = tellAttempts(attempts.of(target));
+  return before === "" ? message : `${before}; and now ${message}`;
+}
+
+function noteCrash({ outcomes }: Orchestrator, target: Target, ending: Ending | undefined): void {
+  if (ending === undefined) return;
+  const { host, reason } = ending;
+  outcomes.note({ version: versionKey(target), host, failed: true, reason, atMs: Date.now() });
+}
+
+/** Says that a version is in a crash loop, and how its last instance ended. */
+function tellCrashes(
+  { service, version }: Target,
+  crashes: number,
+  livedMs: number,
+  ending: Ending | undefined,
+): string {
+  const seconds = Math.round(livedMs / 1_000);
+  const end =
+    crashes < MOST_CRASHES ? "" : `; it is not started again before "rouse start ${service} ${version}"`;
+  const how = ending === undefined ? "" : `: ${ending.reason} (host ${ending.host})`;
+  return `it is crash-looping, ${crashes} times in a row it ended soon after it began to serve, the last time after ${seconds} s${end}${how}`;
+}
+
+/**
+ * Gives a generation up for now: callers get the message until the back-off ends.
+ *
+ * @param crashes - So many times in a row it ended soon after it began to serve; undefined: it did not even begin.
+ */
+export async function fail(
+  orchestrator: Orchestrator,
+  target: Target,
+  reason: string,
+  crashes?: number,
+): Promise<void> {
   const { log } = orchestrator;
   let waitMs = 0;
+  orchestrator.attempts.clear(target);
   await change(orchestrator, target, (now) => {
     if (now.generation !== target.generation) return now;
-    const failures = (now.failures ?? 0) + 1;
+    const failures = crashes ?? (now.failures ?? 0) + 1;
     waitMs = backOffMs(failures);
-    const retryAtMs = Date.now() + waitMs;
-    return { ...now, failures, failure: { status: "UNAVAILABLE", message: reason, retryAtMs } };
+    const failure = { status: "UNAVAILABLE", message: reason, retryAtMs: Date.now() + waitMs };
+    if (crashes === undefined) return { ...now, failures, failure };
+    const loop = crashes < MOST_CRASHES ? { crashes } : { crashes, final: true };
+    return { ...now, failures, failure: { ...failure, ...loop } };
   });
   log.warn({ version: clusterName(target), reason, waitMs }, "start failed");
   const message = `${target.service} ${target.version} cannot serve: ${reason}.`;
@@ -171,7 +219,7 @@ async function retire(
 }
 
 /** Lets go of what is kept about a retired generation once its last instance has stopped. */
-function forgetEmpty(orchestrator: Orchestrator, target: Target): void {
+export function forgetEmpty(orchestrator: Orchestrator, target: Target): void {
   const version = orchestrator.mesh.current().services.get(target.service)?.versions.get(target.version);
   const left = version?.instances.some(
     ({ id, generation }) => generation === target.generation && !orchestrator.stopping.has(id),
@@ -192,6 +240,7 @@ export function served(
     },
   };
   orchestrator.announce(ready);
+  orchestrator.attempts.clear(target);
   orchestrator.demand.served(target, Date.now());
   orchestrator.settle(target, { ready });
   // Nobody waits for this write, and the first calls need the cores.

@@ -7,6 +7,7 @@ import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import type { Adviser } from "./adviser.ts";
 import { Agents } from "./agents.ts";
+import { Attempts } from "./attempts.ts";
 import { Decisions } from "./decisions.ts";
 import { Demand } from "./demand.ts";
 import { execute } from "./execute.ts";
@@ -71,6 +72,7 @@ export class Orchestrator {
   readonly placer: Placer;
   readonly outcomes: Outcomes;
   readonly decisions = new Decisions();
+  readonly attempts = new Attempts();
   readonly #advisers: readonly Adviser[];
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */

@@ -13,6 +13,11 @@ export class Overlay {
   readonly #activations = new Map<string, { readonly activation: Activation; readonly atMs: number }>();
   /** Instances that were told to retire, and when. */
   readonly #retiring = new Map<string, number>();
+  /** Instances that were put on standby, or taken out of it (undefined). */
+  readonly #standbys = new Map<
+    string,
+    { readonly standby: InstanceState["standby"]; readonly generation: number; readonly atMs: number }
+  >();
   readonly #generations = new Map<string, { readonly generation: number; readonly atMs: number }>();
 
   setActivation(service: string, version: string, activation: Activation, nowMs: number): void {
@@ -22,6 +27,13 @@ export class Overlay {
   /** The instance takes no new calls any more. */
   setRetiring(instanceId: string, nowMs: number): void {
     this.#retiring.set(instanceId, nowMs);
+  }
+
+  /** It was put on standby for that generation, or resumed in it (undefined). */
+  setStandby(instanceId: string, generation: number, standby: InstanceState["standby"], nowMs: number): void {
+    this.#retiring.delete(instanceId);
+    this.#generations.delete(instanceId);
+    this.#standbys.set(instanceId, { standby, generation, atMs: nowMs });
   }
 
   setGeneration(instanceId: string, generation: number, nowMs: number): void {
@@ -47,7 +59,21 @@ export class Overlay {
   }
 
   #instance(shown: InstanceState, nowMs: number): InstanceState {
-    return this.#retired(this.#moved(shown, nowMs), nowMs);
+    return this.#retired(this.#moved(this.#frozen(shown, nowMs), nowMs), nowMs);
+  }
+
+  #frozen(shown: InstanceState, nowMs: number): InstanceState {
+    const own = this.#standbys.get(shown.id);
+    if (own === undefined) return shown;
+    const { standby: _shown, retiring: _retiring, ...rest } = shown;
+    const seen =
+      shown.generation >= own.generation && (shown.standby === undefined) === (own.standby === undefined);
+    if (seen || nowMs - own.atMs > FORGET_AFTER_MS) {
+      this.#standbys.delete(shown.id);
+      return shown;
+    }
+    const { standby, generation } = own;
+    return { ...rest, generation, draining: false, ...(standby !== undefined && { standby }) };
   }
 
   #retired(shown: InstanceState, nowMs: number): InstanceState {

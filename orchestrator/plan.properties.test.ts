@@ -27,6 +27,7 @@ const manifest: VersionManifest = {
   maxInstances: MOST,
   sessionKey: "",
   loadBalancing: "round_robin",
+  standby: { instances: 1, keepMs: 60_000 },
   methods: [],
 };
 
@@ -69,6 +70,8 @@ class World {
   /** Length of each call that is held. */
   held: number[] = [];
   heldSinceMs: number | undefined;
+  /** Instances on standby to which calls that are held were sent already. */
+  sentAhead = new Set<string>();
   lastActiveMs = 0;
   movedMs = 0;
   desired: number | undefined;
@@ -125,8 +128,13 @@ class World {
 
   get current(): Running[] {
     return [...this.running.values()].filter(
-      ({ state }) => state.generation === this.activation.generation && !state.draining,
+      ({ state }) =>
+        state.generation === this.activation.generation && !state.draining && state.standby === undefined,
     );
+  }
+
+  get frozen(): Running[] {
+    return [...this.running.values()].filter(({ state }) => state.standby !== undefined);
   }
 
   view(): VersionView {
@@ -149,6 +157,7 @@ class World {
       starting: this.starting,
       stopping: new Set(),
       wantedSinceMs: this.heldSinceMs,
+      sentAhead: this.sentAhead,
       lastActiveMs: this.lastActiveMs,
       load: { inProgress, issued: 0, errors: 0, endpoints, untilMs: this.nowMs, reportedMs: this.nowMs },
       drained: (generation) =>
@@ -169,7 +178,8 @@ class World {
   #call(takesMs: number): void {
     // For a moment after a move Envoys still route as before.
     const former = [...this.running.values()].find(
-      ({ state }) => state.generation < this.activation.generation && !state.draining,
+      ({ state }) =>
+        state.generation < this.activation.generation && !state.draining && state.standby === undefined,
     );
     if (former !== undefined && this.nowMs < this.movedMs + 1_000) {
       this.#begin(former, takesMs);
@@ -180,6 +190,9 @@ class World {
     else if (this.activation.failure === undefined) {
       this.held.push(takesMs);
       this.heldSinceMs ??= this.nowMs;
+      // Envoys that have the generation's cluster ask for it no more.
+      const [frozen] = this.frozen;
+      if (frozen !== undefined && this.activation.served !== true) this.sentAhead.add(frozen.state.id);
     }
   }
 
@@ -243,13 +256,19 @@ class World {
 
   #check(actions: readonly Action[]): void {
     for (const action of actions) {
-      if (action.kind !== "stop") continue;
+      if (action.kind !== "stop" && action.kind !== "suspend") continue;
+      if (action.instance.standby !== undefined) {
+        expect(this.sentAhead.has(action.instance.id), "none goes to which calls were sent").toBe(false);
+        continue;
+      }
       const { calls, state, retiringSinceMs } = this.running.get(action.instance.id) as Running;
       const hadItsTime = state.retiring === true && this.nowMs >= retiringSinceMs + retiringMs(manifest);
       expect(calls.length === 0 || hadItsTime, "a stop cuts no call that is within its time").toBe(true);
       const known = state.retiring === true || this.nowMs >= this.movedMs + 1_500;
       expect(known, "nothing is stopped to which Envoys still route").toBe(true);
+      if (action.kind === "suspend") expect(calls, "no call is frozen").toEqual([]);
     }
+    expect(this.frozen.length, "no more on standby than the contract says").toBeLessThanOrEqual(1);
     const staying = this.current.filter(({ state }) => !this.leaving.has(state.id)).length;
     const coming = this.starting.filter(({ generation }) => generation === this.activation.generation).length;
     expect(staying + coming, "no more than the contract's maximum").toBeLessThanOrEqual(MOST);
@@ -270,6 +289,21 @@ class World {
         running.state = { ...running.state, generation: action.target.generation };
         this.#takes(running);
         return;
+      case "suspend": {
+        if (running === undefined) return;
+        const { retiring: _over, ...state } = running.state;
+        const standby = { sinceMs: this.nowMs, lastUsedMs: action.lastUsedMs };
+        running.state = { ...state, generation: action.target.generation, draining: false, standby };
+        return;
+      }
+      case "resume": {
+        if (running === undefined) return;
+        const { standby: _over, ...state } = running.state;
+        running.state = { ...state, generation: action.target.generation };
+        this.sentAhead.clear();
+        this.#takes(running);
+        return;
+      }
       case "retire":
         if (running === undefined) return;
         running.state = { ...running.state, draining: true, retiring: true };
@@ -285,6 +319,7 @@ class World {
         const wanted = action.reason !== "idle" && this.nowMs - this.lastActiveMs < 60_000;
         this.activation = nextGeneration(this.activation);
         this.movedMs = this.nowMs;
+        this.sentAhead.clear();
         this.heldSinceMs = wanted || this.held.length > 0 ? this.nowMs : undefined;
         return;
       }
@@ -309,7 +344,7 @@ test("whatever happens, plans cut no call, keep to the maximum, serve what is he
       }
       expect(world.held).toEqual([]);
       expect(world.current.length, "as many as the load asks for").toBe(2);
-      expect([...world.running.values()].length, "and nothing else is left").toBe(2);
+      expect(world.running.size - world.frozen.length, "and nothing else runs").toBe(2);
       // And with no more calls it goes back to nothing.
       world.desired = 0;
       world.act({ kind: "pass", steps: 400 });

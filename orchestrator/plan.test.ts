@@ -20,6 +20,7 @@ const manifest: VersionManifest = {
   maxInstances: 4,
   sessionKey: "",
   loadBalancing: "round_robin",
+  standby: { instances: 0, keepMs: 60_000 },
   methods: [],
 };
 
@@ -53,6 +54,7 @@ function view(given: Given = {}): VersionView {
     starting: [],
     stopping: new Set(),
     wantedSinceMs: undefined,
+    sentAhead: new Set(),
     lastActiveMs: 0,
     load: silence(),
     drained: () => false,

@@ -3,6 +3,7 @@ import type { Target } from "../registry/target.ts";
 import type { JoinedAdvice } from "./adviser.ts";
 import type { VersionLoad } from "./demand.ts";
 import type { Placement } from "./placement/place.ts";
+import { Places, standbysOf } from "./standby.ts";
 
 /** All that decides what to do with one version at one moment. */
 export interface VersionView {
@@ -18,6 +19,11 @@ export interface VersionView {
    * start; undefined when nobody does.
    */
   readonly wantedSinceMs: number | undefined;
+  /**
+   * Ids of instances on standby to which Envoys have sent calls of the current generation already: its cluster is known to
+   * them, and these calls wait for one of those to be resumed.
+   */
+  readonly sentAhead: ReadonlySet<string>;
   /** Last time (ms since 1970) any generation had a call; at least when the current one began to serve. */
   readonly lastActiveMs: number;
   /** What every mesh-config has reported: silence up to `untilMs` means that nobody called. */
@@ -51,6 +57,17 @@ export type Action =
       readonly why?: string;
     }
   | { readonly kind: "adopt"; readonly target: Target; readonly instance: InstanceState }
+  /** It is thawed, and serves the target then. */
+  | { readonly kind: "resume"; readonly target: Target; readonly instance: InstanceState }
+  | {
+      /** It has no calls: it is frozen, to be resumed in the target. */
+      readonly kind: "suspend";
+      readonly target: Target;
+      readonly instance: InstanceState;
+      readonly lastUsedMs: number;
+      /** Why it is stopped if it cannot be frozen. */
+      readonly reason: string;
+    }
   | {
       /** It takes no new calls from now on; a later plan stops it. */
       readonly kind: "retire";
@@ -95,23 +112,32 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
   const { generation } = activation;
   const target = { service: view.service, version: view.version, generation };
   const alive = view.state.instances.filter(({ id }) => !view.stopping.has(id) && !view.advice.lost.has(id));
-  const taking = alive.filter(({ draining }) => !draining);
+  const frozen = standbysOf(view, alive, context);
+  const taking = alive.filter(({ draining, standby }) => !draining && standby === undefined);
   const current = taking.filter((instance) => instance.generation === generation);
   const former = taking.filter((instance) => instance.generation < generation);
-  const old = alive.filter((instance) => instance.generation < generation && instance.retiring !== true);
-  const leave = stopRetiring(view, alive, context);
+  const old = alive.filter(
+    ({ standby, retiring, ...instance }) =>
+      instance.generation < generation && retiring !== true && standby === undefined,
+  );
+  const keep = new Places(view, frozen.kept.length);
+  const leave = merge(frozen.plan, stopRetiring(view, alive, context, keep));
 
   if (activation.stopped !== undefined)
-    return merge(leave, stopFormer(view, old, context, "stopped by an administrator"));
+    return merge(leave, stopFormer(view, old, context, "stopped by an administrator", undefined));
+  const awaited = frozen.kept.find(({ id }) => view.sentAhead.has(id));
+  // Calls lie in its socket, whatever else is the matter.
+  if (awaited !== undefined) return once({ kind: "resume", target, instance: awaited });
   if (activation.failure !== undefined) {
-    const { retryAtMs } = activation.failure;
-    if (context.nowMs < retryAtMs)
-      return merge(later(retryAtMs), leave, stopFormer(view, old, context, "start failed"));
+    const { retryAtMs, final } = activation.failure;
+    const againMs = final === true ? Number.POSITIVE_INFINITY : retryAtMs;
+    if (context.nowMs < againMs)
+      return merge(later(againMs), leave, stopFormer(view, old, context, "start failed", undefined));
     return once({ kind: "next-generation", target, reason: "the back-off is over" });
   }
 
   const starting = view.starting.filter((start) => start.generation === generation).length;
-  if (current.length + starting === 0 && activation.served === true) {
+  if (current.length + starting === 0 && (activation.served === true || view.sentAhead.size > 0)) {
     // Envoys have the cluster and will not ask for it again: only a new name can be held and woken.
     return once({ kind: "next-generation", target, reason: "its last instance ended" });
   }
@@ -129,12 +155,12 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
   );
   const rest = merge(later(lookAgainMs), leave);
   if (staying.length + starting < wanted) {
-    const more = oneMore(view, { target, current, former }, context);
+    const more = oneMore(view, { target, current, former, standbys: frozen.kept }, context);
     return merge(more, rest, retireOverdue(view, target, current, context));
   }
   const goes = oneLess(view, { target, current, staying, starting, wanted });
   if (goes !== undefined) return merge(once(goes), rest);
-  return merge(rest, stopFormer(view, old, context, "idle"));
+  return merge(rest, stopFormer(view, old, context, "idle", keep));
 }
 
 /** How many instances the current generation should have. */
@@ -155,13 +181,21 @@ interface Standing {
   readonly current: readonly InstanceState[];
   /** Take calls of former ones. */
   readonly former: readonly InstanceState[];
+  /** Can be resumed, the one to be resumed first at first. */
+  readonly standbys: readonly InstanceState[];
 }
 
-function oneMore(view: VersionView, { target, current, former }: Standing, context: PlanContext): Plan {
+function oneMore(
+  view: VersionView,
+  { target, current, former, standbys }: Standing,
+  context: PlanContext,
+): Plan {
   const reusable = former.find(
     ({ id, healthy }) => healthy && !view.advice.leaving.has(id) && !view.advice.unfit.has(id),
   );
   if (reusable !== undefined) return once({ kind: "adopt", target, instance: reusable });
+  const [standby] = standbys;
+  if (standby !== undefined) return once({ kind: "resume", target, instance: standby });
   if (current.length > 0 && context.nowMs < view.startAgainMs) return later(view.startAgainMs);
   const placement = context.place();
   if (placement.host !== undefined) {
@@ -230,7 +264,12 @@ function idleAt(view: VersionView, current: readonly InstanceState[]): number | 
 }
 
 /** Stops retiring instances that have no calls any more, or that had all the time there is. */
-function stopRetiring(view: VersionView, alive: readonly InstanceState[], { nowMs }: PlanContext): Plan {
+function stopRetiring(
+  view: VersionView,
+  alive: readonly InstanceState[],
+  { nowMs }: PlanContext,
+  keep: Places,
+): Plan {
   const actions: Action[] = [];
   let lookAgainMs = Number.POSITIVE_INFINITY;
   for (const instance of alive) {
@@ -245,7 +284,8 @@ function stopRetiring(view: VersionView, alive: readonly InstanceState[], { nowM
     if (nowMs < heldUntilMs && nowMs < stopByMs) lookAgainMs = Math.min(lookAgainMs, heldUntilMs);
     else if (quiet || view.drained(generation) || nowMs >= endMs) {
       const target = { service: view.service, version: view.version, generation };
-      actions.push({ kind: "stop", target, instance, reason: "retired" });
+      const frozen = quiet ? keep.suspend(instance, "retired") : undefined;
+      actions.push(frozen ?? { kind: "stop", target, instance, reason: "retired" });
     } else lookAgainMs = Math.min(lookAgainMs, endMs, nowMs + LOADS_PAUSE_MS);
   }
   return { actions, lookAgainMs };
@@ -262,6 +302,7 @@ function stopFormer(
   former: readonly InstanceState[],
   context: PlanContext,
   reason: string,
+  keep: Places | undefined,
 ): Plan {
   const actions: Action[] = [];
   let lookAgainMs = Number.POSITIVE_INFINITY;
@@ -270,7 +311,7 @@ function stopFormer(
     const drainEnd = stopped ? view.drainingSinceMs(instance.generation) + context.stopDrainMs : undefined;
     if (view.drained(instance.generation) || (drainEnd !== undefined && context.nowMs >= drainEnd)) {
       const target = { service: view.service, version: view.version, generation: instance.generation };
-      actions.push({ kind: "stop", target, instance, reason });
+      actions.push(keep?.suspend(instance, reason) ?? { kind: "stop", target, instance, reason });
     } else if (drainEnd !== undefined) {
       lookAgainMs = Math.min(lookAgainMs, drainEnd);
     }

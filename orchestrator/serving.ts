@@ -19,6 +19,7 @@ export function servingInstance(orchestrator: Orchestrator, target: Target): Ser
   if (shown === undefined) return undefined;
   const { instances } = overlay.apply(target.service, target.version, shown, Date.now());
   return instances.find(
-    ({ id, generation, draining }) => generation === target.generation && !draining && !stopping.has(id),
+    ({ id, generation, draining, standby }) =>
+      generation === target.generation && !draining && standby === undefined && !stopping.has(id),
   );
 }

@@ -1,9 +1,10 @@
 import type { VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
-import { clusterName } from "../registry/target.ts";
+import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import { instanceSpec } from "./agents.ts";
+import { tellAttempts, triesAgain } from "./attempts.ts";
 import { fail, hostAddress, served } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { servingInstance } from "./serving.ts";
@@ -57,13 +58,16 @@ async function run(
     const start = orchestrator.starts.get(instanceId);
     if (start !== undefined) Object.assign(start, { servingSinceMs: Date.now(), address: instance.address });
     orchestrator.setbacks.clear(target);
+    const version = versionKey(target);
+    orchestrator.outcomes.note({ version, host, failed: false, reason: "", atMs: Date.now() });
     served(orchestrator, target, { id: instanceId, address: instance.address, host });
     const { createdMs, startedMs, readyMs } = times;
     orchestrator.announceStages({ ...stage, createdMs, startedMs, readyMs, error: "" });
   } catch (thrown) {
     const error = RouseError.from(thrown);
     const { startTimeoutMs } = state.manifest;
-    if (error.status === "UNAVAILABLE" && Date.now() - wantedMs < startTimeoutMs) {
+    const isGone = isHostGone(orchestrator, host);
+    if (error.status === "UNAVAILABLE" && !isGone && Date.now() - wantedMs < startTimeoutMs) {
       // The agent restarts: the same instance id makes sure that a start which it adopted is not made twice.
       await new Promise((resolve) => setTimeout(resolve, AGENT_AWAY_MS));
       if (orchestrator.token === token && orchestrator.starts.get(instanceId) !== undefined) {
@@ -81,13 +85,39 @@ async function run(
     }
     // Who reads it is told the version already.
     const reason = error.message.replace(`${target.service} ${target.version} `, "it ").replace(/\.$/, "");
-    const message = `${reason} (host ${host})`;
-    orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
-    if (servingInstance(orchestrator, target) === undefined) return fail(orchestrator, target, message);
+    const failedMs = Date.now();
+    const gone = error.status === "UNAVAILABLE" && isGone;
+    const attempt = {
+      host,
+      reason: gone ? "HOST_GONE" : error.reason,
+      message: gone ? "its host was lost while it started" : reason,
+      beganMs: placedMs,
+      failedMs,
+    };
+    const { outcomes, attempts } = orchestrator;
+    const version = versionKey(target);
+    if (error.reason !== "START_STOPPED")
+      outcomes.note({ version, host, failed: true, reason: attempt.message, atMs: failedMs });
     // Others serve: no caller waits for this one.
-    const waitMs = orchestrator.setbacks.note(target, Date.now());
-    orchestrator.log.warn({ version: clusterName(target), reason: message, waitMs }, "no further instance");
+    if (servingInstance(orchestrator, target) !== undefined) {
+      const waitMs = orchestrator.setbacks.note(target, failedMs);
+      orchestrator.log.warn({ version: clusterName(target), ...attempt, waitMs }, "no further instance");
+      return;
+    }
+    const all = attempts.note(target, attempt);
+    const tried = new Set(all.map((one) => one.host));
+    const isElsewhere = orchestrator.mesh.hosts().some((one) => one.healthy && !tried.has(one.host));
+    const message = tellAttempts(all);
+    orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
+    if (!triesAgain(all, isElsewhere, startTimeoutMs)) return fail(orchestrator, target, message);
+    orchestrator.log.warn({ version: clusterName(target), ...attempt }, "start failed; it is tried again");
   }
+}
+
+/** Nobody will answer there. */
+function isHostGone({ mesh }: Orchestrator, name: string): boolean {
+  const host = mesh.hosts().find((candidate) => candidate.host === name);
+  return host === undefined || !host.reachable || host.lost !== undefined;
 }
 
 /** Now in milliseconds since 1970, with fractions. */

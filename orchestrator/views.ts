@@ -49,6 +49,7 @@ export function versionView(
     })),
     stopping,
     wantedSinceMs: demand.wantedSince(target),
+    sentAhead: demand.sentAhead(target),
     lastActiveMs: demand.lastActive(target) ?? sources.leadingSinceMs,
     load,
     drained: (generation) => demand.isDrained({ service, version, generation }),

@@ -422,8 +422,19 @@ test("live state: cold, starting, warm, failed, stopped", async () => {
   await setInstanceHealth(rig.kv, "live-1", true);
   await reaches(State.WARM);
   expect((await state())?.instances).toEqual([
-    { id: "live-1", host: "h1", runtime: "process", address: "127.0.0.1:4711", generation: 1 },
+    {
+      id: "live-1",
+      host: "h1",
+      runtime: "process",
+      address: "127.0.0.1:4711",
+      generation: 1,
+      standby: false,
+    },
   ]);
+  const standby = { sinceMs: 2_000, lastUsedMs: 1_000 };
+  await registerInstance(rig.kv, { ...instance(service, "live-1"), standby });
+  await reaches(State.STANDBY);
+  expect((await state())?.instances).toMatchObject([{ id: "live-1", standby: true }]);
   const retryAtMs = Date.now() + 1000;
   await updateActivation(rig.kv, service, "1.0.0", (now) => ({
     ...now,

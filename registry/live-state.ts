@@ -25,12 +25,13 @@ function describeVersion(version: string, shown: VersionState): Version {
     external: manifest.exposure === "external",
     state,
     reason,
-    instances: instances.map(({ id, host, runtime, address, generation }) => ({
+    instances: instances.map(({ id, host, runtime, address, generation, standby }) => ({
       id,
       host,
       runtime,
       address,
       generation,
+      standby: standby !== undefined,
     })),
     generation: activation.generation,
     registeredAtMs: deployment.registeredAtMs,
@@ -39,7 +40,7 @@ function describeVersion(version: string, shown: VersionState): Version {
 
 /**
  * The state of a version as a whole, from what Consul holds: pending while it may not run, stopped and failed by the orchestrator's word, warm with an
- * instance that serves, starting with only such as do not serve yet, else cold. Calls that are held before an agent has
+ * instance that serves, starting with only such as do not serve yet, on standby with only frozen ones, else cold. Calls that are held before an agent has
  * registered anything are the orchestrator's knowledge, not Consul's: `rouse status` shows them.
  */
 export function liveState({
@@ -53,9 +54,13 @@ export function liveState({
     return { state: State.PENDING, reason };
   }
   if (activation.stopped !== undefined) return { state: State.STOPPED, reason: activation.stopped.reason };
-  if (activation.failure !== undefined) return { state: State.FAILED, reason: activation.failure.message };
-  if (instances.some(({ healthy, draining }) => healthy && !draining))
-    return { state: State.WARM, reason: "" };
-  if (instances.some(({ draining }) => !draining)) return { state: State.STARTING, reason: "" };
+  if (activation.failure !== undefined) {
+    const { message, crashes } = activation.failure;
+    return { state: crashes === undefined ? State.FAILED : State.CRASH_LOOPING, reason: message };
+  }
+  const taking = instances.filter(({ draining, standby }) => !draining && standby === undefined);
+  if (taking.some(({ healthy }) => healthy)) return { state: State.WARM, reason: "" };
+  if (taking.length > 0) return { state: State.STARTING, reason: "" };
+  if (instances.some(({ standby }) => standby !== undefined)) return { state: State.STANDBY, reason: "" };
   return { state: State.COLD, reason: "" };
 }

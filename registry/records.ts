@@ -47,7 +47,15 @@ export const activationSchema: z.ZodType<Activation> = z.looseObject({
   served: z.boolean().exactOptional(),
   failures: z.number().int().min(0).exactOptional(),
   stopped: z.object({ reason: z.string(), atMs: z.number() }).exactOptional(),
-  failure: z.object({ status: z.string(), message: z.string(), retryAtMs: z.number() }).exactOptional(),
+  failure: z
+    .object({
+      status: z.string(),
+      message: z.string(),
+      retryAtMs: z.number(),
+      crashes: z.number().int().exactOptional(),
+      final: z.boolean().exactOptional(),
+    })
+    .exactOptional(),
 });
 
 /** Value of rouse/names/<lower-case service>: the name as registered and its versions. */

@@ -77,6 +77,10 @@ export interface Activation {
     readonly message: string;
     /** When the orchestrator moves on to the next generation, ms since 1970. */
     readonly retryAtMs: number;
+    /** So many times in a row it ended soon after it began to serve: it is in a crash loop. */
+    readonly crashes?: number;
+    /** It is not tried again by itself. Default false. */
+    readonly final?: boolean;
   };
 }
 

@@ -44,6 +44,7 @@ describe("a call that cannot be served says why", () => {
     expect(message).toContain(`${service} 1.0.0 does not start: `);
     expect(message).toMatch(/code 3/);
     expect(message).toContain("probe: the data folder is missing");
+    expect(message).toMatch(/it was tried 2 times, before that: on \S+, it exited with code 3/);
     // Later callers are told the same at once, until the back-off ends.
     expect((await refusal("1.0.0")).message).toContain("probe: the data folder is missing");
     expect(await runningInstances(mesh, service)).toEqual([]);
@@ -75,8 +76,13 @@ describe("a call that cannot be served says why", () => {
     const reason = async () =>
       (await liveVersions(mesh, service)).find(({ version }) => version === "1.5.0")?.reason ?? "";
     await until("it is given up", async () => (await reason()).includes("it ended"));
-    expect(await reason()).toMatch(/it ended \d+ s after it began to serve, again and again/);
-    expect((await refusal("1.5.0")).message).toContain("again and again");
+    const told =
+      /crash-looping, \d+ times in a row it ended .*exited with code 4\b.*\nprobe: the disk is full/s;
+    expect(await reason()).toMatch(told);
+    expect((await refusal("1.5.0")).message).toMatch(told);
+    const status = await rouseOk(["status", "--data", mesh.data]);
+    expect(status).toMatch(/1\.5\.0 +crash-looping/);
+    expect(status).toContain("probe: the disk is full");
   });
 
   test("a version that an administrator stopped, until it is started again", async () => {

@@ -1,4 +1,5 @@
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import { RouseError } from "../../sdk/errors.ts";
 import { describeForeignProtocol, describeTimeout, lastOutput } from "../endings.ts";
 import type { InstanceRecord } from "../record.ts";
 import type { Unit } from "../runtimes/runtime.ts";
@@ -57,9 +58,9 @@ async function whereabouts(
 ): Promise<Announced> {
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
-  const announced = announcement(unit, id, notify, stop);
+  const announced = announcement(unit, id, spec, notify, stop);
   const found =
-    spec.image !== "" && unit.expected !== undefined ? openPort(unit.expected, spec, stop) : undefined;
+    spec.image !== "" && unit.expected !== undefined ? openPort(unit, unit.expected, spec, stop) : undefined;
   try {
     return await Promise.race(found === undefined ? [announced] : [announced, found]);
   } finally {
@@ -69,11 +70,21 @@ async function whereabouts(
   }
 }
 
-function announcement(unit: Unit, id: string, notify: NotifySocket, signal: AbortSignal): Promise<Announced> {
+function announcement(
+  unit: Unit,
+  id: string,
+  spec: InstanceSpec,
+  notify: NotifySocket,
+  signal: AbortSignal,
+): Promise<Announced> {
   return new Promise((resolve, reject) => {
-    const forget = notify.await(unit.notifyName, id, ({ address, serving }) =>
-      resolve({ address: reachable(address, unit.ip), serving }),
-    );
+    const forget = notify.await(unit.notifyName, id, ({ address, serving }) => {
+      try {
+        resolve({ address: reachable(address, unit, spec), serving });
+      } catch (error) {
+        reject(error);
+      }
+    });
     const stop = () => {
       forget();
       reject(signal.reason);
@@ -83,17 +94,36 @@ function announcement(unit: Unit, id: string, notify: NotifySocket, signal: Abor
   });
 }
 
-/** The address as seen from this host. */
-function reachable(address: string, ip: string | undefined): string {
-  return ip === undefined || address.startsWith("unix:")
-    ? address
-    : `${ip}${address.slice(address.lastIndexOf(":"))}`;
+/**
+ * The address as seen from this host, and from the others where there are any.
+ *
+ * @throws RouseError FAILED_PRECONDITION ADDRESS_OF_ONE_HOST.
+ */
+function reachable(address: string, unit: Unit, spec: InstanceSpec): string {
+  const { ip } = unit;
+  const here =
+    ip === undefined || address.startsWith("unix:")
+      ? address
+      : `${ip}${address.slice(address.lastIndexOf(":"))}`;
+  if (unit.outside === undefined) return here;
+  const there = unit.outside(here);
+  if (there !== undefined) return there;
+  throw new RouseError(
+    "FAILED_PRECONDITION",
+    `${spec.service} ${spec.version} listens on ${address}, where other hosts of the mesh cannot reach it. Let it listen where ROUSE_LISTEN says.`,
+    { reason: "ADDRESS_OF_ONE_HOST" },
+  );
 }
 
-async function openPort(expected: string, spec: InstanceSpec, signal: AbortSignal): Promise<Announced> {
+async function openPort(
+  unit: Unit,
+  expected: string,
+  spec: InstanceSpec,
+  signal: AbortSignal,
+): Promise<Announced> {
   const colon = expected.lastIndexOf(":");
   const answer = await awaitPort(expected.slice(0, colon), Number(expected.slice(colon + 1)), signal);
-  if (answer.kind === "http2") return { address: expected, serving: false };
+  if (answer.kind === "http2") return { address: reachable(expected, unit, spec), serving: false };
   throw describeForeignProtocol(spec, expected, answer.words);
 }
 

@@ -60,6 +60,7 @@ async function docker(
   const name = await engine.greet();
   const settings = {
     host: options.host,
+    bind: options.bind ?? "127.0.0.1",
     owner: folders.owner,
     run: folders.run,
     meshTarget: options.meshTarget,

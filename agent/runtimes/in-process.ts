@@ -8,6 +8,7 @@ import type { Bundles } from "../artifacts/bundles.ts";
 import { OutputFiles } from "../logs/output-files.ts";
 import { instanceEnvironment, withoutMounts } from "./environment.ts";
 import { type ProcessRuntimeOptions, requireBundle, systemEnvironment } from "./process.ts";
+import { outsideOf } from "./process-unit.ts";
 import type {
   Ending,
   Launch,
@@ -71,7 +72,7 @@ export class InProcessRuntime implements Runtime {
     const output = new OutputFiles(logs, id);
     worker.stdout.pipe(createWriteStream(output.path("stdout"), { flags: "a" }));
     worker.stderr.pipe(createWriteStream(output.path("stderr"), { flags: "a" }));
-    return new ThreadUnit(id, worker, output);
+    return new ThreadUnit(id, worker, output, bind);
   }
 
   /** Threads end with their agent. */
@@ -97,15 +98,17 @@ class ThreadUnit implements Unit {
   readonly notifyName: string;
   readonly ip = undefined;
   readonly expected = undefined;
+  readonly outside: Unit["outside"];
   readonly ended: Promise<Ending>;
   readonly #worker: Worker;
   readonly #output: OutputFiles;
 
-  constructor(id: string, worker: Worker, output: OutputFiles) {
+  constructor(id: string, worker: Worker, output: OutputFiles, bind: string) {
     this.#worker = worker;
     this.#output = output;
     this.runtimeId = `thread ${worker.threadId}`;
     this.notifyName = id;
+    this.outside = outsideOf(bind);
     let failure: Error | undefined;
     worker.on("error", (error) => {
       failure = error instanceof Error ? error : new Error(String(error));

@@ -18,6 +18,8 @@ export interface ProcessUnitOptions {
   readonly cgroup: Cgroup;
   /** Undefined for an adopted one. */
   readonly child: ChildProcess | undefined;
+  /** IPv4 address at which instances listen. */
+  readonly bind: string;
   readonly output: OutputFiles;
   readonly removed: () => void;
 }
@@ -29,6 +31,7 @@ export class ProcessUnit implements Unit {
   readonly notifyName: string;
   readonly ip = undefined;
   readonly expected = undefined;
+  readonly outside: Unit["outside"];
   readonly ended: Promise<Ending>;
   readonly #options: ProcessUnitOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -38,6 +41,7 @@ export class ProcessUnit implements Unit {
     this.runtimeId = String(options.pid);
     this.handle = { pid: options.pid, startTicks: options.startTicks };
     this.notifyName = options.id;
+    this.outside = outsideOf(options.bind);
     this.ended = options.child === undefined ? this.#endOfStranger() : this.#endOfChild(options.child);
   }
 
@@ -124,6 +128,15 @@ export class ProcessUnit implements Unit {
   #outOfMemory(signal: NodeJS.Signals | null): boolean {
     return signal === "SIGKILL" && this.#options.cgroup.outOfMemoryKills() > 0;
   }
+}
+
+/** How other hosts reach what listens on an address of this one; undefined where there are no others. */
+export function outsideOf(bind: string): Unit["outside"] {
+  if (bind.startsWith("127.")) return undefined;
+  return (address) => {
+    if (/^(unix:|127\.|localhost:|\[::1\]:)/.test(address)) return undefined;
+    return address.replace(/^(0\.0\.0\.0|\[::\]):/, `${bind}:`);
+  };
 }
 
 /** Sends a signal to a process (or, below zero, a process group) that may have ended. */

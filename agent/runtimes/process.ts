@@ -125,6 +125,7 @@ export class ProcessRuntime implements Runtime {
       cgroup,
       ...handle,
       child,
+      bind: this.#options.bind,
       output: new OutputFiles(this.#options.logs, id),
       removed: () => this.#running.delete(id),
     });

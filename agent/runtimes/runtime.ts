@@ -64,6 +64,11 @@ export interface Unit {
   readonly notifyName: string;
   /** IP by which it is reached, where that differs from the one it announces. */
   readonly ip: string | undefined;
+  /**
+   * Where other hosts reach what this one reaches at an address, or undefined: nowhere. There is no such function on a host that
+   * has no others.
+   */
+  readonly outside: ((address: string) => string | undefined) | undefined;
   /** Where it is expected to listen; undefined: wherever it announces. */
   readonly expected: string | undefined;
   /** Its end, whoever brought it about. Never rejects. */

@@ -13,13 +13,44 @@ const http2 = {
   },
 };
 
-/** A cluster whose endpoints come by EDS. */
-export function warmCluster(name: string, manifest: VersionManifest): JsonObject {
+/** For how long a peer may leave what it was sent unconfirmed before its connection is given up, ms. */
+const UNCONFIRMED_MS = 4_000;
+
+/**
+ * Ends connections to a host that is dead or cut off, and with them their calls, which would otherwise hang until their deadline.
+ * It is the peer's kernel that confirms, so that a service which computes for long, or is frozen, is not taken for dead; a ping of
+ * HTTP/2 would do that. tcp(7): IPPROTO_TCP 6, TCP_USER_TIMEOUT 18; keepalive is for connections with nothing under way, and those
+ * that wait for an answer.
+ */
+const deadPeers: JsonObject = {
+  upstream_connection_options: {
+    tcp_keepalive: { keepalive_time: 2, keepalive_interval: 1, keepalive_probes: 2 },
+  },
+  upstream_bind_config: {
+    socket_options: [
+      {
+        description: "TCP_USER_TIMEOUT",
+        level: 6,
+        name: 18,
+        int_value: UNCONFIRMED_MS,
+        state: "STATE_PREBIND",
+      },
+    ],
+  },
+};
+
+/**
+ * A cluster whose endpoints come by EDS.
+ *
+ * @param remote They may be on other hosts; unix sockets are none of them then.
+ */
+export function warmCluster(name: string, manifest: VersionManifest, remote: boolean): JsonObject {
   return {
     name,
     type: "EDS",
     eds_cluster_config: { eds_config: { ads: {}, resource_api_version: "V3" } },
     connect_timeout: "1s",
+    ...(remote ? deadPeers : {}),
     ...loadBalancing(manifest),
     typed_extension_protocol_options: { [httpOptions]: any(httpOptions, { explicit_http_config: http2 }) },
     circuit_breakers: breakers,

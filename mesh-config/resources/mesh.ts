@@ -24,7 +24,7 @@ export function meshResources(state: MeshState, settings: MeshSettings): MeshRes
   const lists = new Map<string, JsonObject>();
   for (const [service, { versions }] of state.services) {
     for (const version of versions.values()) {
-      const made = versionResources(service, version, noExtras);
+      const made = versionResources(service, version, noExtras, settings);
       for (const [name, json] of made.clusters) clusters.set(name, json);
       for (const [name, json] of made.endpoints) lists.set(name, json);
     }
@@ -41,7 +41,12 @@ export function meshResources(state: MeshState, settings: MeshSettings): MeshRes
 }
 
 /** Clusters and endpoints of one version, of all its generations. */
-export function versionResources(service: string, state: VersionState, extras: Extras) {
+export function versionResources(
+  service: string,
+  state: VersionState,
+  extras: Extras,
+  { severalHosts }: Pick<MeshSettings, "severalHosts">,
+) {
   const clusters = new Map<string, JsonObject>();
   const lists = new Map<string, JsonObject>();
   const { version } = state.manifest;
@@ -49,7 +54,7 @@ export function versionResources(service: string, state: VersionState, extras: E
     const name = clusterName({ service, version, generation: plan.generation });
     if (plan.kind === "explain") clusters.set(name, explainingCluster(name, plan.error));
     else {
-      clusters.set(name, warmCluster(name, state.manifest));
+      clusters.set(name, warmCluster(name, state.manifest, severalHosts === true));
       lists.set(name, endpoints(name, plan.endpoints, state.manifest.loadBalancing));
     }
   }

@@ -6,7 +6,7 @@ import { startFailed, stopped } from "./reasons.ts";
 
 /** What this control plane knows of a version's current generation ahead of Consul. */
 export interface Extras {
-  /** Instances that the orchestrator said are ready. */
+  /** Instances that the orchestrator said are ready, or that are thawed just now. */
   readonly ready: readonly Endpoint[];
   /** Envoys have its cluster: it stays, even without endpoints, until the generation moves on. */
   readonly kept: boolean;
@@ -36,7 +36,9 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   const byGeneration = new Map<number, Endpoint[]>([[current, [...extras.ready]]]);
   const quarantined = new Map<number, Endpoint[]>();
   for (const instance of state.instances) {
-    const { id, generation, healthy } = instance;
+    const { id, generation, healthy, standby } = instance;
+    // Nobody is sent to one that is frozen, unless it is being thawed: then it stands in the extras.
+    if (standby !== undefined) continue;
     const list = byGeneration.get(generation) ?? [];
     byGeneration.set(generation, list);
     // An unhealthy one keeps its generation's cluster, but gets no calls.
@@ -68,7 +70,15 @@ export function planClusters(service: string, state: VersionState, extras: Extra
   return plans;
 }
 
-function endpointOf({ id, address, draining, host, zone, speed, startedAtMs }: InstanceState): Endpoint {
+export function endpointOf({
+  id,
+  address,
+  draining,
+  host,
+  zone,
+  speed,
+  startedAtMs,
+}: InstanceState): Endpoint {
   return {
     id,
     address,

@@ -12,6 +12,8 @@ export interface MeshSettings {
   readonly registry?: string;
   /** The registry's HTTP side (site, MCP, OpenAPI), "host:port"; without it the edge has no pages. */
   readonly registryHttp?: string;
+  /** Instances run on other hosts, too, and are reached over a network that may be cut. */
+  readonly severalHosts?: true;
   /** The edge takes calls in JSON over HTTP. */
   readonly json?: true;
   /** Set when the bootstrap has a collector: the share of calls without a traceparent for which Envoy begins a trace, 0 to 1. */

@@ -10,11 +10,18 @@ import { FormerGenerations } from "./former.ts";
 import type { Kind, Resource } from "./resource.ts";
 import { type Snapshot, SnapshotBuilder } from "./snapshot.ts";
 import type { DeltaStream, StreamHost } from "./stream.ts";
+import { Thawing } from "./thawing.ts";
 
 /** What the control plane tells the rest of the process. */
 export interface ControlEvents {
-  /** Calls are held for a cold generation. Said again for each Envoy that asks. */
-  wanted(target: Target): void;
+  /**
+   * Calls are held for a cold generation. Said again for each Envoy that asks.
+   *
+   * @param thawing Id of the instance on standby that they are sent to ahead of its being thawed.
+   */
+  wanted(target: Target, thawing: string | undefined): void;
+  /** Whether somebody hears what is wanted at once: only then calls are sent ahead. */
+  heard(): boolean;
   /** An Envoy is sent the generation's cluster for the first time. */
   pushed(cluster: string): void;
   /** An Envoy has its endpoints. */
@@ -48,6 +55,7 @@ export class Control implements StreamHost {
   /** Former generations for which calls were held, and the one that answers in their place. */
   readonly #aliases = new Map<string, string>();
   readonly #former = new FormerGenerations();
+  readonly #thawing = new Thawing();
   #state: MeshState;
   #snapshot: Snapshot | undefined;
 
@@ -82,14 +90,15 @@ export class Control implements StreamHost {
     if (version !== undefined && version.activation.generation > target.generation) return;
     if (
       version?.instances.some(
-        (instance) =>
-          instance.id === endpoint.id && instance.healthy && instance.generation === target.generation,
+        ({ id, healthy, generation, standby }) =>
+          id === endpoint.id && healthy && generation === target.generation && standby === undefined,
       )
     ) {
       return;
     }
     const name = clusterName(target);
     const known = this.#of(name);
+    this.#thawing.settle(name);
     known.ready = [...known.ready.filter(({ id }) => id !== endpoint.id), endpoint];
     delete known.silence;
     this.#update(name, known);
@@ -114,6 +123,7 @@ export class Control implements StreamHost {
   silence(target: Target, error: RouseError): void {
     const name = clusterName(target);
     const known = this.#of(name);
+    this.#thawing.fail(name);
     known.silence = error;
     this.#update(name, known);
     this.#change();
@@ -138,8 +148,26 @@ export class Control implements StreamHost {
     // Calls were held just as the routes moved on: the generation that took its place answers them.
     if (target.generation < generation) this.#alias(cluster, clusterName(current));
     // A generation ahead of this state is on its way here.
-    if (target.generation <= generation && !this.serves(current)) this.#events.wanted(current);
+    if (target.generation <= generation && !this.serves(current))
+      this.#events.wanted(current, this.#sendAhead(current, version));
     return true;
+  }
+
+  /** Sends calls that are held to an instance on standby, if there is one. @returns its id. */
+  #sendAhead(target: Target, version: VersionState): string | undefined {
+    const { activation, barred } = version;
+    if (activation.failure !== undefined || activation.stopped !== undefined || barred === true)
+      return undefined;
+    const name = clusterName(target);
+    const known = this.#of(name);
+    const before = this.#thawing.of(name);
+    if (before === undefined && (known.silence !== undefined || !this.#events.heard())) return undefined;
+    const chosen = this.#thawing.choose(name, version);
+    if (chosen !== before) {
+      this.#update(name, known);
+      this.#snapshot = undefined;
+    }
+    return chosen?.id;
   }
 
   #alias(cluster: string, name: string): void {
@@ -207,7 +235,10 @@ export class Control implements StreamHost {
     const known = this.#known.get(clusterName(target));
     if (known !== undefined && known.ready.length > 0) return true;
     const instances = this.version(target)?.instances ?? [];
-    return instances.some(({ generation, healthy }) => healthy && generation === target.generation);
+    return instances.some(
+      ({ generation, healthy, standby }) =>
+        healthy && standby === undefined && generation === target.generation,
+    );
   }
 
   version(target: Target): VersionState | undefined {
@@ -242,12 +273,16 @@ export class Control implements StreamHost {
     if (target === undefined || version === undefined || version.activation.generation > target.generation) {
       this.#known.delete(name);
       this.#extras.delete(name);
+      this.#thawing.fail(name);
       return;
     }
+    const lost = this.#thawing.reconcile(name, version);
     const seen = new Set(
-      version.instances.filter(({ generation }) => generation >= target.generation).map(({ id }) => id),
+      version.instances
+        .filter(({ generation, standby }) => generation >= target.generation && standby === undefined)
+        .map(({ id }) => id),
     );
-    if (!known.ready.some(({ id }) => seen.has(id))) return;
+    if (!lost && !known.ready.some(({ id }) => seen.has(id))) return;
     known.ready = known.ready.filter(({ id }) => !seen.has(id));
     this.#update(name, known);
   }
@@ -255,8 +290,9 @@ export class Control implements StreamHost {
   #update(name: string, { ready, kept, silence }: Known): void {
     const target = parseClusterName(name);
     const former = target === undefined ? [] : this.#former.of(target.service, target.version);
+    const thawing = this.#thawing.of(name);
     this.#extras.set(name, {
-      ready,
+      ready: thawing === undefined ? ready : [...ready, thawing],
       kept,
       ...(silence && { silence }),
       ...(former.length > 0 && { former }),

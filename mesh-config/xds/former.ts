@@ -25,8 +25,9 @@ export class FormerGenerations {
         if (then === undefined || then === now) continue;
         const generations = new Map(now.instances.map(({ id, generation }) => [id, generation]));
         const left = new Set(generations.values());
-        for (const { id, generation, address } of then.instances) {
-          if ((generations.get(id) ?? 0) > generation && !left.has(generation)) {
+        for (const { id, generation, address, standby } of then.instances) {
+          // One that was frozen had no calls.
+          if (standby === undefined && (generations.get(id) ?? 0) > generation && !left.has(generation)) {
             this.#keep({ service, version, generation }, { id, address, draining: false });
           }
         }

@@ -122,7 +122,7 @@ export class SnapshotBuilder {
     const extra = extras.get(clusterName(target)) ?? noExtras;
     const known = this.#versions.get(state);
     if (known?.extras === extra) return known;
-    const json = versionResources(service, state, extra);
+    const json = versionResources(service, state, extra, this.#settings);
     const encode = (kind: Kind, all: ReadonlyMap<string, JsonObject>) =>
       [...all].map(([name, one]) => this.#same(kind, name, one, number));
     const made = {

@@ -125,7 +125,7 @@ test("what cannot be searched is refused at once", async () => {
   const state = await failure(search({ state: "hot" }));
   expect([state.reason, state.message]).toEqual([
     "SEARCH_INVALID",
-    'There is no state "hot". Choose one of cold, starting, warm, failed, stopped, pending.',
+    'There is no state "hot". Choose one of cold, standby, starting, warm, failed, stopped, pending, crash-looping.',
   ]);
   const owner = await failure(search({ owner: "x".repeat(201) }));
   expect(owner.message).toBe("The filter owner has 201 characters; no owner has more than 200.");

@@ -5,15 +5,26 @@ import type { VersionState } from "../state.ts";
 const WORDS: Readonly<Record<State, string>> = {
   [State.UNSPECIFIED]: "",
   [State.COLD]: "cold",
+  [State.STANDBY]: "standby",
   [State.STARTING]: "starting",
   [State.WARM]: "warm",
   [State.FAILED]: "failed",
   [State.STOPPED]: "stopped",
   [State.PENDING]: "pending",
+  [State.CRASH_LOOPING]: "crash-looping",
 };
 
 /** The states that a filter may ask for. */
-export const STATE_WORDS = ["cold", "starting", "warm", "failed", "stopped", "pending"] as const;
+export const STATE_WORDS = [
+  "cold",
+  "standby",
+  "starting",
+  "warm",
+  "failed",
+  "stopped",
+  "pending",
+  "crash-looping",
+] as const;
 
 /**
  * The state of a version in one word, and why. "pending": a person must approve it before it runs.
@@ -26,5 +37,6 @@ export function stateWord(version: VersionState, isWaking: boolean): { state: st
     return { state: "pending", reason };
   }
   const { state, reason } = liveState(version);
-  return { state: WORDS[state === State.COLD && isWaking ? State.STARTING : state], reason };
+  const asleep = state === State.COLD || state === State.STANDBY;
+  return { state: WORDS[asleep && isWaking ? State.STARTING : state], reason };
 }

@@ -1,6 +1,7 @@
 import semver from "semver";
 import type {
   GetServiceResponse,
+  InstanceInfo,
   Needs,
   ServiceState as ServiceStateMessage,
   ServiceSummary,
@@ -12,8 +13,9 @@ import { ADMINISTRATOR } from "../access.ts";
 import { barredVersions } from "../approval.ts";
 import type { AboutRecord } from "../descriptions/index.ts";
 import { aboutOfManifest } from "../descriptions/record.ts";
+import type { VersionHealth } from "../health-record.ts";
 import { resolveSpec } from "../spec.ts";
-import type { ServiceState, VersionState } from "../state.ts";
+import type { InstanceState, ServiceState, VersionState } from "../state.ts";
 import { stateWord } from "./state-word.ts";
 
 /** What is known of a service's versions beside what Consul's mesh state holds. */
@@ -100,6 +102,23 @@ function versionInfo(
   };
 }
 
+function instanceInfo(instance: InstanceState, health: VersionHealth | undefined): InstanceInfo {
+  const { id, host, runtime, address, generation, healthy, draining, standby } = instance;
+  const { condition = "", reason = "" } = health?.instances[id] ?? {};
+  return {
+    id,
+    host,
+    runtime,
+    address,
+    generation,
+    healthy,
+    draining,
+    standby: standby !== undefined,
+    condition,
+    conditionReason: reason,
+  };
+}
+
 function needsOf(manifest: VersionState["manifest"]): Needs {
   const { resources } = manifest;
   return {
@@ -139,7 +158,7 @@ export function liveService(
         version,
         ...stateWord(state, beside.isWaking(version)),
         generation: state.activation.generation,
-        instances: state.instances.map((instance) => ({ ...instance })),
+        instances: state.instances.map((instance) => instanceInfo(instance, state.health)),
       },
     ];
   });

@@ -20,12 +20,12 @@ export function stateFamilies(state: MeshState): Family[] {
     for (const [version, shown] of found.versions) {
       const now = liveState(shown).state;
       versions.push({ labels: { service, version, state: wordOf(now) }, value: 1 });
-      for (const { host, draining, healthy } of shown.instances) {
+      for (const { host, draining, healthy, standby } of shown.instances) {
         const labels = {
           service,
           version,
           host,
-          state: draining ? "draining" : healthy ? "serving" : "unhealthy",
+          state: standby ? "standby" : draining ? "draining" : healthy ? "serving" : "unhealthy",
         };
         const key = JSON.stringify(labels);
         instances.set(key, { labels, value: (instances.get(key)?.value ?? 0) + 1 });

@@ -21,6 +21,8 @@ export const labels = {
 /** What containers of one agent have in common. */
 export interface ContainerSettings {
   readonly host: string;
+  /** IPv4 address of this host at which other hosts reach its containers; 127.0.0.1: there are no others. */
+  readonly bind: string;
   readonly owner: string;
   /** The run folder on the host. */
   readonly run: string;

@@ -38,6 +38,7 @@ export class DockerUnit implements Unit {
   readonly notifyName: string;
   readonly ip: string;
   readonly expected: string;
+  readonly outside: Unit["outside"];
   readonly ended: Promise<Ending>;
   readonly #options: DockerUnitOptions;
   readonly #container: Container;
@@ -55,6 +56,9 @@ export class DockerUnit implements Unit {
     this.notifyName = slot.name;
     this.ip = slot.sandbox.ip;
     this.expected = `${slot.sandbox.ip}:${port}`;
+    const { published } = slot.sandbox;
+    this.outside =
+      published && ((address) => (address.endsWith(`:${published.port}`) ? published.address : undefined));
     this.ended = this.#watch().finally(() => {
       this.#over = true;
     });

@@ -20,7 +20,11 @@ import { type Slot, SlotMaker } from "./slots.ts";
 const handleSchema = z.object({
   name: z.string(),
   container: z.string(),
-  sandbox: z.object({ id: z.string(), ip: z.string() }),
+  sandbox: z.object({
+    id: z.string(),
+    ip: z.string(),
+    published: z.object({ port: z.number(), address: z.string() }).exactOptional(),
+  }),
 });
 
 /** A version that is kept ready. */
@@ -59,7 +63,7 @@ export class DockerRuntime implements Runtime {
     this.#options = options;
     this.#images = images;
     this.#removals = new Removals(engine, log);
-    this.#sandboxes = new Sandboxes(engine, this.#removals, sandboxImage, settings.owner, log);
+    this.#sandboxes = new Sandboxes(engine, this.#removals, sandboxImage, settings.owner, log, settings.bind);
     this.#slots = new SlotMaker(engine, this.#sandboxes, this.#removals, settings);
   }
 

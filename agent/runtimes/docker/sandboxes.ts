@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { RouseError } from "../../../sdk/errors.ts";
 import { containerUser } from "../../image/images.ts";
-import { labels } from "./container-options.ts";
+import { defaultPort, labels } from "./container-options.ts";
 import type { Engine } from "./engine.ts";
 import type { Removals } from "./removals.ts";
 
@@ -15,6 +15,8 @@ const reachMs = 5_000;
 export interface Sandbox {
   readonly id: string;
   readonly ip: string;
+  /** Its port that other hosts reach, and where they do; absent on a host that has no others. */
+  readonly published?: { readonly port: number; readonly address: string } | undefined;
 }
 
 /**
@@ -27,10 +29,12 @@ export class Sandboxes {
   readonly #image: string;
   readonly #owner: string;
   readonly #log: Logger;
+  readonly #bind: string;
   #spare: Promise<Sandbox> | undefined;
   #closed = false;
 
-  constructor(engine: Engine, removals: Removals, image: string, owner: string, log: Logger) {
+  constructor(engine: Engine, removals: Removals, image: string, owner: string, log: Logger, bind: string) {
+    this.#bind = bind;
     this.#engine = engine;
     this.#removals = removals;
     this.#image = image;
@@ -44,8 +48,9 @@ export class Sandboxes {
     return spare === undefined ? [] : [spare.id];
   }
 
-  /** The spare one, or a new one. Give it back by {@link Removals}. */
-  async take(): Promise<Sandbox> {
+  /** The spare one, or a new one; where others are to reach it, they do at this port. Give it back by {@link Removals}. */
+  async take(port: number): Promise<Sandbox> {
+    if (this.#publishes && port !== defaultPort) return this.#make(port);
     const spare = this.#spare;
     this.#spare = undefined;
     const sandbox = await spare?.catch(() => undefined);
@@ -82,14 +87,22 @@ export class Sandboxes {
     if (spare !== undefined) await this.#removals.remove(spare.id);
   }
 
-  async #make(): Promise<Sandbox> {
+  /** Other hosts do not reach the engine's network. */
+  get #publishes(): boolean {
+    return !this.#bind.startsWith("127.");
+  }
+
+  async #make(port = defaultPort): Promise<Sandbox> {
+    const name = `${port}/tcp`;
     const container = await this.#engine.docker.createContainer({
       name: `rouse-sandbox-${randomBytes(6).toString("hex")}`,
       Image: this.#image,
       User: containerUser,
+      ...(this.#publishes ? { ExposedPorts: { [name]: {} } } : {}),
       Labels: { [labels.owner]: this.#owner, [labels.kind]: "sandbox" },
       HostConfig: {
         NetworkMode: "bridge",
+        ...(this.#publishes ? { PortBindings: { [name]: [{ HostIp: this.#bind, HostPort: "" }] } } : {}),
         ReadonlyRootfs: true,
         CapDrop: ["ALL"],
         SecurityOpt: ["no-new-privileges:true"],
@@ -102,7 +115,9 @@ export class Sandboxes {
       const { NetworkSettings } = await container.inspect();
       const ip = Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? "";
       await this.#reach(ip);
-      return { id: container.id, ip };
+      if (!this.#publishes) return { id: container.id, ip };
+      const outside = NetworkSettings.Ports[name]?.[0]?.HostPort ?? "0";
+      return { id: container.id, ip, published: { port, address: `${this.#bind}:${outside}` } };
     } catch (error) {
       await this.#removals.remove(container.id);
       throw error;

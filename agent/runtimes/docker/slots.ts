@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
-import { type ContainerSettings, containerOptions, type ImageFacts } from "./container-options.ts";
+import { type ContainerSettings, containerOptions, type ImageFacts, portOf } from "./container-options.ts";
 import type { Engine } from "./engine.ts";
 import type { Removals } from "./removals.ts";
 import type { Sandbox, Sandboxes } from "./sandboxes.ts";
@@ -29,7 +29,7 @@ export class SlotMaker {
 
   /** Creates the container of a spec. Throws what the engine throws; then nothing is left. */
   async make(spec: InstanceSpec, image: ImageFacts): Promise<Slot> {
-    const sandbox = await this.#sandboxes.take();
+    const sandbox = await this.#sandboxes.take(portOf(spec));
     const name = `slot-${randomBytes(6).toString("hex")}`;
     const options = containerOptions(spec, image, name, this.#settings);
     try {

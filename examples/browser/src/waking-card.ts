@@ -99,6 +99,8 @@ function sentence(state: ServiceProgress | undefined): string {
   switch (state.state) {
     case "cold":
       return "was asleep: this call wakes it";
+    case "standby":
+      return "was frozen: this call thaws it";
     case "starting":
       return `wakes: an instance starts${state.host === "" ? "" : ` on ${state.host}`}`;
     case "warm":

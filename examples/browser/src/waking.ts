@@ -5,7 +5,7 @@ import type { Wake } from "../../../web/gen/rouse/catalog/v1/catalog.ts";
 export interface ServiceProgress {
   readonly service: string;
   readonly version: string;
-  /** "cold", "starting", "warm", "failed", "stopped", "pending". */
+  /** "cold", "standby", "starting", "warm", "failed", "stopped", "pending". */
   readonly state: string;
   /** Why, for failed and stopped. */
   readonly reason: string;

@@ -126,6 +126,8 @@ export function describeHosts(hosts: ReadonlyMap<string, HostState>, { services 
         mode: { mode, reason, atMs, deadlineMs },
         lostAtMs: host.lost?.atMs ?? 0,
         running: use?.running.sort((a, b) => (a.id < b.id ? -1 : 1)) ?? [],
+        condition: host.health?.condition ?? "",
+        conditionReason: host.health?.reason ?? "",
       };
     });
 }

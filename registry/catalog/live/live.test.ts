@@ -200,6 +200,8 @@ test("hosts are told with what their instances use by contract", async () => {
           draining: false,
         },
       ],
+      condition: "",
+      conditionReason: "",
     },
   ]);
   expect((await unary(catalog, "getMesh", {})).runtime).toBe("process");

@@ -3,10 +3,14 @@ const tones: Readonly<Record<string, string>> = {
   starting: "info",
   standby: "info",
   failed: "bad",
+  "crash-looping": "bad",
   quarantined: "bad",
   denied: "bad",
   stopped: "warn",
   pending: "warn",
+  suspect: "warn",
+  probation: "warn",
+  retired: "bad",
   draining: "warn",
 };
 

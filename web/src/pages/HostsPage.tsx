@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { Host } from "../../gen/rouse/catalog/v1/catalog.ts";
 import { catalog } from "../api.ts";
 import { ErrorNote, Note } from "../components/Note.tsx";
+import { StateBadge } from "../components/StateBadge.tsx";
 import { bytes, plural } from "../format.ts";
 import { useStream } from "../stream.ts";
 import { useTitle } from "../title.ts";
@@ -41,6 +42,9 @@ function HostPanel({ host }: { readonly host: Host }) {
     <li class="panel">
       <div class="row spread">
         <h2>{host.name}</h2>
+        {host.condition !== "" && host.condition !== "healthy" && (
+          <StateBadge state={host.condition} reason={host.conditionReason} />
+        )}
         <span class={`badge ${host.healthy ? "good" : "bad"}`}>
           <span class="dot" aria-hidden="true" />
           {host.healthy ? "healthy" : "unreachable"}

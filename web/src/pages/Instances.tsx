@@ -1,4 +1,5 @@
-import type { ServiceState } from "../../gen/rouse/catalog/v1/catalog.ts";
+import type { InstanceInfo, ServiceState } from "../../gen/rouse/catalog/v1/catalog.ts";
+import { StateBadge } from "../components/StateBadge.tsx";
 import { Link, servicePath } from "../router.tsx";
 
 /** The instances of all versions, with a way to their logs. */
@@ -48,7 +49,13 @@ export function Instances({
                   </td>
                   <td>{instance.runtime}</td>
                   <td class="mono">{instance.address}</td>
-                  <td>{instance.draining ? "draining" : instance.healthy ? "healthy" : "unhealthy"}</td>
+                  <td>
+                    {instance.condition === "" || instance.condition === "healthy" ? (
+                      healthOf(instance)
+                    ) : (
+                      <StateBadge state={instance.condition} reason={instance.conditionReason} />
+                    )}
+                  </td>
                   <td>
                     <Link href={servicePath(service, "logs", { version, instance: instance.id })}>Logs</Link>
                   </td>
@@ -60,4 +67,10 @@ export function Instances({
       )}
     </section>
   );
+}
+
+function healthOf({ standby, draining, healthy }: InstanceInfo): string {
+  if (standby) return "standby";
+  if (draining) return "draining";
+  return healthy ? "healthy" : "unhealthy";
 }

@@ -47,7 +47,7 @@ export function ServicePage({ service, tab, query }: Props) {
       <p class="lead">{info?.about?.summary || known.value?.summary?.summary}</p>
       {known.error !== undefined && <ErrorNote error={known.error} what="the service" />}
       <VersionNotes info={info} />
-      {(state?.state === "failed" || state?.state === "stopped" || state?.state === "quarantined") && (
+      {(state?.state === "failed" || state?.state === "stopped" || state?.state === "crash-looping") && (
         <Note kind="warning">
           Version {version} is {state.state}: {state.reason}
         </Note>

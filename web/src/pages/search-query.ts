@@ -7,7 +7,16 @@ export const PAGE_SIZE = 50;
 export const LONGEST_QUERY = 200;
 
 /** The states that the API filters by. */
-export const states = ["cold", "starting", "warm", "failed", "stopped", "pending"];
+export const states = [
+  "cold",
+  "standby",
+  "starting",
+  "warm",
+  "failed",
+  "stopped",
+  "pending",
+  "crash-looping",
+];
 
 /** Names of the filters in the URL. */
 export const filterNames = ["owner", "tag", "state", "cpu", "memory", "gpu"] as const;

@@ -55,7 +55,7 @@ export function Waking({ run, service, version }: Props) {
   // A warm service answers before anybody could read this.
   if (elapsed < 150) return <div class="try-waking quiet" />;
   // A call to a cold version is held already: an instance registers only when it serves.
-  const at = state === "warm" ? 2 : state === "starting" || state === "cold" ? 1 : -1;
+  const at = state === "warm" ? 2 : ["starting", "cold", "standby"].includes(state) ? 1 : -1;
   return (
     <div class="try-waking" data-testid="waking">
       <p role="status">{sentence(state, host)}</p>
@@ -85,6 +85,8 @@ function sentence(state: string, host: string): string {
   switch (state) {
     case "cold":
       return "The service was asleep: this call wakes it.";
+    case "standby":
+      return "The service was frozen: this call thaws it.";
     case "starting":
       return `The service wakes: an instance starts${host === "" ? "" : ` on ${host}`}.`;
     case "warm":

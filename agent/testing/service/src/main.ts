@@ -60,7 +60,8 @@ function serve(): void {
     if (ROUSE_NOTIFY === undefined || MODE === "silent" || MODE === "other-port") return;
     const socket = connect(ROUSE_NOTIFY, () => {
       const pushed = MODE === "toggle" ? { health: "SERVING" } : {};
-      const announced = { instance: ROUSE_INSTANCE, address: `127.0.0.1:${port}`, ...pushed };
+      const [host] = MODE === "loopback" ? ["127.0.0.1"] : ROUSE_LISTEN.split(":");
+      const announced = { instance: ROUSE_INSTANCE, address: `${host}:${port}`, ...pushed };
       socket.write(`${JSON.stringify(announced)}\n`);
     });
     socket.unref();

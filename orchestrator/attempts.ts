@@ -1,0 +1,99 @@
+import type { Target } from "../registry/target.ts";
+import { clusterName } from "../registry/target.ts";
+
+/** A start that failed. */
+export interface Attempt {
+  readonly host: string;
+  /** Stable reason of its error, such as "INSTANCE_EXITED". */
+  readonly reason: string;
+  /** What went wrong, as a clause. */
+  readonly message: string;
+  /** From when it was placed until it failed, ms since 1970. */
+  readonly beganMs: number;
+  readonly failedMs: number;
+}
+
+/** So often a version is started for those who wait, in all. */
+const MOST_TRIES = 3;
+/** So often it may end in the same way before its contract or its code is taken for broken. */
+const SAME_ENDS = 2;
+
+/** What may go better at the next start, on whatever host. */
+const PASSING = new Set(["INSTANCE_EXITED", "INSTANCE_LOST", "SPAWN_FAILED", "HOST_FULL", "HOST_GONE"]);
+/** What may go better on another host only. */
+const LOCAL = new Set([
+  "MOUNT_MISSING",
+  "IMAGE_NOT_FOUND",
+  "IMAGE_NEEDS_ENGINE",
+  "HOST_TOO_SMALL",
+  "HOST_UNKNOWN",
+  "ENGINE_UNAVAILABLE",
+  "ENGINE_REFUSED",
+  "REGISTRY_UNREACHABLE",
+]);
+
+/**
+ * Whether a start is tried again after it failed, before callers are told. Pure.
+ *
+ * @param attempts - All that failed so far, the latest last.
+ * @param isElsewhere - There is a host where it was not tried yet.
+ * @param startTimeoutMs - By the contract: what remains of it must be as long as the latest attempt took.
+ */
+export function triesAgain(
+  attempts: readonly Attempt[],
+  isElsewhere: boolean,
+  startTimeoutMs: number,
+): boolean {
+  const [first] = attempts;
+  const last = attempts.at(-1);
+  if (first === undefined || last === undefined || attempts.length >= MOST_TRIES) return false;
+  if (!PASSING.has(last.reason) && !(LOCAL.has(last.reason) && isElsewhere)) return false;
+  if (last.failedMs - first.beganMs + (last.failedMs - last.beganMs) > startTimeoutMs) return false;
+  // Where it fails does not matter: what ends in the same way twice ends so a third time.
+  return attempts.filter((attempt) => endOf(attempt) === endOf(last)).length < SAME_ENDS;
+}
+
+/** What two ends have in common: the reason, and the exit code or signal. */
+function endOf({ reason, message }: Attempt): string {
+  return `${reason} ${/\bcode \d+|\bSIG[A-Z]+\d*/.exec(message)?.[0] ?? ""}`;
+}
+
+/** Tells all attempts in one clause: the latest in full, of the others the first line. */
+export function tellAttempts(attempts: readonly Attempt[]): string {
+  const last = attempts.at(-1);
+  if (last === undefined) return "";
+  const told = `${last.message} (host ${last.host})`;
+  const before = attempts.slice(0, -1);
+  if (before.length === 0) return told;
+  const others = before.map(({ host, message }) => `on ${host}, ${firstLine(message)}`);
+  return `${told}; it was tried ${attempts.length} times, before that: ${others.join("; ")}`;
+}
+
+function firstLine(text: string): string {
+  const [line = ""] = text.split("\n", 1);
+  // What it printed follows on lines of its own.
+  return line.replace(/\.? Its last output:$/, "").slice(0, 200);
+}
+
+/** The starts that failed for those who still wait, by target. */
+export class Attempts {
+  readonly #attempts = new Map<string, Attempt[]>();
+
+  /** Notes one. @returns all of the target. */
+  note(target: Target, attempt: Attempt): readonly Attempt[] {
+    const key = clusterName(target);
+    const all = [...(this.#attempts.get(key) ?? []), attempt];
+    this.#attempts.set(key, all);
+    return all;
+  }
+
+  /** All of the target. */
+  of(target: Target): readonly Attempt[] {
+    return this.#attempts.get(clusterName(target)) ?? [];
+  }
+
+  /** It serves, or its callers were told. */
+  clear(target: Target): void {
+    this.#attempts.delete(clusterName(target));
+  }
+}
