@@ -1,6 +1,7 @@
 import { createServer, type ListenOptions, type Socket } from "node:net";
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { listenError } from "../grpc.ts";
+import { sharesPort } from "./workers/role.ts";
 
 /** Where a server listens, and its connections. */
 export interface Listener {
@@ -50,7 +51,7 @@ function listenOptions(address: string): ListenOptions {
   if (address.startsWith("unix:")) return { path: address.slice("unix:".length).replace(/^\/\/+/, "/") };
   const [, host, port] = /^\[?([^\]]+?)\]?:(\d+)$/.exec(address) ?? [];
   if (host === undefined) throw new Error("it has no host and port");
-  return { host, port: Number(port) };
+  return { host, port: Number(port), ...(sharesPort() && { reusePort: true }) };
 }
 
 function withPort(address: string, port: number): string {

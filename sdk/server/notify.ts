@@ -11,10 +11,16 @@ const maxLine = 4096;
  * The agent answers by the instance's id, which becomes ROUSE_INSTANCE: a container made ahead is started under a name
  * of its own. The answer is there before the first call; it is not waited for, since nothing depends on it.
  *
+ * @param named Told the id.
  * @returns the connection.
  * @throws RouseError NOTIFY_FAILED (UNAVAILABLE) when the agent does not listen there.
  */
-export function notifyReady(socketPath: string, instance: string, address: string): Promise<Socket> {
+export function notifyReady(
+  socketPath: string,
+  instance: string,
+  address: string,
+  named: (id: string) => void = () => {},
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath);
     const fail = (cause: Error) => {
@@ -29,7 +35,7 @@ export function notifyReady(socketPath: string, instance: string, address: strin
     };
     socket.once("error", fail);
     socket.once("connect", () => {
-      takeId(socket);
+      takeId(socket, named);
       socket.write(`${JSON.stringify({ instance, address, health: "SERVING" })}\n`, (error) => {
         if (error) return;
         socket.off("error", fail);
@@ -43,7 +49,7 @@ export function notifyReady(socketPath: string, instance: string, address: strin
 }
 
 /** Reads one line, and then nothing more. */
-function takeId(socket: Socket): void {
+function takeId(socket: Socket, named: (id: string) => void): void {
   let text = "";
   const read = (chunk: string) => {
     text += chunk;
@@ -51,7 +57,9 @@ function takeId(socket: Socket): void {
     if (end < 0 && text.length <= maxLine) return;
     socket.off("data", read).resume();
     const id = idOf(text.slice(0, Math.max(0, end)));
-    if (id !== undefined) process.env.ROUSE_INSTANCE = id;
+    if (id === undefined) return;
+    process.env.ROUSE_INSTANCE = id;
+    named(id);
   };
   socket.setEncoding("utf8").on("data", read);
 }

@@ -12,9 +12,12 @@ import { type AnyHandler, grpcHandler } from "./shapes.ts";
 import { endInstance } from "./start-failure.ts";
 import { stopOnSignals } from "./stop.ts";
 import type { Handlers, RunningServer, ServeFunction, ServeOptions, StatefulServeOptions } from "./types.ts";
-import { reportVitals } from "./vitals.ts";
+import { type Counted, reportVitals } from "./vitals.ts";
+import { isWorker, tellReady, workersWanted } from "./workers/role.ts";
 
 const defaultAddress = "127.0.0.1:50051";
+/** Time of open calls after a stop signal, ms: within the agent's 10,000. */
+const graceMs = 9_000;
 /** Time for the last statuses to reach their callers, ms. */
 const farewellMs = 250;
 const mebibyte = 2 ** 20;
@@ -23,7 +26,10 @@ const mebibyte = 2 ** 20;
  * Serves a service over gRPC with health, reflection, deadlines, traces and a graceful end, and answers when it is
  * ready: the state is made, the port is bound and the agent (ROUSE_NOTIFY) knows.
  *
- * @throws RouseError HANDLER_MISSING (INVALID_ARGUMENT), ADDRESS_IN_USE (FAILED_PRECONDITION), ADDRESS_UNUSABLE
+ * Where ROUSE_WORKERS wants several workers, this process only keeps them running: each of them runs the whole program, and its
+ * `serve` does the work.
+ *
+ * @throws RouseError WORKERS_INVALID (INVALID_ARGUMENT), WORKER_ENDED (ABORTED), HANDLER_MISSING (INVALID_ARGUMENT), ADDRESS_IN_USE (FAILED_PRECONDITION), ADDRESS_UNUSABLE
  *   (INVALID_ARGUMENT), NOTIFY_FAILED (UNAVAILABLE), and whatever `options.state` throws.
  */
 export function serve<Definition extends ServiceDefinition, State>(
@@ -41,6 +47,15 @@ export async function serve(
   handlers: Readonly<Record<string, unknown>>,
   options: ServeOptions | StatefulServeOptions<unknown> = {},
 ): Promise<RunningServer> {
+  const workers = workersWanted();
+  if (workers !== undefined) {
+    // Most services have one: they are not to load what keeps several.
+    const { supervise } = await import("./workers/supervisor.ts");
+    const running = await supervise(workers, options.graceMs ?? graceMs);
+    if (options.handleSignals !== false) stopOnSignals(running);
+    await announce(definition, running.address, options, running.vitals, running.tellInstance);
+    return running;
+  }
   const runtime: Runtime<unknown> = {
     service: definition.name,
     resource: { service: definition.name, version: definition.version },
@@ -72,14 +87,26 @@ export async function serve(
 
   const running = stoppable(server, health, runtime, listener, options);
   if (options.handleSignals !== false) stopOnSignals(running);
-  const { ROUSE_NOTIFY, ROUSE_INSTANCE } = process.env;
-  if (ROUSE_NOTIFY && options.notify !== false) {
-    const agent = await notifyReady(ROUSE_NOTIFY, ROUSE_INSTANCE ?? "", address);
-    reportVitals(ROUSE_NOTIFY, agent, () => ({ queue: 0, inProgress: runtime.open.size }));
-  } else if (!wanted) {
-    console.log(`${definition.name} ${definition.version} listens on ${address}. Ctrl-C stops it.`);
-  }
+  const calls = () => ({ queue: 0, inProgress: runtime.open.size });
+  if (isWorker()) tellReady(address, calls);
+  else await announce(definition, address, options, calls);
   return running;
+}
+
+/** Tells the agent, or who started the program by hand. */
+async function announce(
+  { name, version }: ServiceDefinition,
+  address: string,
+  options: ServeOptions,
+  calls: () => Counted,
+  named?: (id: string) => void,
+): Promise<void> {
+  const { ROUSE_NOTIFY, ROUSE_INSTANCE, ROUSE_LISTEN } = process.env;
+  if (ROUSE_NOTIFY && options.notify !== false) {
+    const agent = await notifyReady(ROUSE_NOTIFY, ROUSE_INSTANCE ?? "", address, named);
+    reportVitals(ROUSE_NOTIFY, agent, calls);
+  } else if (!(options.listen ?? ROUSE_LISTEN))
+    console.log(`${name} ${version} listens on ${address}. Ctrl-C stops it.`);
 }
 
 /** The `serve` of one service, with its definition and descriptors: what generated code exports. */
@@ -142,8 +169,8 @@ function stoppable(
   return {
     address: listener.address,
     stopped,
-    stop({ graceMs = options.graceMs ?? 9_000 } = {}) {
-      setTimeout(force, graceMs).unref();
+    stop({ graceMs: given = options.graceMs ?? graceMs } = {}) {
+      setTimeout(force, given).unref();
       if (stopping) return stopped;
       stopping = true;
       health.stopping();

@@ -20,6 +20,11 @@ export interface Vitals {
   readonly inProgress: number;
 }
 
+/** What a server counts of itself; the loop's delay where it is not this process that takes the calls. */
+export interface Counted extends Omit<Vitals, "loopDelayMs"> {
+  readonly loopDelayMs?: number;
+}
+
 /**
  * Tells the agent how this instance does, on the notify socket: a line when it changed by a power of two, and one each 5 s.
  * Costs one timer per second; only while the event loop is busy it is measured more closely. Keeps no process alive.
@@ -27,17 +32,10 @@ export interface Vitals {
  * @param socket - The connection on which the instance was announced; a new one is made when the agent restarts.
  * @param read - How many calls wait and are under way.
  */
-export function reportVitals(
-  path: string,
-  socket: Socket,
-  read: () => { readonly queue: number; readonly inProgress: number },
-): void {
+export function reportVitals(path: string, socket: Socket, read: () => Counted): void {
   let open: Socket | undefined = socket;
   let told = "";
   let looks = 0;
-  let histogram: ReturnType<typeof monitorEventLoopDelay> | undefined;
-  let usage = performance.eventLoopUtilization();
-  let dueMs = performance.now() + LOOK_MS;
 
   const follow = (next: Socket) => {
     next.once("close", () => {
@@ -55,6 +53,23 @@ export function reportVitals(
     next.resume().unref();
     follow(next);
   };
+  const say = (vitals: Vitals) => {
+    const rough = [vitals.loopDelayMs, vitals.queue, vitals.inProgress].map(magnitude).join(" ");
+    looks++;
+    if (open === undefined || (rough === told && looks < BEAT_LOOKS)) return;
+    looks = 0;
+    told = rough;
+    open.write(`${JSON.stringify({ instance: process.env.ROUSE_INSTANCE ?? "", vitals })}\n`);
+  };
+  follow(socket);
+  watchVitals(read, say);
+}
+
+/** Says each second how this process does. */
+export function watchVitals(read: () => Counted, say: (vitals: Vitals) => void): void {
+  let histogram: ReturnType<typeof monitorEventLoopDelay> | undefined;
+  let usage = performance.eventLoopUtilization();
+  let dueMs = performance.now() + LOOK_MS;
   const look = () => {
     const nowMs = performance.now();
     const lateMs = Math.max(0, nowMs - dueMs);
@@ -71,19 +86,11 @@ export function reportVitals(
       histogram.disable();
       histogram = undefined;
     }
-    say({ loopDelayMs, ...read() });
+    const { loopDelayMs: told = 0, ...counts } = read();
+    say({ ...counts, loopDelayMs: Math.max(loopDelayMs, told) });
     dueMs = performance.now() + LOOK_MS;
     setTimeout(look, LOOK_MS).unref();
   };
-  const say = (vitals: Vitals) => {
-    const rough = [vitals.loopDelayMs, vitals.queue, vitals.inProgress].map(magnitude).join(" ");
-    looks++;
-    if (open === undefined || (rough === told && looks < BEAT_LOOKS)) return;
-    looks = 0;
-    told = rough;
-    open.write(`${JSON.stringify({ instance: process.env.ROUSE_INSTANCE ?? "", vitals })}\n`);
-  };
-  follow(socket);
   setTimeout(look, LOOK_MS).unref();
 }
 

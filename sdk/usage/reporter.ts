@@ -83,11 +83,12 @@ class Reporter {
 
   #send(timeoutMs: number): Promise<boolean> {
     this.#grpc ??= connect(this.#endpoint);
-    const { ROUSE_INSTANCE, ROUSE_HOST } = process.env;
+    const { ROUSE_INSTANCE, ROUSE_HOST, ROUSE_WORKER } = process.env;
     const server = {
       service: this.#service,
       version: this.#version,
-      instance: ROUSE_INSTANCE || ownName,
+      // Each worker counts for itself.
+      instance: ROUSE_INSTANCE ? `${ROUSE_INSTANCE}${ROUSE_WORKER ? `/${ROUSE_WORKER}` : ""}` : ownName,
       host: ROUSE_HOST ?? "",
     };
     const body = Buffer.from(encodeCounts(server, this.counts, Date.now()));
