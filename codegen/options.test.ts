@@ -308,6 +308,19 @@ const services: Record<string, { options: string; says: [field: string, message:
       ],
     ],
   },
+  Workers: {
+    options: 'version: "1.0.0", owner: "a", workers: {kind: KIND_THREADS, count: 65}',
+    says: [["count", "workers.count 65 is out of range. Choose from 1 to 64."]],
+  },
+  WorkersMemory: {
+    options: 'version: "1.0.0", owner: "a", resources: {memory: "128Mi"}, workers: {count: 4}',
+    says: [
+      [
+        "count",
+        "4 worker processes share resources.memory 128 MiB, and each needs 48 MiB to start in. Ask for 192Mi or more, or have fewer.",
+      ],
+    ],
+  },
   Header: {
     options: 'version: "1.0.0", owner: "a", session_key: "my session"',
     says: [

@@ -1,6 +1,7 @@
 import { credentials } from "@grpc/grpc-js";
 import { AgentClient, type InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 import type { VersionState } from "../registry/state.ts";
+import { workersEnvironment } from "../registry/workers.ts";
 
 /** One client per agent address, kept while the address is in use. */
 export class Agents {
@@ -49,7 +50,7 @@ export function instanceSpec(state: VersionState): InstanceSpec {
     memoryBytes: manifest.resources.memory,
     gpu: manifest.resources.gpu,
     labels: { ...manifest.resources.labels },
-    env: { ...deployment.env },
+    env: { ...deployment.env, ...workersEnvironment(manifest) },
     mounts: deployment.mounts.map(({ source, target }) => ({ source, target })),
     startTimeoutMs: manifest.startTimeoutMs,
   };

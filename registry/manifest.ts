@@ -7,6 +7,7 @@ import { placementRulesSchema } from "./placement-rules.ts";
 import { scalingSchema } from "./scaling.ts";
 import { sessionsSchema } from "./sessions.ts";
 import { standbySchema } from "./standby.ts";
+import { workersSchema } from "./workers.ts";
 
 /** Full protobuf name of a service, such as "genome.v1.GenomeService". */
 const fullName = z
@@ -74,6 +75,8 @@ export const manifestSchema = z.strictObject({
   placement: placementRulesSchema.exactOptional(),
   /** How the number of instances follows the load; absent: by the defaults of scaling.ts. */
   scaling: scalingSchema.exactOptional(),
+  /** Processes or threads inside an instance; absent: it has one. */
+  workers: workersSchema.exactOptional(),
   /** How idle instances are kept; absent: by the defaults of standby.ts. */
   standby: standbySchema.exactOptional(),
   /** What a person must approve first; absent: nothing. */

@@ -20,6 +20,11 @@ beforeAll(async () => {
   mesh = await startMesh({ runtime: "process" });
   const versions: ProbeOptions[] = [
     { version: "1.0.0", edit: scaled("target_concurrency: 4 max_instances: 3") },
+    {
+      version: "3.0.0",
+      edit: scaled("target_concurrency: 8 max_instances: 1 workers: {kind: KIND_PROCESSES, count: 2}"),
+      memory: "256Mi",
+    },
     { version: "2.0.0", edit: scaled("target_concurrency: 1 max_instances: 1"), memory: "512Mi" },
   ];
   for (const options of versions) {
@@ -120,6 +125,43 @@ describe("rouse tune", () => {
     expect(shown).toMatch(/instance-seconds +\d+ +\d+/);
     expect(shown).toMatch(/most instances +3 +1/);
     expect(await instancesOf("1.0.0")).toHaveLength(1);
+  });
+});
+
+describe("an instance with workers", () => {
+  test("has its calls served by all of them, and retires without losing one", async () => {
+    using client = createProbeServiceClient({ target: mesh.edge, version: "3.0.0", retries: 0 });
+    const pids = new Set<string>();
+    await until("both workers answer", async () => {
+      const calls = Array.from({ length: 8 }, () =>
+        client.echo({ text: "pid", delayMs: 100 }, { deadlineMs: 60_000 }),
+      );
+      for (const { text } of await Promise.all(calls)) pids.add(text);
+      return pids.size === 2;
+    });
+    const [instance, ...others] = await instancesOf("3.0.0");
+    expect(others).toEqual([]);
+    const { instance: said } = await client.echo({ text: "x" });
+    expect(said).toBe(instance?.id);
+    // Tuned, it holds for those that start from then on: stopped and woken again, the version has one.
+    const told = await rouseOk(["tune", service, "3.0.0", "--workers", "1", "--data", mesh.data]);
+    expect(told).toContain("workers: instances that start from now on have it");
+    const open = Array.from({ length: 8 }, () => client.tick({ count: 10, intervalMs: 100 }));
+    const streams = open.map((numbers) => numbers[Symbol.asyncIterator]());
+    await Promise.all(streams.map((numbers) => numbers.next()));
+    await rouseOk(["stop", service, "3.0.0", "--reason", "test", "--data", mesh.data]);
+    const rest = streams.map(async (numbers) => {
+      let last = 0;
+      for (let next = await numbers.next(); next.done !== true; next = await numbers.next())
+        last = next.value.number;
+      return last;
+    });
+    expect(await Promise.all(rest)).toEqual(Array.from({ length: 8 }, () => 10));
+    await rouseOk(["start", service, "3.0.0", "--data", mesh.data]);
+    const after = await Promise.all(
+      Array.from({ length: 8 }, () => client.echo({ text: "pid", delayMs: 50 })),
+    );
+    expect(new Set(after.map(({ text }) => text)).size).toBe(1);
   });
 });
 

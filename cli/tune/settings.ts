@@ -53,6 +53,12 @@ const FLAGS: Readonly<Record<TuningField, { flag: string; read: (text: string) =
       read: (text) => (text === "never" ? 0 : parseTime(text)),
       about: 'silence before the last one goes; "never" keeps it',
     },
+    workers: {
+      flag: "--workers <count>",
+      read: parseCount,
+      about:
+        "processes or threads inside an instance, as the contract says; for instances that start from then on",
+    },
   };
 
 /** Adds a flag for each setting. */

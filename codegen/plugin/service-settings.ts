@@ -12,6 +12,7 @@ import { readResources } from "./resource-settings.ts";
 import { readScaling } from "./scaling-settings.ts";
 import { readSessions } from "./session-settings.ts";
 import { readStandby } from "./standby-settings.ts";
+import { readWorkers } from "./worker-settings.ts";
 
 /** The option of a service, checked, with its defaults: the manifest but for names, methods and descriptors. */
 export type ServiceSettings = Omit<Manifest, "schema" | "service" | "methods" | "descriptorSet">;
@@ -49,6 +50,7 @@ export function readServiceSettings(
     );
   }
   checkCore(mesh, reader);
+  const resources = readResources(mesh.resources, reader);
   const sessionKey = mesh.session_key.toLowerCase();
   const keyProblem = checkSessionKey(mesh.session_key);
   if (keyProblem !== undefined) reader.problem([12], keyProblem);
@@ -58,7 +60,7 @@ export function readServiceSettings(
     description: reader.text({ name: "description", path: [3], text: mesh.description }, { most: 100_000 }),
     owner,
     exposure: choice(reader, "exposure", 6, mesh.exposure, "internal", "external"),
-    resources: readResources(mesh.resources, reader),
+    resources,
     startTimeoutMs: reader.duration(
       { name: "start_timeout", path: [7], text: mesh.start_timeout },
       { least: 100, most: 10 * minute, otherwise: 30 * second },
@@ -81,6 +83,7 @@ export function readServiceSettings(
     ...readSessions(mesh, reader),
     ...readPlacement(mesh, reader),
     ...readScaling(mesh.scaling, reader),
+    ...readWorkers(mesh.workers, resources, reader),
     ...readStandby(mesh.standby, reader),
     ...approvalOf(reader, mesh.approval),
     ...readAbout(mesh.about, reader),

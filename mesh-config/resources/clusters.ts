@@ -1,4 +1,5 @@
 import type { VersionManifest } from "../../registry/state.ts";
+import { workersOf } from "../../registry/workers.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { header } from "./answer.ts";
@@ -52,7 +53,9 @@ export function warmCluster(name: string, manifest: VersionManifest, remote: boo
     connect_timeout: "1s",
     ...(remote ? deadPeers : {}),
     ...loadBalancing(manifest),
-    typed_extension_protocol_options: { [httpOptions]: any(httpOptions, { explicit_http_config: http2 }) },
+    typed_extension_protocol_options: {
+      [httpOptions]: any(httpOptions, { explicit_http_config: http2Of(manifest) }),
+    },
     circuit_breakers: breakers,
     // The rules that need many endpoints (success rate, percentages) cannot act on a few; a gateway failure is
     // counted for gRPC's UNAVAILABLE too. The one endpoint of a small version is never ejected.
@@ -68,6 +71,17 @@ export function warmCluster(name: string, manifest: VersionManifest, remote: boo
     // What the orchestrator takes away is gone at once, whatever Envoy's own checks say.
     ignore_health_on_host_removal: true,
   };
+}
+
+/** Connections of an Envoy that each of an instance's workers should have when as many calls are in progress as it aims at. */
+const CONNECTIONS_PER_WORKER = 4;
+
+/** Workers share an instance's connections, not their calls: so one connection must not take all of them. */
+function http2Of(manifest: VersionManifest): JsonObject {
+  const { count } = workersOf(manifest);
+  if (count === 1) return http2;
+  const streams = Math.ceil(manifest.targetConcurrency / (CONNECTIONS_PER_WORKER * count));
+  return { http2_protocol_options: { ...http2.http2_protocol_options, max_concurrent_streams: streams } };
 }
 
 /**

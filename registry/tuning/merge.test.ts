@@ -24,6 +24,7 @@ describe("what holds", () => {
       stableWindowMs: 60_000,
       panicWindowMs: 6_000,
       scaleDownDelayMs: 30_000,
+      workers: 1,
     });
     expect(origins).toMatchObject({ targetConcurrency: "contract", highWatermark: "default" });
     expect(effective({ ...manifest, scaling }, {}).origins.highWatermark).toBe("contract");
@@ -49,6 +50,13 @@ test("the tuned manifest keeps all the rest", () => {
     targetConcurrency: 3,
     scaling: { highWatermark: 0.8, lowWatermark: 0.5 },
   });
+});
+
+test("workers keep the kind that the contract says", () => {
+  expect(tuned(manifest, { version: { maxInstances: 9 } }).workers).toBeUndefined();
+  expect(tuned(manifest, { version: { workers: 4 } }).workers).toEqual({ kind: "processes", count: 4 });
+  const threads = { ...manifest, workers: { kind: "threads", count: 2 } as const };
+  expect(tuned(threads, { service: { workers: 3 } }).workers).toEqual({ kind: "threads", count: 3 });
 });
 
 test("a version that came after the tuning of its service is not torn by it", () => {

@@ -1,5 +1,6 @@
 import { DEFAULT_SCALING } from "../scaling.ts";
 import type { VersionManifest } from "../state.ts";
+import { workersOf } from "../workers.ts";
 import { TUNING_FIELDS, type Tuning, type TuningField } from "./record.ts";
 
 /** Where a value comes from, the weakest first. */
@@ -19,7 +20,15 @@ export type Effective = { readonly [Field in TuningField]-?: number };
 /** The values of a contract, with Rouse's defaults. */
 export function contractValues(manifest: VersionManifest): Effective {
   const { targetConcurrency, minInstances, maxInstances, idleTimeoutMs, scaling } = manifest;
-  return { targetConcurrency, minInstances, maxInstances, idleTimeoutMs, ...(scaling ?? DEFAULT_SCALING) };
+  const { count: workers } = workersOf(manifest);
+  return {
+    targetConcurrency,
+    minInstances,
+    maxInstances,
+    ...(scaling ?? DEFAULT_SCALING),
+    idleTimeoutMs,
+    workers,
+  };
 }
 
 /** What holds, and where each value comes from. What is set for one version stands above what is set for all. */
@@ -31,6 +40,7 @@ export function effective(
   const origin = (field: TuningField): Origin => {
     if (version[field] !== undefined) return "version";
     if (service[field] !== undefined) return "service";
+    if (field === "workers") return manifest.workers === undefined ? "default" : "contract";
     return field in DEFAULT_SCALING && manifest.scaling === undefined ? "default" : "contract";
   };
   const origins = Object.fromEntries(TUNING_FIELDS.map((field) => [field, origin(field)]));
@@ -61,6 +71,9 @@ export function tuned(manifest: VersionManifest, tunings: Tunings): VersionManif
     minInstances: Math.min(values.minInstances, maxInstances),
     maxInstances,
     idleTimeoutMs,
+    ...((tunings.version?.workers ?? tunings.service?.workers)
+      ? { workers: { ...workersOf(manifest), count: values.workers } }
+      : {}),
     scaling: {
       highWatermark,
       lowWatermark: Math.min(values.lowWatermark, highWatermark - 0.05),

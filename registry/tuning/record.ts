@@ -15,10 +15,15 @@ export const tuningSchema = z.object({
   scaleDownDelayMs: ms(0, 3_600_000).exactOptional(),
   /** 0: never. */
   idleTimeoutMs: z.union([z.literal(0), ms(1_000, 86_400_000)]).exactOptional(),
+  /** Processes or threads inside an instance. */
+  workers: count(1, 64).exactOptional(),
 });
 
 export type Tuning = z.infer<typeof tuningSchema>;
 export type TuningField = keyof Tuning;
+
+/** What instances take over only when they start; all the rest holds at once. */
+export const AT_STARTS: ReadonlySet<TuningField> = new Set<TuningField>(["workers"]);
 
 /** All fields, in the order in which people read them. */
 export const TUNING_FIELDS = Object.keys(tuningSchema.shape) as readonly TuningField[];
