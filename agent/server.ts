@@ -6,6 +6,7 @@ import { Agent } from "./agent.ts";
 import { serveAgent } from "./api.ts";
 import { Bundles } from "./artifacts/bundles.ts";
 import { Capacity } from "./capacity.ts";
+import { Guardian } from "./control-planes/guardian.ts";
 import { Fencing } from "./fencing.ts";
 import { makeFolders } from "./folders.ts";
 import { InstanceVitals } from "./health/vitals.ts";
@@ -119,6 +120,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const shipper = new LogShipper(agent, options.registry, host, log);
     shipper.start();
     closers.push(() => shipper.close());
+    const { bind = "127.0.0.1", dataDir } = options;
+    const guardian = new Guardian({ host, address, bind, consul, dataDir, log });
+    closers.push(() => guardian.close());
     void agent.prepareAgain();
     log.info({ address, runtime: runtime.name, reason, unenforced: runtime.unenforced }, "agent serves");
     return {
@@ -126,6 +130,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       runtime: runtime.name,
       runtimeReason: reason,
       async close({ stopInstances = false } = {}) {
+        // It would start what is stopped.
+        await guardian.close();
         await announced.close();
         if (stopInstances || runtime.name === "in-process") await agent.stopAll("the agent stops");
         await closeAll();

@@ -6,6 +6,7 @@ import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
 import { checkLeader } from "../orchestrator/peers.ts";
 import { addOrchestrator, LEADER_KEY } from "../orchestrator/server.ts";
 import { ConsulClient } from "../registry/consul.ts";
+import { controlPlaneMeta } from "../registry/control-planes.ts";
 import { readDescriptorSet } from "../registry/get-manifest.ts";
 import { watchLeader } from "../registry/leader.ts";
 import { watchMesh } from "../registry/watch.ts";
@@ -15,6 +16,10 @@ import { flushSpans } from "../sdk/tracing/index.ts";
 export interface ControlPlaneOptions {
   /** Stable over restarts and different from all others. */
   readonly id: string;
+  /** Name of this host in the mesh. */
+  readonly host: string;
+  /** Id of a control plane in whose place this one runs; default: its own. */
+  readonly replaces?: string;
   /** "host:port"; port 0: any. */
   readonly listen: string;
   readonly consul: string;
@@ -36,6 +41,7 @@ const DRAIN_MS = 1_000;
  */
 export async function runControlPlane(options: ControlPlaneOptions): Promise<void> {
   const { id, settings } = options;
+  const meta = controlPlaneMeta({ host: options.host, slot: options.replaces ?? id });
   const log = pino({ name: "control-plane" });
   const signal = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
   const consul = new ConsulClient({ address: options.consul });
@@ -65,7 +71,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
   try {
     const address = await listen(server, options.listen);
     log.info({ address }, "control plane listens");
-    const ready = mesh.ready.then(() => orchestrator.campaign(address));
+    const ready = mesh.ready.then(() => orchestrator.campaign(address, meta));
     await Promise.race([signal, ready.then(() => signal)]);
   } finally {
     mesh.close();

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { controlPlaneAssignment } from "./control-plane-file.ts";
 import { any, type JsonObject } from "./proto/json.ts";
 import { envoyAddress } from "./resources/address.ts";
 import { explainerListener } from "./resources/explainer.ts";
@@ -8,7 +9,10 @@ import { COLLECTOR_CLUSTER, CONTROL_PLANE_CLUSTER } from "./resources/settings.t
 export interface BootstrapOptions {
   /** Different for each Envoy, stable over its restarts. */
   readonly nodeId: string;
-  /** "host:port" of each control plane, the preferred one first; or the file that names them, whose changes Envoy follows. */
+  /**
+   * "host:port" of each control plane, the preferred one first; or the file that names them
+   * (control-plane-file.ts), whose changes Envoy follows.
+   */
   readonly controlPlane: readonly string[] | { readonly file: string };
   /** "host:port" of Envoy's admin page; port 0: any. */
   readonly admin: string;
@@ -105,7 +109,7 @@ function controlPlaneCluster(controlPlane: BootstrapOptions["controlPlane"]): Js
             },
           },
         }
-      : { type: "STATIC", load_assignment: assignment(controlPlane) };
+      : { type: "STATIC", load_assignment: controlPlaneAssignment(controlPlane) };
   return {
     name: CONTROL_PLANE_CLUSTER,
     ...found,
@@ -122,22 +126,6 @@ function controlPlaneCluster(controlPlane: BootstrapOptions["controlPlane"]): Js
     // One that hangs, or whose host is cut off, is left within seconds.
     ...http2({ interval: "1s", timeout: "2.5s" }),
   };
-}
-
-function assignment(controlPlanes: readonly string[]): JsonObject {
-  return {
-    cluster_name: CONTROL_PLANE_CLUSTER,
-    endpoints: controlPlanes.map((address, priority) => ({
-      priority,
-      lb_endpoints: [{ endpoint: { address: envoyAddress(address) } }],
-    })),
-  };
-}
-
-/** Content of such a file, its name to end in ".json": "host:port" of each control plane, the preferred one first. */
-export function controlPlaneFile(controlPlanes: readonly string[]): string {
-  const resources = [any("envoy.config.endpoint.v3.ClusterLoadAssignment", assignment(controlPlanes))];
-  return `${JSON.stringify({ resources }, undefined, 1)}\n`;
 }
 
 function collectorCluster(collector: string): JsonObject {

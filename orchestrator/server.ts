@@ -29,8 +29,12 @@ export interface OrchestratorDeps {
 }
 
 export interface RunningOrchestrator {
-  /** Stands for election under the address at which the server can be reached. */
-  campaign(address: string): Promise<void>;
+  /**
+   * Stands for election under the address at which the server can be reached.
+   *
+   * @param meta What Consul tells others of this control plane.
+   */
+  campaign(address: string, meta: Readonly<Record<string, string>>): Promise<void>;
   meshChanged(): void;
   close(): Promise<void>;
 }
@@ -80,12 +84,13 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   addScalingService(server, orchestrator, scaling);
   let election: ReturnType<typeof campaign> | undefined;
   return {
-    async campaign(address) {
+    async campaign(address, meta) {
       await hosts.ready;
       election = campaign(consul, {
         key: LEADER_KEY,
         id,
         address,
+        meta,
         log,
         onElected: (leader) => {
           elected = leader;

@@ -8,6 +8,12 @@ export const NAMES_PREFIX = "rouse/names/";
 /** Lock of the orchestrator that leads. */
 export const ORCHESTRATOR_KEY = "rouse/leader/orchestrator";
 
+/** Control planes that are to run, by id; whether one does, Consul's services say. */
+export const CONTROL_SLOTS_PREFIX = "rouse/control-planes/";
+export const controlSlotKey = (id: string) => `${CONTROL_SLOTS_PREFIX}${id}`;
+/** Lock of the agent that runs a control plane in the place of another. */
+export const spareKey = (slot: string) => `rouse/spares/${slot}`;
+
 export const catalogKey = (service: string, version: string) => `${CATALOG_PREFIX}${service}/${version}`;
 export const tagsKey = (service: string) => `${TAGS_PREFIX}${service}`;
 export const activationKey = (service: string, version: string) =>

@@ -26,6 +26,8 @@ export interface CampaignOptions {
   readonly address: string;
   /** A leader that is silent for this long is replaced; ms, default 4,000. */
   readonly ttlMs?: number;
+  /** What else the candidate's Consul service says of it. */
+  readonly meta?: Readonly<Record<string, string>>;
   readonly onElected?: (leadership: Leader) => void;
   /** The lock is somebody else's, or nobody's. Not called while Consul is merely away: tokens fence what is done then. */
   readonly onLost?: () => void;
@@ -46,6 +48,7 @@ interface Candidate {
   readonly name: string;
   readonly address: string;
   readonly ttlMs: number;
+  readonly meta: Readonly<Record<string, string>>;
 }
 
 const leaderSchema = z.object({ id: z.string(), address: z.string() });
@@ -64,7 +67,7 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
   const ttlMs = options.ttlMs ?? 4_000;
   const name = `${key}:${id}`;
   const service = `rouse-${key.slice(key.lastIndexOf("/") + 1)}`;
-  const candidate: Candidate = { service, name, address: options.address, ttlMs };
+  const candidate: Candidate = { service, name, address: options.address, ttlMs, meta: options.meta ?? {} };
   const closing = new AbortController();
   let session: string | undefined;
   let leadership: Leader | undefined;
@@ -203,9 +206,9 @@ function leaderOf(item: KvItem): Leader | undefined {
  * critical, take every instance on that node out of service.
  */
 async function registerCandidate(consul: ConsulClient, candidate: Candidate): Promise<void> {
-  const { service, name, address, ttlMs } = candidate;
+  const { service, name, address, ttlMs, meta } = candidate;
   const check = "candidate is alive";
-  await announce(consul, { name: service, id: name, ...splitAddress(address), check, ttlMs });
+  await announce(consul, { name: service, id: name, ...splitAddress(address), meta, check, ttlMs });
 }
 
 async function openSession(consul: ConsulClient, candidate: Candidate): Promise<string> {

@@ -4,45 +4,10 @@ import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.cl
 import { liveVersions, runningInstances, until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
+import { traffic } from "./support/traffic.ts";
 
 const service = "probe.v1.ProbeService";
 const restlessVersions = ["2.0.0", "2.1.0", "2.2.0", "2.3.0", "2.4.0"];
-type Client = ReturnType<typeof createProbeServiceClient>;
-
-/** Calls without a pause until stopped, and keeps what failed. */
-function traffic(client: Client, callers: number) {
-  let running = true;
-  let calls = 0;
-  const failures: string[] = [];
-  const instances = new Set<string>();
-  const caller = async () => {
-    while (running) {
-      try {
-        const { instance } = await client.echo({ text: "x" }, { deadlineMs: 30_000 });
-        calls += 1;
-        instances.add(instance);
-      } catch (error) {
-        failures.push(String(error));
-      }
-      await sleep(5);
-    }
-  };
-  const all = Array.from({ length: callers }, caller);
-  return {
-    instances,
-    calls: () => calls,
-    /** Resolves when so many more calls have been answered. */
-    more: (count: number) => {
-      const goal = calls + count;
-      return until(`${count} more calls`, async () => calls >= goal);
-    },
-    async stop() {
-      running = false;
-      await Promise.all(all);
-      return { calls, failures };
-    },
-  };
-}
 
 describe("a mesh under traffic", () => {
   let mesh: TestMesh;

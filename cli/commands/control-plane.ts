@@ -7,6 +7,8 @@ import { parseAddress, parseShare, traceSamplingHelp } from "../up/options.ts";
 
 interface ControlPlaneFlags {
   id: string;
+  host: string;
+  replaces?: string;
   listen: string;
   consul: string;
   data?: string;
@@ -26,6 +28,8 @@ export function addControlPlane(program: Command): void {
     .command("control-plane")
     .description("serve Envoys by xDS, and stand for election as the orchestrator")
     .option("--id <name>", "name of this control plane, stable over restarts", `control-${hostname()}`)
+    .option("--host <name>", "name of this host in the mesh", hostname())
+    .option("--replaces <id>", "the control plane in whose place this one runs; agents give it")
     .option("--listen <host:port>", "where Envoys and the command line reach it", "127.0.0.1:8072")
     .option("--consul <host:port>", "Consul, which holds the mesh's state", "127.0.0.1:8500")
     .option("--data <folder>", "the mesh's data folder (also ROUSE_DATA)")
@@ -57,6 +61,8 @@ export function addControlPlane(program: Command): void {
       const { runControlPlane } = await import("../control-plane.ts");
       await runControlPlane({
         id: flags.id,
+        host: flags.host,
+        ...(flags.replaces === undefined ? {} : { replaces: flags.replaces }),
         listen: flags.listen,
         consul: flags.consul,
         settings: {

@@ -5,6 +5,7 @@ import { addHostFlags } from "../host-flags.ts";
 import { LOOPBACK, parseJoin } from "../up/network.ts";
 import {
   parseAddress,
+  parseControlPlanes,
   parseHost,
   parsePort,
   parseShare,
@@ -42,6 +43,12 @@ export function addUp(program: Command): void {
     )
     .option("--join <ip[:port]>", "join the mesh of another host, by its --bind (needs --bind)", parseJoin)
     .option("--server", "vote in Consul and run a control plane on this host, too (the first host does)");
+  command.option(
+    "--control-planes <n>",
+    "how many control planes run on this host, if any does: one takes over from another within seconds",
+    parseControlPlanes,
+    1,
+  );
   addHostFlags(command);
   addBuildFlags(command);
   for (const name of Object.keys(portNames) as PortName[]) {

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { controlPlaneFileOf } from "../../agent/control-planes/guardian.ts";
 import { envoyBootstrap } from "../../mesh-config/bootstrap.ts";
 import { findTool } from "../../setup/tools.ts";
 import type { Mesh } from "../connect.ts";
@@ -10,12 +11,11 @@ import { accepts, answers } from "./ready.ts";
 export function envoyChild(
   mesh: Mesh,
   host: { readonly name: string; readonly zone: string; readonly edge: string },
-  controlPlane: readonly string[],
 ): ChildSpec {
   const bootstrap = join(mesh.data, "run", "envoy.json");
   const config = envoyBootstrap({
     nodeId: `envoy-${host.name}`,
-    controlPlane,
+    controlPlane: { file: controlPlaneFileOf(mesh.data) },
     listeners: { edge: host.edge, mesh: mesh.mesh, meshSocket: mesh.meshSocket },
     zone: host.zone,
     admin: mesh.envoyAdmin,

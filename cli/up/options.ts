@@ -18,6 +18,8 @@ export interface UpOptions extends BuildFlags, HostFlags, NetworkFlags {
   readonly runtime: (typeof runtimes)[number];
   /** 0: any free port. */
   readonly ports: Ports;
+  /** How many control planes this host runs, if it runs any. */
+  readonly controlPlanes: number;
   /** IPv4 address that the edge listens on. */
   readonly listenHost: string;
   /** Share of calls without a trace that begin one, 0 to 1; default: one each second and instance. */
@@ -35,6 +37,14 @@ export function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
   throw new InvalidArgumentError(`"${text}" is no port: give a number from 0 (any free one) to 65535.`);
+}
+
+/** Parses how many control planes a host runs. */
+export function parseControlPlanes(text: string): number {
+  if (/^[1-9]$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(
+    `"${text}" is no number of control planes: give 1 to 9 (2 or 3 are enough for one host).`,
+  );
 }
 
 /** Parses a share such as "0.1". */

@@ -51,11 +51,9 @@ export async function settlePorts(
   }
 }
 
-/** Ports of 127.0.0.1 that are free at this moment, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const held = await Promise.all(
-    Array.from({ length: count }, () => holdPort("127.0.0.1", 0, RouseError.from)),
-  );
+/** Ports of an address of this host that are free at this moment, all different. */
+export async function freePorts(count: number, host = "127.0.0.1"): Promise<number[]> {
+  const held = await Promise.all(Array.from({ length: count }, () => holdPort(host, 0, RouseError.from)));
   await Promise.all(held.map((port) => port.close()));
   return held.map(({ port }) => port);
 }

@@ -8,12 +8,20 @@ import { accepts } from "./ready.ts";
 
 const rouse = join(import.meta.dirname, "..", "bin", "rouse.mjs");
 
+/** A control plane of this host. */
+export interface ControlChild {
+  readonly id: string;
+  /** Flags that are good on any host. */
+  readonly flags: readonly string[];
+  readonly spec: ChildSpec;
+}
+
 /** The mesh's own servers, in the order of their start after Consul; Envoy comes last. */
 export function meshServers(
   mesh: Mesh,
   options: UpOptions,
   bind: string,
-): Record<"registry" | "control" | "agent", ChildSpec> {
+): Record<"registry" | "agent", ChildSpec> {
   const common = ["--consul", mesh.consul, "--data", mesh.data];
   const otlp = options.otlp === undefined ? [] : ["--otlp", options.otlp];
   // Envoy passes spans and counts on: a container has no other way to what listens on the host.
@@ -39,29 +47,6 @@ export function meshServers(
       ],
       3_000,
     ),
-    control: server(
-      "control-plane",
-      mesh.control,
-      [
-        ...common,
-        "--id",
-        `control-${options.host}`,
-        "--edge",
-        `${options.listenHost}:${port(mesh.edge)}`,
-        "--mesh",
-        mesh.mesh,
-        "--mesh-socket",
-        mesh.meshSocket,
-        "--registry",
-        mesh.registry,
-        "--registry-http",
-        mesh.registryHttp,
-        ...sampling,
-        "--otlp",
-        mesh.registry,
-      ],
-      3_000,
-    ),
     agent: {
       ...server(
         "agent",
@@ -84,6 +69,40 @@ export function meshServers(
       stopSignal: "SIGUSR2",
     },
   };
+}
+
+/**
+ * The control planes of this host.
+ *
+ * @param addresses "host:port" at which each listens.
+ */
+export function controlPlanes(mesh: Mesh, options: UpOptions, addresses: readonly string[]): ControlChild[] {
+  const { host, listenHost, traceSampling } = options;
+  const flags = [
+    "--edge",
+    `${listenHost}:${port(mesh.edge)}`,
+    "--mesh",
+    mesh.mesh,
+    "--mesh-socket",
+    mesh.meshSocket,
+    "--registry",
+    mesh.registry,
+    "--registry-http",
+    mesh.registryHttp,
+    ...(traceSampling === undefined ? [] : ["--trace-sampling", String(traceSampling)]),
+    "--otlp",
+    mesh.registry,
+  ];
+  return addresses.map((address, index) => {
+    const suffix = index === 0 ? "" : `-${index + 1}`;
+    const id = `control-${host}${suffix}`;
+    const args = ["--consul", mesh.consul, "--data", mesh.data, "--id", id, "--host", host, ...flags];
+    return {
+      id,
+      flags,
+      spec: { ...server("control-plane", address, args, 3_000), name: `control-plane${suffix}` },
+    };
+  });
 }
 
 function server(verb: string, address: string, args: readonly string[], graceMs: number): ChildSpec {

@@ -1,5 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { controlPlaneFileOf } from "../../agent/control-planes/guardian.ts";
+import { writeControlPlaneFile } from "../../mesh-config/control-plane-file.ts";
 import { findTool } from "../../setup/tools.ts";
 import type { Mesh } from "../connect.ts";
 import { Child, type ChildSpec } from "./child.ts";
@@ -8,10 +10,11 @@ import { envoyChild } from "./envoy.ts";
 import { joinedParts } from "./joined.ts";
 import { checkNetwork, LOOPBACK } from "./network.ts";
 import type { UpOptions } from "./options.ts";
-import { type PortName, portNames, settlePorts } from "./ports.ts";
-import { meshServers } from "./processes.ts";
+import { freePorts, type PortName, portNames, settlePorts } from "./ports.ts";
+import { type ControlChild, controlPlanes, meshServers } from "./processes.ts";
 import { ChildRecord } from "./record.ts";
 import { agentStatus } from "./runtime.ts";
+import { removeSlots, writeSlots } from "./slots.ts";
 
 /** This host's part of a mesh, with its children. */
 export interface RunningMesh {
@@ -72,9 +75,10 @@ export async function up(
     stopping.throwIfAborted();
     say(`${spec.name} runs (${Math.round(performance.now() - begun)} ms)`);
   };
+  let controls: readonly ControlChild[] = [];
   let stopped: Promise<void> | undefined;
   const stop = () => {
-    stopped ??= stopAll(children, mesh);
+    stopped ??= stopAll(children, mesh, controls);
     return stopped;
   };
   // A start that is abandoned ends the child that it waits for.
@@ -89,14 +93,20 @@ export async function up(
       ...(parts && runs !== "control" && { control: parts.control[0] ?? mesh.control }),
     };
     const servers = meshServers(joined, options, bind);
+    const more = await freePorts(runs === "instances" ? 0 : options.controlPlanes - 1, bind);
+    const addresses = [mesh.control, ...more.map((port) => `${bind}:${port}`)];
+    controls = runs === "instances" ? [] : controlPlanes(joined, options, addresses);
+    const known = new Set([...(runs === "instances" ? [] : addresses), ...(parts?.control ?? [])]);
+    // The agent keeps it up to date.
+    writeControlPlaneFile(controlPlaneFileOf(data), [...known]);
     await Promise.all([
       ...(runs === "all" ? [start(servers.registry)] : []),
-      ...(runs === "instances" ? [] : [start(servers.control)]),
+      ...controls.map(({ spec }) => start(spec)),
       start(servers.agent),
     ]);
-    const controlPlanes = [...new Set([joined.control, ...(parts?.control ?? [])])];
+    await writeSlots(mesh.consul, options.host, controls);
     const edge = `${options.listenHost}:${ports.edge}`;
-    await start(envoyChild(joined, { name: options.host, zone: options.zone ?? "", edge }, controlPlanes));
+    await start(envoyChild(joined, { name: options.host, zone: options.zone ?? "", edge }));
     stopping.throwIfAborted();
     const { runtime, runtimeReason } = await agentStatus(joined.agent);
     const settled = { ...joined, runtime };
@@ -124,9 +134,15 @@ function portsOf(runs: "all" | "control" | "instances"): PortName[] {
 }
 
 /** First nobody calls any more, then the agent stops its instances, then the rest. */
-async function stopAll(children: ReadonlyMap<string, Child>, mesh: Mesh): Promise<void> {
+async function stopAll(
+  children: ReadonlyMap<string, Child>,
+  mesh: Mesh,
+  controls: readonly ControlChild[],
+): Promise<void> {
   rmSync(join(mesh.data, "mesh.json"), { force: true });
-  for (const names of [["envoy", "control-plane"], ["agent"], ["registry"], ["consul"]]) {
+  await removeSlots(mesh.consul, controls);
+  const controlNames = controls.map(({ spec }) => spec.name);
+  for (const names of [["envoy", ...controlNames], ["agent"], ["registry"], ["consul"]]) {
     await Promise.all(names.map((name) => children.get(name)?.stop()));
   }
   removeSockets(mesh);

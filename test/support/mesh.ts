@@ -14,7 +14,14 @@ import { unary } from "../../sdk/grpc.ts";
 import { root } from "./rouse.ts";
 
 /** A program that `rouse up` keeps running. */
-export type ChildName = "consul" | "registry" | "control-plane" | "agent" | "envoy";
+export type ChildName =
+  | "consul"
+  | "registry"
+  | "control-plane"
+  | "control-plane-2"
+  | "control-plane-3"
+  | "agent"
+  | "envoy";
 
 export interface TestMeshOptions {
   readonly runtime: "docker" | "process" | "in-process";
