@@ -44,8 +44,10 @@ export function stateOf({ lostAtMs, reachable, healthy, mode }: Host): string {
   return healthy ? word : word === "active" ? "no agent" : `${word}, no agent`;
 }
 
-function noteOf({ name, mode, lostAtMs, reachable }: Host): string[] {
+function noteOf({ name, mode, lostAtMs, reachable, condition, conditionReason }: Host): string[] {
   const notes: string[] = [];
+  if (condition !== "" && condition !== "healthy")
+    notes.push(`${name} is ${condition}${conditionReason === "" ? "" : `: ${conditionReason}`}`);
   if (mode !== undefined && mode.mode !== "active") {
     const until = mode.deadlineMs > 0 ? `, until ${time(mode.deadlineMs)}` : "";
     notes.push(`${name} is ${mode.mode} since ${time(mode.atMs)}${until}: ${mode.reason}`);

@@ -17,7 +17,7 @@ test("hosts are listed with what they have, and what is out of the ordinary is s
     host("b", { mode: { mode: "draining", reason: "new disk", atMs: at, deadlineMs: at + 60_000 } }),
     host("c", { reachable: false, healthy: false, lostAtMs: at }),
     host("d", { healthy: false, lostAtMs: at }),
-    host("e", { healthy: false }),
+    host("e", { healthy: false, condition: "suspect", conditionReason: "3 starts failed" }),
     host("f", { reachable: false, healthy: false }),
   ]);
   expect(lines).toEqual([
@@ -32,6 +32,7 @@ test("hosts are listed with what they have, and what is out of the ordinary is s
     "b is draining since 2026-01-02T03:04:05Z, until 2026-01-02T03:05:05Z: new disk",
     "c was declared dead at 2026-01-02T03:04:05Z: its instances were replaced elsewhere",
     "d was declared dead at 2026-01-02T03:04:05Z, is back, and stops what was replaced elsewhere",
+    "e is suspect: 3 starts failed",
   ]);
   expect(hostLines([])).toEqual(['no host: no agent has registered; "rouse up" or "rouse agent" starts one']);
 });

@@ -75,13 +75,13 @@ export async function execute(
 async function moveOn(orchestrator: Orchestrator, target: Target, reason: MoveReason): Promise<void> {
   const { demand, log } = orchestrator;
   const livedMs = Date.now() - (demand.servedAt(target) ?? 0);
-  const ended = reason === "its last instance ended";
-  const quickly = ended && livedMs < STABLE_MS;
+  const ended = reason === "its last instance ended" || reason === "its host is dead";
+  const quickly = reason === "its last instance ended" && livedMs < STABLE_MS;
   const activation = await change(orchestrator, target, (now) => {
     if (now.generation !== target.generation) return now;
     const { failures = 0, ...next } = nextGeneration(now);
     if (quickly) return { ...next, failures: failures + 1 };
-    return reason === "the back-off is over" ? { ...next, failures } : next;
+    return reason === "the back-off is over" || reason === "its host is dead" ? { ...next, failures } : next;
   });
   log.info({ version: clusterName(target), next: activation.generation, reason }, "next generation");
   const next = { ...target, generation: activation.generation };

@@ -150,6 +150,13 @@ describe("a warm version", () => {
     ]);
   });
 
+  test("an instance whose host is dead is none, and its end is not the version's fault", () => {
+    const lost = { ...noAdvice, lost: new Set(["i"]) };
+    expect(actions({ ...warm, advice: lost })).toEqual([
+      { kind: "next-generation", target, reason: "its host is dead" },
+    ]);
+  });
+
   test("an instance that stops or drains is none", () => {
     expect(actions({ ...warm, stopping: new Set(["i"]) })).toMatchObject([{ kind: "next-generation" }]);
     expect(actions({ ...warm, instances: [instance("i", 1, { draining: true })] })).toMatchObject([
@@ -300,7 +307,7 @@ describe("several instances", () => {
     const advice = joinAdvice([{ lost: new Set(["a"]), desired: 2 }]);
     expect(actions({ ...busy, instances: [a, b], advice })).toMatchObject([{ kind: "start" }]);
     expect(actions({ ...busy, instances: [a], advice })).toMatchObject([
-      { kind: "next-generation", reason: "its last instance ended" },
+      { kind: "next-generation", reason: "its host is dead" },
     ]);
   });
 

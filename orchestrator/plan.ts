@@ -85,7 +85,7 @@ export type Action =
   | { readonly kind: "next-generation"; readonly target: Target; readonly reason: MoveReason };
 
 /** Why a version leaves its generation. */
-export type MoveReason = "idle" | "its last instance ended" | "the back-off is over";
+export type MoveReason = "idle" | "its last instance ended" | "its host is dead" | "the back-off is over";
 
 export interface Plan {
   readonly actions: readonly Action[];
@@ -139,7 +139,11 @@ export function planVersion(view: VersionView, context: PlanContext): Plan {
   const starting = view.starting.filter((start) => start.generation === generation).length;
   if (current.length + starting === 0 && (activation.served === true || view.sentAhead.size > 0)) {
     // Envoys have the cluster and will not ask for it again: only a new name can be held and woken.
-    return once({ kind: "next-generation", target, reason: "its last instance ended" });
+    const lost = view.state.instances.some(
+      (one) => view.advice.lost.has(one.id) && one.generation === generation,
+    );
+    const reason = lost ? "its host is dead" : "its last instance ended";
+    return once({ kind: "next-generation", target, reason });
   }
 
   const idle = idleAt(view, current);
