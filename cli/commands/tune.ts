@@ -8,7 +8,7 @@ import { unary } from "../../sdk/grpc.ts";
 import { readMesh, withClient } from "../connect.ts";
 import { REGISTRY_FLAG } from "../releases/print.ts";
 import { compareLines } from "../tune/compare.ts";
-import { fetchRecording, readRecording, writeRecording } from "../tune/recording.ts";
+import { fetchNeed, fetchRecording, readRecording, writeRecording } from "../tune/recording.ts";
 import { addSettings, fieldNamed, settingsOf, tunedLines } from "../tune/settings.ts";
 
 interface Flags {
@@ -52,8 +52,22 @@ export function addTune(program: Command): void {
 
 async function show(service: string, version: string | undefined, flags: Flags): Promise<void> {
   const versions = await tunedVersions(service, version, flags);
-  if (flags.json === true) console.log(JSON.stringify(versions, null, 2));
-  else console.log(versions.map((one) => tunedLines(one).join("\n")).join("\n\n"));
+  if (flags.json === true) return console.log(JSON.stringify(versions, null, 2));
+  const blocks = await Promise.all(
+    versions.map(async (one) => [...tunedLines(one), ...(await needLines(service, one.version))].join("\n")),
+  );
+  console.log(blocks.join("\n\n"));
+}
+
+/** What the load needs now; nothing of a version without any, or where no mesh of this host answers. */
+async function needLines(service: string, version: string): Promise<string[]> {
+  try {
+    const { wanted, reason } = await fetchNeed(readMesh().control, service, version);
+    return wanted === 0 ? [] : [`  its load needs ${wanted} now: ${reason}`];
+  } catch (error) {
+    if (error instanceof RouseError) return [];
+    throw error;
+  }
 }
 
 function tunedVersions(service: string, version: string | undefined, flags: Flags): Promise<TunedVersion[]> {

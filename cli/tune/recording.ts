@@ -37,6 +37,15 @@ export async function fetchRecording(
   return recordingSchema.parse({ schema: "rouse.load/v1", service, version, samples });
 }
 
+/** How many instances the load of a version needs now, and why; 0 while it is cold. */
+export async function fetchNeed(
+  control: string,
+  service: string,
+  version: string,
+): Promise<{ wanted: number; reason: string }> {
+  return withClient(ScalingClient, control, (client) => unary(client, "getLoad", { service, version }));
+}
+
 /** Writes a recording to a file, one sample a line. */
 export async function writeRecording(file: string, recording: LoadRecording): Promise<void> {
   const { samples, ...head } = recording;
