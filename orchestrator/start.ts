@@ -58,6 +58,7 @@ async function run(
     const start = orchestrator.starts.get(instanceId);
     if (start !== undefined) Object.assign(start, { servingSinceMs: Date.now(), address: instance.address });
     orchestrator.setbacks.clear(target);
+    orchestrator.placer.noteServed(target, host);
     const version = versionKey(target);
     orchestrator.outcomes.note({ version, host, failed: false, reason: "", atMs: Date.now() });
     served(orchestrator, target, { id: instanceId, address: instance.address, host });
@@ -75,7 +76,6 @@ async function run(
       }
     }
     orchestrator.starts.remove(instanceId);
-    orchestrator.placer.noteFailed(target, host);
     if (orchestrator.token !== token) return;
     const there = orchestrator.mesh.hosts().find((one) => one.host === host);
     if (there?.reachable === false || there?.lost !== undefined) {
@@ -96,8 +96,10 @@ async function run(
     };
     const { outcomes, attempts } = orchestrator;
     const version = versionKey(target);
-    if (error.reason !== "START_STOPPED")
+    if (error.reason !== "START_STOPPED") {
       outcomes.note({ version, host, failed: true, reason: attempt.message, atMs: failedMs });
+      orchestrator.placer.noteFailed(target, host, failedMs);
+    }
     // Others serve: no caller waits for this one.
     if (servingInstance(orchestrator, target) !== undefined) {
       const waitMs = orchestrator.setbacks.note(target, failedMs);
@@ -106,7 +108,7 @@ async function run(
     }
     const all = attempts.note(target, attempt);
     const tried = new Set(all.map((one) => one.host));
-    const isElsewhere = orchestrator.mesh.hosts().some((one) => one.healthy && !tried.has(one.host));
+    const isElsewhere = orchestrator.placer.fitsBeside(state, tried);
     const message = tellAttempts(all);
     orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
     if (!triesAgain(all, isElsewhere, startTimeoutMs)) return fail(orchestrator, target, message);

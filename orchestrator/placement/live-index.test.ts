@@ -5,28 +5,9 @@ import type { HostState } from "../../registry/hosts.ts";
 import type { InstanceState } from "../../registry/state.ts";
 import { Starts } from "../starts.ts";
 import { LiveIndex } from "./live-index.ts";
+import { gib, hostState } from "./testing/fleet.ts";
 
 const NAMES = ["a", "b", "c"] as const;
-const gib = 2 ** 30;
-
-function hostState(host: string, over: Partial<HostState> = {}): HostState {
-  return {
-    host,
-    address: "127.0.0.1:1",
-    runtime: "process",
-    cpu: 4,
-    memoryBytes: 8 * gib,
-    gpu: 0,
-    labels: {},
-    zone: "",
-    costPerHour: 0,
-    speed: 1,
-    healthy: true,
-    reachable: true,
-    mode: { mode: "active", reason: "", atMs: 0 },
-    ...over,
-  };
-}
 
 function on(host: string, id: string, over: Partial<InstanceState> = {}): InstanceState {
   return { ...instance(id, 1, "127.0.0.1:2"), host, ...over };

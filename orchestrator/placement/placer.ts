@@ -62,9 +62,14 @@ export class Placer {
     this.#failed.set(key, hosts.set(host, nowMs + FAILED_MS));
   }
 
-  /** Whether a start of a version has just failed on a host. */
-  hasFailed(version: Version, host: string, nowMs = Date.now()): boolean {
-    return this.#failedOn(versionKey(version), nowMs).has(host);
+  /** Notes that a start of a version went well on a host. */
+  noteServed(version: Version, host: string): void {
+    this.#failed.get(versionKey(version))?.delete(host);
+  }
+
+  /** Whether an instance would fit on another host than these. */
+  fitsBeside(state: VersionState, hosts: ReadonlySet<string>): boolean {
+    return this.judge(state).some((verdict) => verdict.fits && !hosts.has(verdict.host.name));
   }
 
   #needs(state: VersionState, nowMs: number): Needs {

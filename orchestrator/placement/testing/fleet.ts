@@ -1,3 +1,4 @@
+import type { HostState } from "../../../registry/hosts.ts";
 import type { PlacementRules } from "../../../registry/placement-rules.ts";
 import type { PlaceableHost } from "../host.ts";
 import type { Needs } from "../needs.ts";
@@ -45,4 +46,24 @@ export function needs(over: Partial<Needs> = {}): Needs {
 
 export function rules(over: Partial<PlacementRules> = {}): PlacementRules {
   return { spread: [], affinity: [], antiAffinity: [], ...over };
+}
+
+/** The same as Consul shows it. */
+export function hostState(host: string, over: Partial<HostState> = {}): HostState {
+  return {
+    host,
+    address: "127.0.0.1:1",
+    runtime: "process",
+    cpu: 4,
+    memoryBytes: 8 * gib,
+    gpu: 0,
+    labels: {},
+    zone: "",
+    costPerHour: 0,
+    speed: 1,
+    healthy: true,
+    reachable: true,
+    mode: { mode: "active", reason: "", atMs: 0 },
+    ...over,
+  };
 }

@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { manifest, TestMesh, version } from "../../mesh-config/testing/state.ts";
+import type { HostState } from "../../registry/hosts.ts";
+import { Starts } from "../starts.ts";
+import { Placer } from "./placer.ts";
+import { hostState } from "./testing/fleet.ts";
+
+const target = { service: "a.v1.A", version: "1.0.0" };
+const resources = { cpu: 0.5, memory: 2 ** 28, gpu: 0, labels: {} };
+const state = version(manifest(target.service, target.version, { resources }));
+
+function placerOf(...hosts: HostState[]): Placer {
+  const mesh = new TestMesh();
+  mesh.put(state);
+  return new Placer({ current: () => mesh.state, hosts: () => hosts }, new Starts());
+}
+
+test("a host is chosen with its reasons, and none without", () => {
+  const placer = placerOf(hostState("a"), hostState("b", { cpu: 0.25 }));
+  expect(placer.place(state)).toEqual({
+    host: "a",
+    why: "best of 1 that fit, of 2 hosts: 0.18 = fit 0.18",
+  });
+  expect(placerOf(hostState("b", { cpu: 0.25 })).place(state).reason).toBe(
+    "no host fits: b has 0.25 of 0.25 cores free, 0.5 needed. What would help: add a host with 0.5 cores",
+  );
+});
+
+test("where a version was made ready it starts, unless that host is quarantined", () => {
+  const placer = placerOf(hostState("a"), hostState("b"));
+  placer.notePrepared(target, "b");
+  expect(placer.place(state).host).toBe("b");
+  const health = {
+    condition: "quarantined" as const,
+    sinceMs: 1,
+    reason: "three versions failed",
+    strikes: 1,
+  };
+  const sick = placerOf(hostState("a"), hostState("b", { health }));
+  sick.notePrepared(target, "b");
+  expect(sick.place(state).host).toBe("a");
+  expect(placerOf(hostState("b", { health })).place(state).host).toBe("b");
+});
+
+test("where a start has just failed the next one is not tried while there is another host", () => {
+  const placer = placerOf(hostState("a"), hostState("b"));
+  placer.noteFailed(target, "a", 1_000);
+  expect(placer.place(state, 2_000).host).toBe("b");
+  placer.noteFailed(target, "b", 1_500);
+  expect(placer.place(state, 2_000).host).toBe("a");
+  placer.noteServed(target, "b");
+  expect(placer.place(state, 2_000).host).toBe("b");
+  expect(placer.place(state, 301_000).host).toBe("a");
+  expect(placer.fitsBeside(state, new Set(["a"]))).toBe(true);
+  expect(placer.fitsBeside(state, new Set(["a", "b"]))).toBe(false);
+});
