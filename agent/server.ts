@@ -71,6 +71,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     closers.push(() => registrations.close());
     const vitals = new InstanceVitals();
     closers.push(() => vitals.close());
+    notify.onSpeaker = (instance) => vitals.expectWords(instance);
     notify.onVitals = (instance, said) => vitals.heard(instance, said);
     const agent = new Agent({
       runtime,

@@ -25,7 +25,7 @@ const NOTE_MS = 50;
 /** A version that was called within this time is replaced at once when its last instance ends, ms. */
 const IN_USE_MS = 60_000;
 /** An instance that ends within this time has failed, ms. */
-const STABLE_MS = 10_000;
+export const STABLE_MS = 10_000;
 /** So many quick ends in a row are made good at once; Nomad's default for services is 2 restarts, too. */
 const QUICK_ENDS = 2;
 /** After so many quick ends in a row (and back-offs of 8 min in all) only a person starts it again. */

@@ -55,4 +55,19 @@ describe("an instance that is not well", () => {
     await rouseOk(["quarantine", "release", sick, "--data", mesh.data]);
     await until("it is used again", async () => (await conditionOf(sick)) === undefined);
   });
+
+  test("is replaced first when it is the only one, and its event loop is blocked", async () => {
+    const version = "2.0.0";
+    await register({ version });
+    using client = createProbeServiceClient({ target: mesh.edge, version, retries: 0 });
+    const { instance: blocked } = await client.echo({ text: "block 600000" }, { deadlineMs: 30_000 });
+    await until("it is quarantined", async () => (await conditionOf(blocked))?.name === "quarantined");
+    expect((await conditionOf(blocked))?.reason).toMatch(/its event loop has been blocked for/);
+    const answers = await client.echo({ text: "x" }, { deadlineMs: 30_000 });
+    expect(answers.instance).not.toBe(blocked);
+    const live = (await liveVersions(mesh, service)).find((one) => one.version === version);
+    expect(live?.generation).toBe(1);
+    await mesh.killInstance(blocked);
+    await until("nothing is held against it", async () => (await conditionOf(blocked)) === undefined);
+  });
 });

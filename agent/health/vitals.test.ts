@@ -46,7 +46,8 @@ test("small changes are not told, nor is what an unknown instance says", () => {
 });
 
 test("one that speaks no more is silent; one that never spoke, or is frozen, is not", () => {
-  for (const id of ["a", "b", "frozen", "mute"]) vitals.probed(id, "serving");
+  vitals.expectWords("new");
+  for (const id of ["a", "b", "frozen", "mute", "new"]) vitals.probed(id, "serving");
   watch();
   told.length = 0;
   for (const id of ["a", "b", "frozen"]) vitals.heard(id, well);
@@ -55,7 +56,7 @@ test("one that speaks no more is silent; one that never spoke, or is frozen, is 
     vi.advanceTimersByTime(5_000);
     vitals.heard("b", well);
   }
-  expect([...new Set(told.map(({ instanceId }) => instanceId))]).toEqual(["a"]);
+  expect([...new Set(told.map(({ instanceId }) => instanceId))]).toEqual(["new", "a"]);
   expect(told[0]?.silentMs).toBeGreaterThanOrEqual(12_000);
   told.length = 0;
   vitals.heard("a", well);

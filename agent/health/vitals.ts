@@ -33,6 +33,8 @@ export class InstanceVitals {
   /** Those who speak, in the order in which they last did. */
   readonly #speaking = new Map<string, Known>();
   readonly #known = new Map<string, Known>();
+  /** Those who have announced that they will speak, and do not serve yet. */
+  readonly #expected = new Set<string>();
   readonly #listeners = new Set<Listener>();
   readonly #changed = new Set<string>();
   /** The last word on those that have ended and are still to be told. */
@@ -40,6 +42,13 @@ export class InstanceVitals {
   #gathering: NodeJS.Timeout | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   #sweptMs = performance.now();
+
+  /** It will speak from now on: its silence means something though it never spoke. */
+  expectWords(id: string): void {
+    const known = this.#known.get(id);
+    if (known === undefined) this.#expected.add(id);
+    else this.#listen(id, known);
+  }
 
   /** It serves, or its health changed. */
   probed(id: string, health: Health): void {
@@ -54,9 +63,7 @@ export class InstanceVitals {
   heard(id: string, vitals: Vitals): void {
     const known = this.#known.get(id);
     if (known === undefined) return;
-    known.heardMs = performance.now();
-    this.#speaking.delete(id);
-    this.#speaking.set(id, known);
+    this.#listen(id, known);
     const before = known.health;
     const loopDelayMs = vitals.loopDelayMs < DELAY_MS ? 0 : vitals.loopDelayMs;
     const { queue, inProgress } = vitals;
@@ -66,7 +73,6 @@ export class InstanceVitals {
       magnitude(before.queue) === magnitude(queue) &&
       before.silentMs === 0;
     if (!told) this.#change(id);
-    this.#sweepLater();
   }
 
   /** Its silence means nothing until it speaks again: it is frozen. */
@@ -77,6 +83,7 @@ export class InstanceVitals {
   /** It has ended. */
   forget(id: string): void {
     this.#speaking.delete(id);
+    this.#expected.delete(id);
     const known = this.#known.get(id);
     if (known === undefined) return;
     known.health = { ...known.health, ended: true };
@@ -104,8 +111,17 @@ export class InstanceVitals {
       const health = { instanceId: id, loopDelayMs: 0, silentMs: 0, queue: 0, inProgress: 0, ended: false };
       known = { health: { ...health, probe: HealthProbe.UNSPECIFIED }, heardMs: undefined };
       this.#known.set(id, known);
+      if (this.#expected.delete(id)) this.#listen(id, known);
     }
     return known;
+  }
+
+  /** Its time begins anew. */
+  #listen(id: string, known: Known): void {
+    known.heardMs = performance.now();
+    this.#speaking.delete(id);
+    this.#speaking.set(id, known);
+    this.#sweepLater();
   }
 
   #change(id: string): void {

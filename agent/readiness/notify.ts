@@ -18,6 +18,8 @@ const announcement = z.object({
   instance: z.string(),
   /** Pushed here, health needs no round trip of its own; without it grpc.health.v1/Watch is asked first. */
   health: z.literal("SERVING").optional(),
+  /** It will say how it does from now on, each 5 s at least. */
+  speaks: z.literal(true).optional(),
   address: z.string().regex(/^(.+:\d+|unix:\/.+)$/, 'must be "host:port" or "unix:/path"'),
 });
 
@@ -52,6 +54,8 @@ export class NotifySocket {
   readonly #sockets = new Set<Socket>();
   /** Told what instances say of how they do. */
   onVitals: ((instance: string, vitals: Vitals) => void) | undefined;
+  /** Told which instances will say so. */
+  onSpeaker: ((instance: string) => void) | undefined;
 
   private constructor(path: string, log: Logger) {
     this.path = path;
@@ -136,6 +140,7 @@ export class NotifySocket {
     this.#awaited.delete(parsed.data.instance);
     // It lies in the instance's socket before anybody learns where to call: so the first call finds it read.
     socket.write(`${JSON.stringify({ instance: awaited.id })}\n`);
+    if (parsed.data.speaks === true) this.onSpeaker?.(awaited.id);
     awaited.announced({ address: parsed.data.address, serving: parsed.data.health === "SERVING" });
   }
 }

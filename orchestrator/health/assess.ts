@@ -4,6 +4,8 @@ import type { Verdict } from "./machine.ts";
 
 /** Over this span calls and errors of an instance are counted, ms. */
 export const CALLS_WINDOW_MS = 10_000;
+/** Loads are reported each second; two that come closer together have the same calls, ms. */
+const REPORT_MS = 500;
 /** Fewer errors than this say nothing. */
 const LEAST_ERRORS = 3;
 /** From this share of errors on an instance does badly. */
@@ -76,10 +78,10 @@ export function isShared(unwell: number, well: number): boolean {
 export class CallWindow {
   #reports: { readonly atMs: number; readonly issued: number; readonly errors: number }[] = [];
 
-  /** Takes one load report, which reaches up to `atMs`; one that was taken already counts once. */
+  /** Takes a load that was reported at `atMs`; the same one once, however many control planes report it. */
   add({ issued, errors }: CallCounts, atMs: number): void {
     const last = this.#reports.at(-1);
-    if (issued + errors > 0 && (last === undefined || atMs > last.atMs))
+    if (issued + errors > 0 && (last === undefined || atMs - last.atMs >= REPORT_MS))
       this.#reports.push({ atMs, issued, errors });
   }
 

@@ -3,6 +3,7 @@ import type { ConsulClient } from "../../registry/consul.ts";
 import { writeVersionHealth } from "../../registry/health-record.ts";
 import { updateHostRecord } from "../../registry/host-record.ts";
 import { versionKey } from "../../registry/target.ts";
+import { STABLE_MS } from "../execute.ts";
 import type { Orchestrator } from "../orchestrator.ts";
 import { AgentStreams } from "./agent-streams.ts";
 import { HostKeeper } from "./host-keeper.ts";
@@ -26,6 +27,8 @@ export class OrchestratorHealth {
       token,
       write: (service, version, health) => writeVersionHealth(consul, service, version, health),
       evaluate: (service, version) => this.#orchestrator?.evaluate(service, version),
+      isStopping: (id) => this.#orchestrator?.stopping.has(id) === true,
+      ended: (version, host, livedMs, left) => this.#ended(version, host, livedMs, left),
       quarantined: (version, host, reason) =>
         this.outcomes.note({
           version: versionKey(version),
@@ -46,6 +49,18 @@ export class OrchestratorHealth {
         );
       },
     });
+  }
+
+  /** Where others serve, nobody's calls are held for the next one: it may wait, so that it does not end again and again. */
+  #ended(version: { service: string; version: string }, host: string, livedMs: number, left: number): void {
+    const orchestrator = this.#orchestrator;
+    if (orchestrator === undefined || livedMs >= STABLE_MS || left === 0) return;
+    const key = versionKey(version);
+    const atMs = Date.now();
+    const reason = "it ended soon after it began to serve";
+    this.outcomes.note({ version: key, host, failed: true, reason, atMs });
+    const waitMs = orchestrator.setbacks.note(version, atMs);
+    this.#log.warn({ version: key, host, livedMs, waitMs }, "an instance ended soon after it began to serve");
   }
 
   /** To be called once, with the orchestrator that this adviser advises. */

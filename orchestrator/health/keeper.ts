@@ -15,8 +15,12 @@ interface Version {
 
 interface Known extends Version {
   readonly host: string;
+  /** When it was first seen, ms since 1970. */
+  readonly metMs: number;
   record: HealthRecord;
   readonly calls: CallWindow;
+  /** Its end is wanted. */
+  isGoing: boolean;
 }
 
 export interface HealthKeeperDeps {
@@ -27,8 +31,12 @@ export interface HealthKeeperDeps {
   readonly write: (service: string, version: string, health: VersionHealth) => Promise<boolean>;
   /** Has the version planned again. */
   readonly evaluate: (service: string, version: string) => void;
+  /** Whether the instance is being stopped. */
+  readonly isStopping: (id: string) => boolean;
   /** Told when an instance was quarantined. */
   readonly quarantined: (version: Version, host: string, reason: string) => void;
+  /** Told when an instance ended that nobody stopped, how long after it was first seen, and whether others are left. */
+  readonly ended: (version: Version, host: string, livedMs: number, left: number) => void;
 }
 
 /** What Consul does not show within this time after it was written is written again, ms. */
@@ -83,7 +91,8 @@ export class HealthKeeper implements Adviser {
     if (state.instances.length === 0 && !this.#byVersion.has(key) && state.health === undefined) return {};
     this.#meet(advised, nowMs);
     const current = state.instances.filter(
-      ({ generation, retiring }) => generation === state.activation.generation && retiring !== true,
+      ({ generation, retiring, standby }) =>
+        generation === state.activation.generation && retiring !== true && standby === undefined,
     );
     const verdicts = this.#verdicts(advised, current, nowMs);
     const { unfit, leaving, lookAgainMs } = this.#step(current, verdicts, nowMs);
@@ -121,20 +130,24 @@ export class HealthKeeper implements Adviser {
     const ids = new Set(state.instances.map(({ id }) => id));
     for (const id of this.#byVersion.get(key) ?? []) {
       if (ids.has(id)) continue;
+      const gone = this.#known.get(id);
       this.#known.delete(id);
       this.#vitals.delete(id);
+      if (gone !== undefined && !gone.isGoing)
+        this.#deps.ended({ service, version }, gone.host, nowMs - gone.metMs, ids.size);
     }
     if (ids.size === 0) this.#byVersion.delete(key);
     else this.#byVersion.set(key, ids);
-    for (const { id, host, address } of state.instances) {
+    for (const { id, host, address, retiring, standby } of state.instances) {
       let known = this.#known.get(id);
       if (known === undefined) {
         const record = state.health?.instances[id] ?? healthy(nowMs);
-        known = { service, version, host, record, calls: new CallWindow() };
+        known = { service, version, host, metMs: nowMs, record, calls: new CallWindow(), isGoing: false };
         this.#known.set(id, known);
       }
+      known.isGoing = retiring === true || standby !== undefined || this.#deps.isStopping(id);
       const counts = load.endpoints.get(address);
-      if (counts !== undefined) known.calls.add(counts, load.untilMs);
+      if (counts !== undefined) known.calls.add(counts, load.reportedMs);
     }
   }
 
@@ -151,6 +164,9 @@ export class HealthKeeper implements Adviser {
     for (const { id, address } of current) {
       const known = this.#known.get(id);
       if (known === undefined) continue;
+      const isOut = known.record.condition === "quarantined" || known.record.condition === "retired";
+      // What fails now had begun before it was taken out.
+      if (isOut) known.calls.clear();
       const verdict = assess({
         vitals: this.#vitals.get(id)?.health,
         calls: known.calls.sum(nowMs),
@@ -158,7 +174,6 @@ export class HealthKeeper implements Adviser {
         targetConcurrency: state.manifest.targetConcurrency,
       });
       verdicts.set(id, verdict);
-      const isOut = known.record.condition === "quarantined" || known.record.condition === "retired";
       if (verdict.bad !== undefined || isOut) unwell.push(verdict.bad ?? known.record.reason);
       else well++;
     }

@@ -31,7 +31,12 @@ test("an instance goes by the id that the agent answers", async () => {
   // Announcing does not wait for an answer.
   await notifyReady(path, "slot-1", "127.0.0.1:1");
   const { socket, line } = await heard;
-  expect(JSON.parse(line)).toEqual({ instance: "slot-1", address: "127.0.0.1:1", health: "SERVING" });
+  expect(JSON.parse(line)).toEqual({
+    instance: "slot-1",
+    address: "127.0.0.1:1",
+    health: "SERVING",
+    speaks: true,
+  });
   expect(process.env.ROUSE_INSTANCE).toBe("slot-1");
 
   socket.write('{"instance":');

@@ -36,7 +36,7 @@ export function notifyReady(
     socket.once("error", fail);
     socket.once("connect", () => {
       takeId(socket, named);
-      socket.write(`${JSON.stringify({ instance, address, health: "SERVING" })}\n`, (error) => {
+      socket.write(`${JSON.stringify({ instance, address, health: "SERVING", speaks: true })}\n`, (error) => {
         if (error) return;
         socket.off("error", fail);
         // The agent may restart; it finds this instance again by itself.

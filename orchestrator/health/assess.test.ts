@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import { HealthProbe, type InstanceHealth } from "#proto/rouse/agent/v1/agent.ts";
+import { assess, CallWindow, isShared, type Seen } from "./assess.ts";
+
+const WATCHED = Number.POSITIVE_INFINITY;
+
+function seen(vitals: Partial<InstanceHealth>, more: Partial<Seen> = {}): Seen {
+  const well = {
+    probe: HealthProbe.SERVING,
+    loopDelayMs: 0,
+    silentMs: 0,
+    queue: 0,
+    inProgress: 0,
+    ended: false,
+  };
+  return {
+    vitals: { instanceId: "a", ...well, ...vitals },
+    calls: { begun: 0, errors: 0 },
+    inProgress: 0,
+    targetConcurrency: 10,
+    ...more,
+  };
+}
+
+describe("speaks against an instance", () => {
+  test.each<[string, Seen, string | undefined, number]>([
+    ["nothing when all is well", seen({}), undefined, 0],
+    ["nothing before its agent says anything", { ...seen({}), vitals: undefined }, undefined, 0],
+    ["no answer", seen({ probe: HealthProbe.UNREACHABLE }), "its health check does not get through", 3_000],
+    ["its own word", seen({ probe: HealthProbe.NOT_SERVING }), "its health check says NOT_SERVING", 30_000],
+    ["silence", seen({ silentMs: 12_300 }), "its event loop has been blocked for 12.3 s", 3_000],
+    ["a very late event loop", seen({ loopDelayMs: 1_500 }), "its event loop is late by 1.5 s", 5_000],
+    ["a late event loop, with few calls", seen({ loopDelayMs: 300 }), undefined, 0],
+    ["many calls, done in time", seen({}, { inProgress: 50 }), undefined, 0],
+    [
+      "too many calls",
+      seen({ loopDelayMs: 300 }, { inProgress: 11 }),
+      "it is congested: 11 calls in progress where 10 are aimed at, and its event loop is late by 0.3 s",
+      WATCHED,
+    ],
+    [
+      "a queue",
+      seen({ loopDelayMs: 300, queue: 7 }, { inProgress: 4 }),
+      "it is congested: 4 calls in progress where 10 are aimed at, 7 more wait, and its event loop is late by 0.3 s",
+      WATCHED,
+    ],
+    [
+      "errors",
+      seen({}, { calls: { begun: 6, errors: 3 } }),
+      "3 of its last 6 calls ended with a gateway or server error",
+      2_000,
+    ],
+    ["a few errors", seen({}, { calls: { begun: 7, errors: 3 } }), undefined, 0],
+    ["two calls that failed", seen({}, { calls: { begun: 2, errors: 2 } }), undefined, 0],
+  ])("%s", (_, given, bad, patienceMs) => {
+    expect(assess(given)).toEqual({ bad, patienceMs });
+  });
+});
+
+test.each([
+  [0, 5, false],
+  [1, 0, false],
+  [2, 2, false],
+  [2, 1, true],
+  [3, 0, true],
+])("%i do badly and %i well: it is the version's fault? %s", (unwell, well, shared) => {
+  expect(isShared(unwell, well)).toBe(shared);
+});
+
+test("calls count for ten seconds, and each report once", () => {
+  const window = new CallWindow();
+  expect(window.expiresMs).toBe(Number.POSITIVE_INFINITY);
+  window.add({ inProgress: 1, issued: 4, errors: 1 }, 1_000);
+  window.add({ inProgress: 1, issued: 4, errors: 1 }, 1_010);
+  window.add({ inProgress: 1, issued: 2, errors: 2 }, 2_000);
+  expect(window.sum(11_000)).toEqual({ begun: 6, errors: 3 });
+  expect(window.expiresMs).toBe(11_001);
+  expect(window.sum(11_001)).toEqual({ begun: 2, errors: 2 });
+  window.clear();
+  expect(window.sum(11_001)).toEqual({ begun: 0, errors: 0 });
+});

@@ -1,0 +1,201 @@
+import { pino } from "pino";
+import { beforeEach, describe, expect, test } from "vitest";
+import { HealthProbe } from "#proto/rouse/agent/v1/agent.ts";
+import type { VersionHealth } from "../../registry/health-record.ts";
+import type { InstanceState, VersionState } from "../../registry/state.ts";
+import type { AdvisedVersion } from "../adviser.ts";
+import { HealthKeeper } from "./keeper.ts";
+
+const name = { service: "a.v1.A", version: "1.0.0" };
+let nowMs: number;
+let instances: InstanceState[];
+let stored: VersionHealth | undefined;
+let ended: unknown[];
+let keeper: HealthKeeper;
+/** Calls of the last second by instance: begun and errors. */
+let calls: Record<string, readonly [begun: number, errors: number]>;
+
+function makeKeeper(): HealthKeeper {
+  return new HealthKeeper({
+    log: pino({ level: "silent" }),
+    token: () => 1,
+    write: async (_service, _version, health) => {
+      const isEmpty = Object.keys(health.instances).length === 0 && health.fault === undefined;
+      stored = isEmpty ? undefined : health;
+      return true;
+    },
+    evaluate: () => undefined,
+    isStopping: () => false,
+    quarantined: () => undefined,
+    ended: (...what) => ended.push(what),
+  });
+}
+
+beforeEach(() => {
+  nowMs = 1_000_000;
+  instances = [];
+  stored = undefined;
+  ended = [];
+  calls = {};
+  keeper = makeKeeper();
+});
+
+function add(...ids: string[]): void {
+  for (const id of ids)
+    instances.push({
+      id,
+      generation: 1,
+      host: `host-${id}`,
+      runtime: "process",
+      address: `unix:/${id}`,
+      healthy: true,
+      draining: false,
+    });
+}
+
+function advised(): AdvisedVersion {
+  const state = {
+    manifest: { ...name, targetConcurrency: 10 },
+    activation: { generation: 1, served: true },
+    instances,
+    ...(stored === undefined ? {} : { health: stored }),
+  } as unknown as VersionState;
+  const endpoints = new Map(
+    Object.entries(calls).map(([id, [issued, errors]]) => [`unix:/${id}`, { inProgress: 0, issued, errors }]),
+  );
+  const load = { inProgress: 0, issued: 0, errors: 0, endpoints, untilMs: nowMs, reportedMs: nowMs };
+  return { ...name, state, load, starting: 0 };
+}
+
+/** One second after the other passes. @returns what is advised at the end. */
+function pass(seconds: number) {
+  let advice = keeper.advise(advised(), nowMs);
+  for (let second = 0; second < seconds; second++) {
+    nowMs += 1_000;
+    advice = keeper.advise(advised(), nowMs);
+  }
+  return { unfit: [...(advice.unfit ?? [])], leaving: [...(advice.leaving?.keys() ?? [])] };
+}
+
+const conditions = () =>
+  Object.fromEntries(keeper.list().map(({ id, known }) => [id, known.record.condition]));
+const silent = (id: string, silentMs: number) =>
+  keeper.heard(`host-${id}`, [
+    {
+      instanceId: id,
+      probe: HealthProbe.SERVING,
+      loopDelayMs: 0,
+      silentMs,
+      queue: 0,
+      inProgress: 0,
+      ended: false,
+    },
+  ]);
+
+describe("one of two instances whose calls fail", () => {
+  beforeEach(() => {
+    add("a", "b");
+    calls = { a: [5, 5], b: [5, 0] };
+  });
+
+  test("is quarantined, and counts no longer", () => {
+    expect(pass(1)).toEqual({ unfit: [], leaving: [] });
+    expect(conditions()).toEqual({ a: "suspect" });
+    expect(pass(3)).toEqual({ unfit: ["a"], leaving: [] });
+    expect(conditions()).toEqual({ a: "quarantined" });
+    expect(stored?.instances.a).toMatchObject({ condition: "quarantined", strikes: 1 });
+  });
+
+  test("is tried again, and forgotten when it does well", () => {
+    pass(4);
+    calls = { b: [5, 0] };
+    pass(11);
+    expect(conditions()).toEqual({ a: "probation" });
+    calls = { a: [1, 0], b: [5, 0] };
+    expect(pass(20)).toEqual({ unfit: [], leaving: [] });
+    expect(conditions()).toEqual({ a: "healthy" });
+    pass(601);
+    expect(conditions()).toEqual({});
+    expect(stored).toBeUndefined();
+  });
+
+  test("is retired when it fails at each trial", () => {
+    for (let seconds = 0; seconds < 300 && conditions().a !== "retired"; seconds++) pass(1);
+    expect(pass(1)).toEqual({ unfit: [], leaving: ["a"] });
+  });
+
+  test("is known to the next leader", () => {
+    pass(4);
+    keeper = makeKeeper();
+    expect(pass(1)).toEqual({ unfit: ["a"], leaving: [] });
+    expect(conditions()).toEqual({ a: "quarantined" });
+  });
+
+  test("is used again when a person says so", () => {
+    pass(4);
+    calls = {};
+    expect(keeper.release("a", nowMs)).toBe(true);
+    expect(pass(1)).toEqual({ unfit: [], leaving: [] });
+    expect(keeper.release("a", nowMs)).toBe(false);
+    expect(keeper.release("nobody", nowMs)).toBe(false);
+  });
+});
+
+test("the only instance goes on until another serves", () => {
+  add("a");
+  pass(1);
+  silent("a", 12_000);
+  expect(pass(10)).toEqual({ unfit: ["a"], leaving: [] });
+  expect(conditions()).toEqual({ a: "suspect" });
+  add("b");
+  expect(pass(1)).toEqual({ unfit: ["a"], leaving: [] });
+  expect(conditions()).toEqual({ a: "quarantined" });
+  silent("a", 0);
+  expect(pass(30)).toEqual({ unfit: [], leaving: [] });
+});
+
+test("where all do badly the version is at fault, and nobody is quarantined", () => {
+  add("a", "b", "c");
+  calls = { a: [5, 5], b: [5, 5], c: [5, 4] };
+  expect(pass(60)).toEqual({ unfit: [], leaving: [] });
+  expect(conditions()).toEqual({ a: "suspect", b: "suspect", c: "suspect" });
+  expect(keeper.faults.get("a.v1.A@1.0.0")).toBe(
+    "3 of its 3 instances do badly, so that it is not theirs: 5 of its last 5 calls ended with a gateway or server error",
+  );
+  expect(stored?.fault).toMatch(/^3 of its 3 instances/);
+  calls = {};
+  pass(20);
+  expect(keeper.faults.size).toBe(0);
+  expect(stored).toBeUndefined();
+});
+
+test("a replacement that does no better puts the version at fault, and ends the replacing", () => {
+  add("a");
+  calls = { a: [5, 5], b: [5, 5] };
+  expect(pass(5)).toEqual({ unfit: ["a"], leaving: [] });
+  add("b");
+  pass(1);
+  expect(keeper.faults.size).toBe(1);
+  expect(pass(20)).toEqual({ unfit: [], leaving: [] });
+});
+
+test("of four, two may be out at a time", () => {
+  add("a", "b", "c", "d");
+  pass(1);
+  for (const id of ["a", "b"]) silent(id, 12_000);
+  expect(pass(5)).toEqual({ unfit: ["a", "b"], leaving: [] });
+  expect(conditions()).toEqual({ a: "quarantined", b: "quarantined" });
+});
+
+test("tells of instances that end though nobody stopped them", () => {
+  add("a", "b", "c");
+  pass(5);
+  instances = instances.filter(({ id }) => id !== "a");
+  pass(1);
+  expect(ended).toEqual([[name, "host-a", 5_000, 2]]);
+  instances = instances.map((one) => ({ ...one, retiring: true }));
+  pass(1);
+  instances = [];
+  pass(1);
+  expect(ended).toHaveLength(1);
+});
