@@ -17,6 +17,8 @@ export class TestOrchestrator {
   /** What had drained and then had calls again. */
   readonly reopened: Target[] = [];
   readonly loads: Load[][] = [];
+  /** Sessions that live, by instance. */
+  sessions: ReadonlyMap<string, number> = new Map();
   /** Of how many Envoys each report was. */
   readonly envoys: number[] = [];
   onWanted: (target: Target) => void = () => undefined;
@@ -69,6 +71,7 @@ export class TestOrchestrator {
         this.onDrained(kind.value.target);
       } else if (kind?.$case === "loads") {
         this.loads.push(kind.value.loads);
+        this.sessions = new Map(kind.value.sessions.map(({ instanceId, live }) => [instanceId, live]));
         this.envoys.push(kind.value.envoys);
       }
     });

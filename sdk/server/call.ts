@@ -11,6 +11,7 @@ import {
 } from "../tracing/index.ts";
 import { CALLER_HEADER } from "../usage/caller.ts";
 import type { Runtime } from "./runtime.ts";
+import { keyOf } from "./sessions/key.ts";
 import type { Call } from "./types.ts";
 
 /** What all four shapes of grpc-js calls have. */
@@ -105,6 +106,11 @@ export class ServerCall<State> implements Call<State> {
       else this.#grpc.on("cancelled", cancel);
     }
     return this.#controller.signal;
+  }
+
+  get session(): string | undefined {
+    const { sessionKey } = this.#runtime;
+    return sessionKey === "" ? undefined : keyOf(this.metadata, sessionKey);
   }
 
   get peer(): string {

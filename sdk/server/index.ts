@@ -19,5 +19,6 @@ export type {
   ServeFunction,
   ServeOptions,
   ServerLog,
+  SessionHooks,
   StatefulServeOptions,
 } from "./types.ts";

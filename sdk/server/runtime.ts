@@ -6,6 +6,8 @@ import type { ServerLog } from "./types.ts";
 export interface Runtime<State> {
   /** Full name of the service. */
   readonly service: string;
+  /** Request header that names a session; empty: none. */
+  readonly sessionKey: string;
   readonly resource: TraceResource;
   readonly log: ServerLog;
   /** Undefined: nobody wants to know. */

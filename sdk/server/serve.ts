@@ -8,10 +8,20 @@ import { defaultLog } from "./log.ts";
 import { notifyReady } from "./notify.ts";
 import { addReflection } from "./reflection.ts";
 import type { Runtime } from "./runtime.ts";
+import { inSession } from "./sessions/handlers.ts";
+import type { SessionKeeper } from "./sessions/keeper.ts";
+import { keepSessions, meetPeers } from "./sessions/start.ts";
 import { type AnyHandler, grpcHandler } from "./shapes.ts";
 import { endInstance } from "./start-failure.ts";
 import { stopOnSignals } from "./stop.ts";
-import type { Handlers, RunningServer, ServeFunction, ServeOptions, StatefulServeOptions } from "./types.ts";
+import type {
+  Handlers,
+  RunningServer,
+  ServeFunction,
+  ServeOptions,
+  SessionHooks,
+  StatefulServeOptions,
+} from "./types.ts";
 import { type Counted, reportVitals } from "./vitals.ts";
 import { isWorker, tellReady, workersWanted } from "./workers/role.ts";
 
@@ -20,6 +30,8 @@ const defaultAddress = "127.0.0.1:50051";
 const graceMs = 9_000;
 /** Time for the last statuses to reach their callers, ms. */
 const farewellMs = 250;
+/** Part of the grace time within which sessions are handed over. */
+const LEAVING_SHARE = 0.5;
 const mebibyte = 2 ** 20;
 
 /**
@@ -47,7 +59,8 @@ export async function serve(
   handlers: Readonly<Record<string, unknown>>,
   options: ServeOptions | StatefulServeOptions<unknown> = {},
 ): Promise<RunningServer> {
-  const workers = workersWanted();
+  // A session lives in one process: calls that several share would find it in one of them only.
+  const workers = definition.sessionKey === "" ? workersWanted() : undefined;
   if (workers !== undefined) {
     // Most services have one: they are not to load what keeps several.
     const { supervise } = await import("./workers/supervisor.ts");
@@ -58,6 +71,7 @@ export async function serve(
   }
   const runtime: Runtime<unknown> = {
     service: definition.name,
+    sessionKey: definition.sessionKey,
     resource: { service: definition.name, version: definition.version },
     log: options.log ?? defaultLog(definition.name),
     counts: countCalls(definition.name, definition.version),
@@ -71,21 +85,29 @@ export async function serve(
     // Channelz counts each call and message, for a debugger that nothing here serves.
     "grpc.enable_channelz": 0,
   });
+  const keeper = keepSessions(definition, {
+    hooks: (options.sessions ?? {}) as SessionHooks<unknown>,
+    state: () => runtime.state,
+    log: runtime.log,
+  });
   for (const [name, method] of Object.entries(definition.methods)) {
     const handler = handlers[name];
     if (typeof handler !== "function") throw missing(definition, name);
-    register(server, runtime, method, (request, call) => handler.call(handlers, request, call));
+    register(server, runtime, method, (request, call) => handler.call(handlers, request, call), keeper);
   }
   const health = new Health(server, [definition.name]);
   if (options.descriptorSet !== undefined) addReflection(server, definition.name, options.descriptorSet);
 
   const wanted = options.listen ?? process.env.ROUSE_LISTEN;
+  const version = process.env.ROUSE_VERSION || definition.version;
+  const met = keeper && meetPeers(server, keeper, definition, version);
   if ("state" in options) runtime.state = await options.state();
+  await met;
   const listener = await startListening(server, wanted || defaultAddress);
   const { address } = listener;
   health.serving();
 
-  const running = stoppable(server, health, runtime, listener, options);
+  const running = stoppable(server, health, runtime, listener, options, keeper);
   if (options.handleSignals !== false) stopOnSignals(running);
   const calls = () => ({ queue: 0, inProgress: runtime.open.size });
   if (isWorker()) tellReady(address, calls);
@@ -124,6 +146,7 @@ function register(
   runtime: Runtime<unknown>,
   method: AnyMethodDefinition,
   handler: AnyHandler<unknown>,
+  keeper: SessionKeeper<unknown> | undefined,
 ): void {
   const type = method.requestStream
     ? method.responseStream
@@ -132,7 +155,9 @@ function register(
     : method.responseStream
       ? "serverStream"
       : "unary";
-  server.register(method.path, grpcHandler(runtime, method, handler), asItIs, asItIs, type);
+  const plain = grpcHandler(runtime, method, handler);
+  const handle = keeper === undefined ? plain : inSession(keeper, runtime.sessionKey, method, plain);
+  server.register(method.path, handle, asItIs, asItIs, type);
 }
 
 function asItIs(bytes: Buffer): Buffer {
@@ -154,6 +179,7 @@ function stoppable(
   runtime: Runtime<unknown>,
   listener: Listener,
   options: ServeOptions | StatefulServeOptions<unknown>,
+  keeper: SessionKeeper<unknown> | undefined,
 ): RunningServer {
   const { promise: stopped, resolve, reject } = Promise.withResolvers<void>();
   let stopping = false;
@@ -174,10 +200,24 @@ function stoppable(
       if (stopping) return stopped;
       stopping = true;
       health.stopping();
-      // Sends GOAWAY; its callback does not wait for connections that it has not accepted itself.
-      server.tryShutdown(() => {});
-      listener.close().then(close).then(resolve, reject);
+      const shutDown = () => {
+        // Sends GOAWAY; its callback does not wait for connections that it has not accepted itself.
+        server.tryShutdown(() => {});
+        listener.close().then(close).then(resolve, reject);
+        keeper?.close();
+      };
+      // Peers fetch and take what is left before nobody is there to be asked.
+      if (keeper?.movable === true && keeper.live > 0) void leave(keeper, graceMs).then(shutDown);
+      else shutDown();
       return stopped;
     },
   };
+}
+
+/** Hands over what can be, within a part of the time that there is for open calls. */
+async function leave(keeper: SessionKeeper<unknown>, graceMs: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, graceMs * LEAVING_SHARE);
+  await Promise.race([keeper.push(), late]);
+  clearTimeout(timer);
 }

@@ -15,6 +15,8 @@ export interface Call<State = undefined> {
   readonly peer: string;
   /** W3C trace context of this call, for clients that are not Rouse's; undefined when there is none. */
   readonly traceparent: string | undefined;
+  /** Value of the contract's session_key; undefined: the call has none. */
+  readonly session: string | undefined;
   /** Adds a response header. Only before the first message. */
   setHeader(name: string, value: string): void;
   /** Adds a trailer, sent with the status. */
@@ -37,6 +39,23 @@ export type Handler<Method extends AnyMethodDefinition, State> = Method["request
 export type Handlers<Definition extends ServiceDefinition, State = undefined> = {
   [Name in keyof Definition["methods"]]: Handler<Definition["methods"][Name], State>;
 };
+
+/**
+ * What a service does when its sessions move or end. A session is what calls with the same value of the contract's
+ * session_key have in common; what it consists of is the service's own.
+ */
+export interface SessionHooks<State = undefined> {
+  /**
+   * Gives a session away, for an instance that retires: what `takeOver` needs to go on with it. No call of the session is
+   * open, and none comes until this has answered; it has as long as the contract's hand_over_timeout. When it fails, the
+   * session stays. Without this hook sessions stay with a retiring instance until they end or its time is over.
+   */
+  handOver?(key: string, state: State): Promise<Uint8Array> | Uint8Array;
+  /** Goes on with a session of another instance, before its first call comes here. */
+  takeOver?(key: string, bytes: Uint8Array, state: State): Promise<void> | void;
+  /** The session had no call for the contract's idle_timeout and is over. */
+  ended?(key: string, state: State): Promise<void> | void;
+}
 
 /** Where a server writes what went wrong; pino has this shape. */
 export interface ServerLog {
@@ -62,12 +81,16 @@ export interface ServeOptions {
   handleSignals?: boolean;
   /** Tell the agent (ROUSE_NOTIFY) when the server is ready. Default true. */
   notify?: boolean;
+  /** What happens to sessions; only with a session_key in the contract. */
+  sessions?: SessionHooks;
 }
 
 /** Settings of a server whose calls share state. */
-export interface StatefulServeOptions<State> extends ServeOptions {
+export interface StatefulServeOptions<State> extends Omit<ServeOptions, "sessions"> {
   /** Makes what all calls share, such as an open index; the server is ready when it resolves. */
   state: () => Promise<State> | State;
+  /** What happens to sessions; only with a session_key in the contract. */
+  sessions?: SessionHooks<State>;
   /** Closes the state after the last call ended. */
   close?: (state: State) => Promise<void> | void;
 }

@@ -1,0 +1,350 @@
+import type { SessionTimes } from "../../definition.ts";
+import { RouseError } from "../../errors.ts";
+import type { ServerLog, SessionHooks } from "../types.ts";
+import type { Peer } from "./peers.ts";
+import { type Session, SessionTable } from "./table.ts";
+
+/** A peer that does not say in time whether it has a session counts as one that has not, ms. */
+const FIND_MS = 1_000;
+/** What the mesh says of peers is waited for so long, ms: the first call of a wake must not wait for a mesh that is away. */
+const PEERS_MS = 1_000;
+/** Where a session lives is known for so long, ms. */
+const KNOWN_MS = 5_000;
+/** A call is passed on by so many instances at most. */
+const MOST_HOPS = 3;
+/** Sessions that are handed over at the same time. */
+const PUSHED_TOGETHER = 8;
+const PUSH_PAUSE_MS = 250;
+
+/** The others, as the keeper needs them. */
+export interface PeerSet {
+  readonly known: Promise<void>;
+  all(): readonly Peer[];
+  has(peer: Peer): boolean;
+  report(): void;
+  close(): void;
+}
+
+export interface KeeperOptions<State> {
+  readonly times: SessionTimes;
+  readonly hooks: SessionHooks<State>;
+  readonly state: () => State;
+  readonly log: ServerLog;
+  readonly ownId: () => string;
+}
+
+/** Where a call goes: here, or to the instance that has its session. */
+export type Place = { readonly session: Session } | { readonly peer: Peer };
+
+/**
+ * Keeps the sessions of this instance, and finds those of others.
+ *
+ * Envoy sends the calls of a key to one instance as long as no instance comes or goes; then some keys are another one's by its
+ * hash. So whoever gets the first call of a key that does not live here asks the others: if one has it, the call is passed on
+ * to that; if that one retires and the service can hand sessions over, it is fetched; else it begins here.
+ */
+export class SessionKeeper<State> {
+  readonly table: SessionTable;
+  readonly #options: KeeperOptions<State>;
+  readonly #claims = new Map<string, Promise<Peer | undefined>>();
+  readonly #elsewhere = new Map<string, { readonly peer: Peer; readonly untilMs: number }>();
+  readonly #sweeper: NodeJS.Timeout;
+  #peers: PeerSet | undefined;
+  #retiring = false;
+  #pushing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: KeeperOptions<State>) {
+    this.#options = options;
+    this.table = new SessionTable(options.times.idleMs, (key) => void this.#tellEnded(key));
+    this.#sweeper = setInterval(() => this.#sweep(), Math.min(1_000, options.times.idleMs / 2)).unref();
+  }
+
+  /** Without peers (no mesh) all sessions live here. */
+  meet(peers: PeerSet): void {
+    this.#peers = peers;
+  }
+
+  get live(): number {
+    this.table.sweep(performance.now());
+    return this.table.size;
+  }
+
+  get movable(): boolean {
+    return this.#options.hooks.handOver !== undefined;
+  }
+
+  get retiring(): boolean {
+    return this.#retiring;
+  }
+
+  /** The session when it lives here and takes calls now: the way that nearly all calls go. */
+  here(key: string): Session | undefined {
+    const session = this.table.get(key, performance.now());
+    return session === undefined || session.leaving !== undefined ? undefined : session;
+  }
+
+  /** Finds the call's place. @param hops How many instances passed it on. */
+  async place(key: string, hops: number): Promise<Place> {
+    // Who passed it on knew better, or as little.
+    if (hops > 0) this.#elsewhere.delete(key);
+    for (;;) {
+      const session = this.table.get(key, performance.now());
+      if (session?.leaving === undefined && session !== undefined) {
+        if (hops === 0) session.guest = false;
+        return { session };
+      }
+      if (session?.leaving !== undefined) await session.leaving;
+      else if (hops >= MOST_HOPS) return { session: this.#begin(key) };
+      else {
+        const peer = await this.#owner(key);
+        if (peer !== undefined) return { peer };
+        // Another call of the key may have come first, or it was fetched.
+        if (this.table.get(key, performance.now()) === undefined) return { session: this.#begin(key) };
+      }
+    }
+  }
+
+  /** The peer has it no more, or is gone: the next call asks again. */
+  forget(key: string): void {
+    this.#elsewhere.delete(key);
+  }
+
+  /** For Find of a peer. */
+  find(key: string, askerId: string): { there: boolean; movable: boolean } {
+    const session = this.table.get(key, performance.now());
+    if (session !== undefined)
+      return { there: true, movable: this.movable && (this.#retiring || session.guest) };
+    const mine = !this.#retiring && this.#claims.has(key) && this.#options.ownId() < askerId;
+    return { there: mine, movable: false };
+  }
+
+  /** Gives the session away. @throws RouseError NOT_FOUND SESSION_ELSEWHERE, FAILED_PRECONDITION SESSION_STAYS. */
+  async handOver(key: string): Promise<Uint8Array> {
+    const session = this.table.get(key, performance.now());
+    if (session === undefined || session.leaving !== undefined)
+      throw new RouseError("NOT_FOUND", `The session does not live at ${this.#options.ownId()}.`, {
+        reason: "SESSION_ELSEWHERE",
+      });
+    return this.#leave(session, async (state) => state);
+  }
+
+  /** Takes a session that a peer pushes. @throws what the service's hook throws; FAILED_PRECONDITION SESSION_REFUSED. */
+  async takeOver(key: string, state: Uint8Array): Promise<void> {
+    if (this.#retiring || this.#closed)
+      throw new RouseError("FAILED_PRECONDITION", "This instance retires and takes no sessions.", {
+        reason: "SESSION_REFUSED",
+      });
+    await this.#fetched(key, state);
+    this.table.begin(key, performance.now(), true);
+    this.#elsewhere.delete(key);
+  }
+
+  /** The instance is to end: sessions that can be handed over are. */
+  retire(): void {
+    if (this.#retiring) return;
+    this.#retiring = true;
+    this.#options.log.info({ sessions: this.table.size, movable: this.movable }, "This instance retires");
+    if (this.movable) void this.push();
+  }
+
+  /** Hands over, one after the other, what has no call open, until nothing is left. Resolves after the first round. */
+  push(): Promise<void> {
+    this.#retiring = true;
+    this.#pushing ??= this.#pushAll().finally(() => {
+      this.#pushing = undefined;
+      if (this.table.size > 0 && !this.#closed)
+        setTimeout(() => !this.#closed && void this.push(), PUSH_PAUSE_MS).unref();
+    });
+    return this.#pushing;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#peers?.report();
+    this.#peers?.close();
+  }
+
+  #begin(key: string): Session {
+    return this.table.begin(key, performance.now());
+  }
+
+  /** Which peer has it; undefined: none, or it was fetched from the one that had it. */
+  async #owner(key: string): Promise<Peer | undefined> {
+    const known = this.#elsewhere.get(key);
+    if (known !== undefined && performance.now() < known.untilMs && this.#peers?.has(known.peer) === true)
+      return known.peer;
+    let claim = this.#claims.get(key);
+    if (claim === undefined) {
+      claim = this.#claim(key).finally(() => this.#claims.delete(key));
+      this.#claims.set(key, claim);
+    }
+    return claim;
+  }
+
+  async #claim(key: string, again = MOST_HOPS): Promise<Peer | undefined> {
+    const peers = this.#peers;
+    if (peers === undefined) return undefined;
+    await Promise.race([peers.known, new Promise((resolve) => setTimeout(resolve, PEERS_MS).unref())]);
+    const all = peers.all();
+    const found = await this.#ask(all, key);
+    if (found !== undefined) {
+      if (!found.movable || this.#retiring) return this.#note(key, found.peer);
+      const fetched = await this.#fetch(found.peer, key);
+      if (fetched === "here") return undefined;
+      if (fetched === "there" || again === 0) return this.#note(key, found.peer);
+      // It was on its way to somebody else.
+      return this.#claim(key, again - 1);
+    }
+    const staying = all.filter(({ retiring }) => !retiring);
+    // Who retires begins no sessions while there is somebody else.
+    if (this.#retiring) return chosenFor(key, staying);
+    this.table.begin(key, performance.now());
+    return undefined;
+  }
+
+  #note(key: string, peer: Peer): Peer {
+    this.#elsewhere.set(key, { peer, untilMs: performance.now() + KNOWN_MS });
+    return peer;
+  }
+
+  #ask(peers: readonly Peer[], key: string): Promise<{ peer: Peer; movable: boolean } | undefined> {
+    if (peers.length === 0) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      let left = peers.length;
+      for (const peer of peers) {
+        peer
+          .find(key, this.#options.ownId(), FIND_MS)
+          .then(({ there, movable }) => there && resolve({ peer, movable }))
+          // It is gone, and its sessions with it.
+          .catch(() => undefined)
+          .finally(() => {
+            left -= 1;
+            if (left === 0) resolve(undefined);
+          });
+      }
+    });
+  }
+
+  async #fetch(peer: Peer, key: string): Promise<"here" | "there" | "gone"> {
+    const { times, log } = this.#options;
+    try {
+      const { state } = await peer.handOver(key, 2 * times.handOverMs + FIND_MS);
+      await this.#fetched(key, state);
+    } catch (error) {
+      const { reason } = RouseError.from(error);
+      if (reason === "SESSION_ELSEWHERE") return "gone";
+      if (reason !== "SESSION_STAYS")
+        log.error({ err: error, from: peer.id }, "A session could not be fetched");
+      return "there";
+    }
+    this.table.begin(key, performance.now());
+    return "here";
+  }
+
+  async #fetched(key: string, bytes: Uint8Array): Promise<void> {
+    const { hooks, state } = this.#options;
+    await hooks.takeOver?.(key, bytes, state());
+  }
+
+  /** Holds the session's calls, lets the open ones end, and gives it away; it stays when that fails. */
+  async #leave<T>(session: Session, give: (state: Uint8Array) => Promise<T>): Promise<T> {
+    const { times, hooks, state } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    session.leaving = promise;
+    try {
+      if (!(await quiet(session, times.handOverMs)) || hooks.handOver === undefined)
+        throw new RouseError("FAILED_PRECONDITION", "The session stays: it has calls that last.", {
+          reason: "SESSION_STAYS",
+        });
+      const bytes = await within(Promise.resolve(hooks.handOver(session.key, state())), times.handOverMs);
+      const given = await give(bytes);
+      this.table.remove(session);
+      return given;
+    } finally {
+      session.leaving = undefined;
+      resolve();
+    }
+  }
+
+  async #pushAll(): Promise<void> {
+    const waiting = this.table.all().filter(({ open, leaving }) => open === 0 && leaving === undefined);
+    const worker = async () => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) await this.#pushOne(next);
+    };
+    await Promise.all(Array.from({ length: PUSHED_TOGETHER }, worker));
+    this.#peers?.report();
+  }
+
+  async #pushOne(session: Session): Promise<void> {
+    const { times, log } = this.#options;
+    const staying = this.#peers?.all().filter(({ retiring }) => !retiring) ?? [];
+    const peer = chosenFor(session.key, staying);
+    if (peer === undefined || session.leaving !== undefined) return;
+    try {
+      await this.#leave(session, (state) => peer.takeOver(session.key, state, times.handOverMs));
+      this.#note(session.key, peer);
+    } catch (error) {
+      const { reason } = RouseError.from(error);
+      if (reason !== "SESSION_STAYS") log.error({ err: error, to: peer.id }, "A session was not taken over");
+    }
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    this.table.sweep(now);
+    for (const [key, { untilMs }] of this.#elsewhere) if (now >= untilMs) this.#elsewhere.delete(key);
+  }
+
+  async #tellEnded(key: string): Promise<void> {
+    const { hooks, state, log } = this.#options;
+    try {
+      await hooks.ended?.(key, state());
+    } catch (error) {
+      log.error({ err: error }, "The hook for the end of a session failed");
+    }
+  }
+}
+
+/** Resolves when no call is open: false when that takes too long. */
+function quiet(session: Session, ms: number): Promise<boolean> {
+  if (session.open === 0) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), ms);
+    session.quiet = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+  });
+}
+
+function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () =>
+      reject(
+        new RouseError("DEADLINE_EXCEEDED", `The session was not handed over within ${ms} ms.`, {
+          reason: "SESSION_HAND_OVER_LATE",
+        }),
+      );
+    const timer = setTimeout(late, ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** The same for the same key and peers: rendezvous hashing, https://en.wikipedia.org/wiki/Rendezvous_hashing */
+function chosenFor(key: string, peers: readonly Peer[]): Peer | undefined {
+  let best: { readonly peer: Peer; readonly rank: number } | undefined;
+  for (const peer of peers) {
+    const rank = hash(`${peer.id} ${key}`);
+    if (best === undefined || rank > best.rank) best = { peer, rank };
+  }
+  return best?.peer;
+}
+
+/** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
+  return value;
+}
