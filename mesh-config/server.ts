@@ -177,7 +177,9 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
         // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
         if (drains?.settled) knownUntilMs = taken.untilMs;
         const told = { loads: taken.loads, untilMs: knownUntilMs };
-        activation.loads({ ...directLoads.join(told), envoys: nodes.length });
+        // Those that call past Envoy have a say like Envoys.
+        const envoys = nodes.length + directLoads.size;
+        activation.loads({ ...directLoads.join(told), envoys });
       }
       check();
     },
@@ -203,8 +205,10 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     streams.pair();
     check();
     // The Envoys are all with other control planes, which must not wait for this one's word.
-    if (control?.streams.size === 0 && drains?.settled)
-      activation.loads({ ...directLoads.join({ loads: [], untilMs: Date.now() }), envoys: 0 });
+    if (control?.streams.size === 0 && drains?.settled) {
+      const none = { loads: [], untilMs: Date.now() };
+      activation.loads({ ...directLoads.join(none), envoys: directLoads.size });
+    }
   }, CHECK_MS);
 
   return {

@@ -75,7 +75,8 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
     }
     case "loads": {
       const touched = demand.report(source, kind.value.loads, kind.value.untilMs, kind.value.envoys);
-      for (const { service, version } of touched) orchestrator.evaluate(service, version);
+      const news = orchestrator.sessions.report(source, kind.value.sessions, Date.now());
+      for (const { service, version } of [...touched, ...news]) orchestrator.evaluate(service, version);
       return;
     }
     case "drained": {

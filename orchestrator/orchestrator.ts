@@ -15,6 +15,7 @@ import { Outcomes } from "./health/outcomes.ts";
 import { Overlay } from "./overlay.ts";
 import { Placer } from "./placement/placer.ts";
 import { planVersion } from "./plan.ts";
+import { SessionsAdviser } from "./sessions.ts";
 import { Setbacks } from "./setbacks.ts";
 import { Starts } from "./starts.ts";
 import { Timetable } from "./timetable.ts";
@@ -73,6 +74,7 @@ export class Orchestrator {
   readonly outcomes: Outcomes;
   readonly decisions = new Decisions();
   readonly attempts = new Attempts();
+  readonly sessions = new SessionsAdviser(() => this.demand);
   readonly #advisers: readonly Adviser[];
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
@@ -94,7 +96,7 @@ export class Orchestrator {
     this.placer = new Placer(options.mesh, this.starts);
     this.log = options.log;
     this.outcomes = options.outcomes ?? new Outcomes();
-    this.#advisers = options.advisers ?? [];
+    this.#advisers = [...(options.advisers ?? []), this.sessions];
     this.#stopDrainMs = options.stopDrainMs ?? 30_000;
   }
 
@@ -127,6 +129,7 @@ export class Orchestrator {
     if (this.#token === undefined) return;
     this.#token = undefined;
     this.starts.clear();
+    this.sessions.reset();
     this.stopping.clear();
     this.#lookAgain.clear();
     this.decisions.end();

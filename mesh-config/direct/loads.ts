@@ -22,6 +22,11 @@ export class DirectLoads {
   /** Begun since they were last taken. */
   #begun = new Map<string, Load>();
 
+  /** Callers that are connected. */
+  get size(): number {
+    return this.#sources.size;
+  }
+
   connect(nowMs: number): DirectSource {
     const latest: Report = { applied: 0, loads: [], sessions: undefined };
     const source: DirectSource = { named: new Map(), latest, untilMs: nowMs };

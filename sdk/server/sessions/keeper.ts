@@ -111,12 +111,14 @@ export class SessionKeeper<State> {
   }
 
   /** For Find of a peer. */
-  find(key: string, askerId: string): { there: boolean; movable: boolean } {
+  find(key: string, askerId: string): { there: boolean; movable: boolean; claimed: boolean } {
     const session = this.table.get(key, performance.now());
-    if (session !== undefined)
-      return { there: true, movable: this.movable && (this.#retiring || session.guest) };
-    const mine = !this.#retiring && this.#claims.has(key) && this.#options.ownId() < askerId;
-    return { there: mine, movable: false };
+    if (session !== undefined) {
+      const movable = this.movable && (this.#retiring || session.guest);
+      return { there: true, movable, claimed: false };
+    }
+    const claimed = !this.#retiring && this.#claims.has(key) && this.#options.ownId() < askerId;
+    return { there: false, movable: false, claimed };
   }
 
   /** Gives the session away. @throws RouseError NOT_FOUND SESSION_ELSEWHERE, FAILED_PRECONDITION SESSION_STAYS. */
@@ -213,15 +215,19 @@ export class SessionKeeper<State> {
     if (peers.length === 0) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       let left = peers.length;
+      let claimant: Peer | undefined;
       for (const peer of peers) {
         peer
           .find(key, this.#options.ownId(), FIND_MS)
-          .then(({ there, movable }) => there && resolve({ peer, movable }))
+          .then(({ there, movable, claimed }) => {
+            if (there) resolve({ peer, movable });
+            if (claimed && (claimant === undefined || peer.id < claimant.id)) claimant = peer;
+          })
           // It is gone, and its sessions with it.
           .catch(() => undefined)
           .finally(() => {
             left -= 1;
-            if (left === 0) resolve(undefined);
+            if (left === 0) resolve(claimant && { peer: claimant, movable: false });
           });
       }
     });
