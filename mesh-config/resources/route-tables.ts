@@ -1,4 +1,5 @@
 import type { MeshState } from "../../registry/state.ts";
+import { HOPS_HEADER } from "../../sdk/server/sessions/key.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { collectorRoutes } from "./collector-route.ts";
@@ -71,7 +72,7 @@ export function virtualHost(table: string, settings: MeshSettings): JsonObject {
     domains: ["*"],
     // What services say of themselves nobody outside may say.
     ...(edge && {
-      request_headers_to_remove: [CALLER_HEADER],
+      request_headers_to_remove: [CALLER_HEADER, HOPS_HEADER],
       typed_per_filter_config: corsPolicy(settings),
     }),
   };

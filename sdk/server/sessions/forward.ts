@@ -7,11 +7,9 @@ import type {
   StatusObject,
 } from "@grpc/grpc-js";
 import type { AnyMethodDefinition } from "../../definition.ts";
+import { HOPS_HEADER } from "./key.ts";
 
-/** Request header that counts how many instances passed a call on. */
-export const HOPS_HEADER = "rouse-session-hops";
-
-/** How many instances passed the call on; from outside the mesh nobody can say so. */
+/** How many instances passed the call on. */
 export function hopsOf(metadata: Metadata): number {
   const [value] = metadata.get(HOPS_HEADER);
   const hops = Number(value ?? 0);

@@ -1,5 +1,8 @@
 import type { Metadata } from "@grpc/grpc-js";
 
+/** Request header that counts how many instances passed a call on. Envoy takes it off calls from the outside. */
+export const HOPS_HEADER = "rouse-session-hops";
+
 /** The key of the call's session; undefined: it has none. */
 export function keyOf(metadata: Metadata, header: string): string | undefined {
   const [key] = metadata.get(header);
