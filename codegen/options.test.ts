@@ -299,6 +299,15 @@ const services: Record<string, { options: string; says: [field: string, message:
       ["hand_over_timeout", 'sessions.hand_over_timeout "6m" is out of range. Choose from 100ms to 5m.'],
     ],
   },
+  SessionsOfWorkers: {
+    options: 'version: "1.0.0", owner: "a", session_key: "s", workers: {kind: KIND_THREADS, count: 2}',
+    says: [
+      [
+        "kind",
+        "workers and session_key exclude each other: a session lives in one process. Take one of them out, or write workers: {count: 1}.",
+      ],
+    ],
+  },
   NoSessions: {
     options: 'version: "1.0.0", owner: "a", sessions: {idle_timeout: "1m"}',
     says: [

@@ -6,11 +6,17 @@ import type { OptionReader } from "./option-reader.ts";
 const second = 1_000;
 const minute = 60 * second;
 const day = 24 * 60 * minute;
-/** Field of the service's option. */
+/** Fields of the service's option. */
+const workers = 17;
 const sessions = 18;
 
 /** Checks how sessions live and move; absent in the manifest where the contract says nothing of it. */
 export function readSessions(mesh: ServiceMesh, reader: OptionReader): Pick<Manifest, "sessions"> {
+  if (mesh.session_key !== "" && mesh.workers !== undefined && mesh.workers.count !== 1)
+    reader.problem(
+      [workers],
+      "workers and session_key exclude each other: a session lives in one process. Take one of them out, or write workers: {count: 1}.",
+    );
   const written = mesh.sessions;
   if (written === undefined) return {};
   if (mesh.session_key === "")

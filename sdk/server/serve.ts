@@ -207,7 +207,7 @@ function stoppable(
         keeper?.close();
       };
       // Peers fetch and take what is left before nobody is there to be asked.
-      if (keeper?.movable === true && keeper.live > 0) void leave(keeper, graceMs).then(shutDown);
+      if (keeper?.movable === true && keeper.live > 0) void leave(keeper, given).then(shutDown);
       else shutDown();
       return stopped;
     },
@@ -215,9 +215,9 @@ function stoppable(
 }
 
 /** Hands over what can be, within a part of the time that there is for open calls. */
-async function leave(keeper: SessionKeeper<unknown>, graceMs: number): Promise<void> {
+async function leave(keeper: SessionKeeper<unknown>, withinMs: number): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, graceMs * LEAVING_SHARE);
+  const timer = setTimeout(resolve, withinMs * LEAVING_SHARE);
   await Promise.race([keeper.push(), late]);
   clearTimeout(timer);
 }
