@@ -29,6 +29,7 @@ export interface Load {
 }
 
 export interface LoadResult {
+  readonly calls: number;
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -58,6 +59,7 @@ export async function load(options: Load): Promise<LoadResult> {
     (report.latencyDistribution.find(({ percentage }) => percentage === share)?.latency ?? Number.NaN) / 1e6;
   const ok = report.statusCodeDistribution.OK ?? 0;
   return {
+    calls: report.count,
     requestsPerSecond: report.rps,
     p50Ms: latency(50),
     p99Ms: latency(99),
