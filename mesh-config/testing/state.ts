@@ -90,6 +90,13 @@ export class TestMesh {
     this.service(name, (service) => ({ ...service, tags: new Map(service.tags).set(tag, list) }));
   }
 
+  remove(name: string): void {
+    const services = new Map(this.#state.services);
+    services.delete(name);
+    this.#state = { services };
+    for (const watcher of this.#watchers) watcher(this.#state);
+  }
+
   private service(name: string, change: (service: ServiceState) => ServiceState): void {
     const before = this.#state.services.get(name) ?? { versions: new Map(), tags: new Map() };
     this.#state = { services: new Map(this.#state.services).set(name, change(before)) };

@@ -6,6 +6,7 @@ import type { Endpoint } from "../resources/endpoints.ts";
 import type { OwnListeners } from "../resources/own-listeners.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
+import { changedServices } from "./changed.ts";
 import { FormerGenerations } from "./former.ts";
 import type { Kind, Resource } from "./resource.ts";
 import { type Snapshot, SnapshotBuilder } from "./snapshot.ts";
@@ -52,6 +53,8 @@ export class Control implements StreamHost {
   readonly #log: Logger;
   readonly #known = new Map<string, Known>();
   readonly #extras = new Map<string, Extras>();
+  /** Names in the extras that changed since the last snapshot. */
+  readonly #renewed = new Set<string>();
   /** Former generations for which calls were held, and the one that answers in their place. */
   readonly #aliases = new Map<string, string>();
   readonly #former = new FormerGenerations();
@@ -71,15 +74,22 @@ export class Control implements StreamHost {
   }
 
   snapshot(own?: OwnListeners): Snapshot {
-    this.#snapshot ??= this.#builder.build(this.#state, this.#extras, this.#aliases);
+    if (this.#snapshot === undefined) {
+      this.#snapshot = this.#builder.build(this.#state, this.#extras, this.#aliases, this.#renewed);
+      this.#renewed.clear();
+    }
     return own === undefined ? this.#snapshot : this.#builder.withListeners(this.#snapshot, own);
   }
 
   /** Takes a new state and sends what changed. */
   setState(state: MeshState): void {
-    this.#former.compare(this.#state, state);
+    const changed = changedServices(this.#state, state);
+    if (changed.size === 0) return;
+    this.#former.compare(this.#state, state, changed);
     this.#state = state;
-    for (const [name, known] of this.#known) this.#reconcile(name, known);
+    for (const [name, known] of this.#known) {
+      if (changed.has(name.slice(0, name.indexOf("@")))) this.#reconcile(name, known);
+    }
     for (const former of this.#former.versions()) this.#refresh(former);
     this.#change();
   }
@@ -273,6 +283,7 @@ export class Control implements StreamHost {
     if (target === undefined || version === undefined || version.activation.generation > target.generation) {
       this.#known.delete(name);
       this.#extras.delete(name);
+      this.#renewed.add(name);
       this.#thawing.fail(name);
       return;
     }
@@ -291,6 +302,7 @@ export class Control implements StreamHost {
     const target = parseClusterName(name);
     const former = target === undefined ? [] : this.#former.of(target.service, target.version);
     const thawing = this.#thawing.of(name);
+    this.#renewed.add(name);
     this.#extras.set(name, {
       ready: thawing === undefined ? ready : [...ready, thawing],
       kept,

@@ -35,6 +35,8 @@ export class Drains {
   /** When each Envoy was first asked about a cluster that it brought along, ms of `performance.now()`. */
   readonly #brought = new WeakMap<DeltaStream, Map<string, number>>();
   readonly #drains = new Map<string, Drain>();
+  /** Number of the snapshot whose clusters have been looked at. */
+  #followed = 0;
   #graceUntil: number;
   readonly #graceMs: number;
 
@@ -104,10 +106,14 @@ export class Drains {
 
   /** Takes up the former generations that still have a cluster, and drops those that have none. */
   #follow(): void {
-    const { cluster, route } = this.#control.snapshot().resources;
+    const { resources, number, touchedSince } = this.#control.snapshot();
+    if (number === this.#followed) return;
+    const { cluster, route } = resources;
     for (const name of this.#drains.keys()) if (!cluster.has(name)) this.#drains.delete(name);
-    for (const name of cluster.keys()) {
-      if (this.#drains.has(name)) continue;
+    const touched = this.#followed === 0 ? undefined : touchedSince?.(this.#followed);
+    this.#followed = number;
+    for (const name of touched ?? cluster.keys()) {
+      if (this.#drains.has(name) || !cluster.has(name)) continue;
       const target = parseClusterName(name);
       const current = target && this.#control.version(target)?.activation.generation;
       if (target === undefined || current === undefined || current <= target.generation) continue;

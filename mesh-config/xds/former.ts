@@ -14,13 +14,17 @@ export class FormerGenerations {
   readonly #kept = new Map<string, FormerGeneration & Target>();
   readonly #drained = new Set<string>();
 
-  /** Notes which instances changed their generation between two states, and forgets what is registered no more. */
-  compare(before: MeshState, after: MeshState): void {
+  /**
+   * Notes which instances changed their generation between two states, and forgets what is registered no more.
+   *
+   * @param changed Names of the services that may differ; default: all.
+   */
+  compare(before: MeshState, after: MeshState, changed: Iterable<string> = after.services.keys()): void {
     for (const [name, { service, version }] of this.#kept) {
       if (after.services.get(service)?.versions.has(version) !== true) this.#kept.delete(name);
     }
-    for (const [service, { versions }] of after.services) {
-      for (const [version, now] of versions) {
+    for (const service of changed) {
+      for (const [version, now] of after.services.get(service)?.versions ?? []) {
         const then = before.services.get(service)?.versions.get(version);
         if (then === undefined || then === now) continue;
         const generations = new Map(now.instances.map(({ id, generation }) => [id, generation]));

@@ -1,5 +1,5 @@
 import type { MeshState, VersionState } from "../../registry/state.ts";
-import { clusterName } from "../../registry/target.ts";
+import { clusterName, parseClusterName } from "../../registry/target.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { listeners } from "../resources/listeners.ts";
 import { versionResources } from "../resources/mesh.ts";
@@ -7,20 +7,23 @@ import type { OwnListeners } from "../resources/own-listeners.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
 import { registryClusters } from "../resources/registry-routes.ts";
 import type { MeshSettings } from "../resources/settings.ts";
+import { ChangeLog, changedServices } from "./changed.ts";
 import { encodeResource, type Kind, type Resource } from "./resource.ts";
 import { RouteTables } from "./tables.ts";
 
-/** All resources at one moment. Never changed in place. */
+/** All resources at one moment: until the next one is made, for which clusters and endpoints are changed in place. */
 export interface Snapshot {
   /** Counts up from 1. */
   readonly number: number;
+  /** Names of clusters and lists of endpoints that may have changed after the snapshot of a number; undefined: any. */
+  readonly touchedSince?: (number: number) => Iterable<string> | undefined;
   readonly resources: Readonly<Record<Kind, ReadonlyMap<string, Resource>>>;
   /** Clusters that have the endpoints of another one, and its name. */
   readonly aliases: ReadonlyMap<string, string>;
 }
 
 interface VersionResources {
-  readonly extras: Extras;
+  extras: Extras;
   /** The clusters as JSON, by name. */
   readonly json: ReadonlyMap<string, JsonObject>;
   readonly clusters: readonly Resource[];
@@ -32,7 +35,11 @@ export class SnapshotBuilder {
   readonly #settings: MeshSettings;
   #versions = new WeakMap<VersionState, VersionResources>();
   readonly #tables: RouteTables;
-  readonly #registry: ReadonlyMap<string, Resource>;
+  readonly #clusters: Map<string, Resource>;
+  readonly #endpoints = new Map<string, Resource>();
+  /** What stands in those two of each service, by version. */
+  readonly #made = new Map<string, ReadonlyMap<string, VersionResources>>();
+  readonly #log = new ChangeLog();
   #extensions: ReadonlyMap<string, Resource> = new Map();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
@@ -46,45 +53,120 @@ export class SnapshotBuilder {
     this.#settings = settings;
     this.#tables = new RouteTables(settings);
     const registry = [...registryClusters(settings)];
-    this.#registry = new Map(
+    this.#clusters = new Map(
       registry.map(([name, json]) => [name, encodeResource("cluster", name, json, 1)]),
     );
   }
 
   /**
+   * Makes the next snapshot, at a cost that goes with what changed and not with how much there is.
+   *
    * @param extras By name of the current generation's cluster; an entry is replaced, never changed in place.
    * @param aliases Clusters that stand for another as long as that one is there, by name.
+   * @param renewed Names of the clusters whose extras changed since the last one; default: all.
    */
   build(
     state: MeshState,
     extras: ReadonlyMap<string, Extras>,
     aliases: ReadonlyMap<string, string> = new Map(),
+    renewed: Iterable<string> = extras.keys(),
   ): Snapshot {
     const number = (this.#last?.number ?? 0) + 1;
-    const cluster = new Map(this.#registry);
-    const endpoint = new Map<string, Resource>();
-    for (const [service, { versions }] of state.services) {
-      for (const version of versions.values()) {
-        const made = this.#version(service, version, extras, number);
-        for (const resource of made.clusters) cluster.set(resource.name, resource);
-        for (const resource of made.endpoints) endpoint.set(resource.name, resource);
-        for (const [alias, name] of aliases) {
-          const json = made.json.get(name);
-          if (json !== undefined)
-            cluster.set(alias, this.#same("cluster", alias, aliasOf(json, alias), number));
-        }
-      }
+    const changed = changedServices(this.#state, state);
+    const touched = new Set<string>();
+    const services = new Set(changed);
+    for (const name of renewed) {
+      const service = parseClusterName(name)?.service;
+      if (service !== undefined) services.add(service);
     }
+    for (const service of services) this.#renew(service, state, extras, number, touched);
+    this.#renewAliases(state, aliases, number, touched);
     const listener = this.#last?.resources.listener ?? this.#listeners(number);
     const route =
-      this.#last !== undefined && this.#state === state
+      this.#last !== undefined && changed.size === 0
         ? this.#last.resources.route
-        : this.#tables.build(state, number);
+        : this.#tables.build(state, number, changed);
     this.#state = state;
-    const extension = this.#extensions;
-    const resources = { listener, route, cluster, endpoint, extension };
-    this.#last = { number, resources, aliases: new Map(aliases) };
+    const resources = {
+      listener,
+      route,
+      cluster: this.#clusters,
+      endpoint: this.#endpoints,
+      extension: this.#extensions,
+    };
+    this.#log.add(number, touched);
+    const touchedSince = (before: number) => this.#log.since(before);
+    this.#last = { number, resources, aliases: new Map(aliases), touchedSince };
     return this.#last;
+  }
+
+  /** Puts a service's clusters and endpoints as they are now in place of those before. */
+  #renew(
+    service: string,
+    state: MeshState,
+    extras: ReadonlyMap<string, Extras>,
+    number: number,
+    touched: Set<string>,
+  ): void {
+    const before = this.#made.get(service);
+    const now = new Map<string, VersionResources>();
+    for (const [version, found] of state.services.get(service)?.versions ?? []) {
+      now.set(version, this.#version(service, found, extras, number));
+    }
+    for (const [version, made] of before ?? []) {
+      if (now.get(version) === made) continue;
+      for (const { name } of made.clusters) if (touched.add(name)) this.#clusters.delete(name);
+      for (const { name } of made.endpoints) if (touched.add(name)) this.#endpoints.delete(name);
+    }
+    for (const [version, made] of now) {
+      if (before?.get(version) === made) continue;
+      for (const resource of made.clusters) {
+        touched.add(resource.name);
+        this.#clusters.set(resource.name, resource);
+      }
+      for (const resource of made.endpoints) {
+        touched.add(resource.name);
+        this.#endpoints.set(resource.name, resource);
+      }
+    }
+    if (now.size === 0) this.#made.delete(service);
+    else this.#made.set(service, now);
+  }
+
+  /** Aliases are few, and made anew each time. */
+  #renewAliases(
+    state: MeshState,
+    aliases: ReadonlyMap<string, string>,
+    number: number,
+    touched: Set<string>,
+  ): void {
+    const made = new Map<string, Resource>();
+    for (const [alias, name] of aliases) {
+      const target = parseClusterName(name);
+      if (target === undefined || !state.services.get(target.service)?.versions.has(target.version)) continue;
+      const json = this.#made.get(target.service)?.get(target.version)?.json.get(name);
+      if (json !== undefined) made.set(alias, this.#same("cluster", alias, aliasOf(json, alias), number));
+    }
+    for (const alias of this.#last?.aliases.keys() ?? []) {
+      if (made.has(alias)) continue;
+      touched.add(alias);
+      const own = this.#ownCluster(alias);
+      if (own === undefined) this.#clusters.delete(alias);
+      else this.#clusters.set(alias, own);
+    }
+    for (const [alias, resource] of made) {
+      if (this.#clusters.get(alias) === resource) continue;
+      touched.add(alias);
+      this.#clusters.set(alias, resource);
+    }
+  }
+
+  /** The cluster of that very name, which an alias stood for. */
+  #ownCluster(name: string): Resource | undefined {
+    const target = parseClusterName(name);
+    if (target === undefined) return undefined;
+    const made = this.#made.get(target.service)?.get(target.version);
+    return made?.clusters.find((resource) => resource.name === name);
   }
 
   /** The same snapshot for an Envoy with listeners of its own. */
@@ -122,6 +204,11 @@ export class SnapshotBuilder {
     const extra = extras.get(clusterName(target)) ?? noExtras;
     const known = this.#versions.get(state);
     if (known?.extras === extra) return known;
+    // That Envoys have a cluster changes nothing about one that is there.
+    if (known?.json.has(clusterName(target)) && sameBesidesKept(known.extras, extra)) {
+      known.extras = extra;
+      return known;
+    }
     const json = versionResources(service, state, extra, this.#settings);
     const encode = (kind: Kind, all: ReadonlyMap<string, JsonObject>) =>
       [...all].map(([name, one]) => this.#same(kind, name, one, number));
@@ -146,6 +233,11 @@ export class SnapshotBuilder {
     const made = [...listeners(settings)];
     return new Map(made.map(([name, json]) => [name, encodeResource("listener", name, json, number)]));
   }
+}
+
+function sameBesidesKept(a: Extras, b: Extras): boolean {
+  const sameReady = a.ready.length === b.ready.length && a.ready.every((one, n) => one === b.ready[n]);
+  return sameReady && a.silence === b.silence && a.former === undefined && b.former === undefined;
 }
 
 /** The same cluster under another name, with the endpoints of its own. */

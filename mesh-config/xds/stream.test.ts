@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import type { DeltaRequest, DeltaResponse } from "../proto/wire.ts";
+import { ChangeLog } from "./changed.ts";
 import { type Kind, type Resource, resourceOfBytes, typeUrl } from "./resource.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { DeltaStream } from "./stream.ts";
@@ -16,13 +17,19 @@ class Envoy {
     extension: new Map(),
   };
   readonly aliases = new Map<string, string>();
+  readonly log = new ChangeLog();
   readonly sent: DeltaResponse[] = [];
   readonly asked: string[] = [];
   readonly had: string[] = [];
   readonly inUse = new Set<string>();
   readonly stream = new DeltaStream(
     {
-      snapshot: (): Snapshot => ({ number: this.number, resources: this.resources, aliases: this.aliases }),
+      snapshot: (): Snapshot => ({
+        number: this.number,
+        resources: this.resources,
+        aliases: this.aliases,
+        touchedSince: (number) => this.log.since(number),
+      }),
       has: (cluster) => this.had.push(cluster),
       missing: (cluster, held) => {
         this.asked.push(`${cluster}${held ? " held" : ""}`);
@@ -41,6 +48,7 @@ class Envoy {
   /** Changes the snapshot: content by name for each kind; an empty content takes the resource away. */
   put(change: Partial<Record<Kind, Record<string, string>>>): void {
     this.number++;
+    this.log.add(this.number, new Set(Object.values(change).flatMap((contents) => Object.keys(contents))));
     for (const [kind, contents] of Object.entries(change) as [Kind, Record<string, string>][]) {
       const all = new Map(this.resources[kind]);
       for (const [name, content] of Object.entries(contents)) {
@@ -137,7 +145,7 @@ test("a response waits until the one before is answered, and takes what came mea
   envoy.put({ cluster: { c: "1", a: "2" } });
   expect(envoy.take()).toEqual([]);
   envoy.ack("cluster");
-  expect(envoy.take()).toEqual(["cluster +a +b +c"]);
+  expect(envoy.take()).toEqual(["cluster +b +c +a"]);
 });
 
 test("what is refused is not sent again until it changes", () => {

@@ -44,6 +44,10 @@ export class Subscription {
   /** Number of the snapshot of which all was sent, but for what is to be taken away; and of which all was sent. */
   #idleAt = 0;
   #settledAt = 0;
+  /** What may have to be sent or taken away; all else is as Envoy has it. */
+  readonly #pending = new Set<string>();
+  /** Number of the snapshot up to which changes are among the pending; 0: everything has to be looked at. */
+  #lookedAt = 0;
 
   constructor(kind: Kind) {
     this.kind = kind;
@@ -51,11 +55,14 @@ export class Subscription {
 
   /** Takes what Envoy has from an earlier stream. */
   resume(versions: Readonly<Record<string, string>>, snapshot: Snapshot): void {
+    this.#lookedAt = 0;
     for (const [name, version] of Object.entries(versions)) {
       const current = snapshot.resources[this.kind].get(name);
-      this.#sent.set(name, version);
       if (current === undefined) this.brought.add(name);
-      this.accepted.set(name, { version, since: current?.version === version ? current.since : 0 });
+      // Hundreds of Envoys have the same: they share the strings and objects.
+      const known = current?.version === version ? current : { version, since: 0 };
+      this.#sent.set(current?.name ?? name, known.version);
+      this.accepted.set(current?.name ?? name, known);
     }
   }
 
@@ -70,14 +77,17 @@ export class Subscription {
     if (name === "*") {
       this.wildcard = true;
       this.#owed = true;
+      this.#lookedAt = 0;
       return;
     }
     this.names.add(name);
+    this.#pending.add(name);
     if (!this.#ahead.delete(name) && (anew || !this.#sent.has(name))) this.#again.add(name);
   }
 
   unsubscribe(name: string): void {
     this.#touched();
+    this.#pending.add(name);
     if (name === "*") this.wildcard = false;
     this.names.delete(name);
     this.#ahead.delete(name);
@@ -102,6 +112,7 @@ export class Subscription {
 
   sendAgain(name: string): void {
     this.#touched();
+    this.#pending.add(name);
     this.#again.add(name);
   }
 
@@ -137,11 +148,18 @@ export class Subscription {
     inUse: (name: string) => boolean = () => false,
   ): Change | undefined {
     if (this.inFlight !== undefined || this.#settledAt === snapshot.number) return undefined;
+    this.#look(snapshot);
     const all = snapshot.resources[this.kind];
     const change: Change = { resources: [], removed: [] };
     let size = 0;
-    for (const resource of this.#wanted(all)) {
-      if (!this.#mustSend(resource)) continue;
+    for (const name of this.#pending) {
+      const resource = all.get(name);
+      // What Envoy has and the snapshot lacks stays pending until it may be taken away.
+      if (resource === undefined && this.#sent.has(name)) continue;
+      if (resource === undefined || !this.#wants(name) || !this.#mustSend(resource)) {
+        this.#pending.delete(name);
+        continue;
+      }
       change.resources.push(resource);
       size += resource.bytes.length;
       if (size > LARGEST_RESPONSE) return change;
@@ -153,14 +171,32 @@ export class Subscription {
     this.#gone.clear();
     this.#idleAt = snapshot.number;
     let left = false;
-    for (const name of removals ? this.#sent.keys() : []) {
-      if (all.has(name)) continue;
+    for (const name of removals ? this.#pending : []) {
       if (this.brought.has(name) && inUse(name)) left = true;
       else change.removed.push(name);
     }
     if (change.removed.length > 0) return change;
     if (removals && !left) this.#settledAt = snapshot.number;
     return undefined;
+  }
+
+  /** Puts what has changed since the last look among the pending. */
+  #look(snapshot: Snapshot): void {
+    if (this.#lookedAt === snapshot.number) return;
+    const all = snapshot.resources[this.kind];
+    const few = this.kind !== "cluster" && this.kind !== "endpoint";
+    const touched = few || this.#lookedAt === 0 ? undefined : snapshot.touchedSince?.(this.#lookedAt);
+    this.#lookedAt = snapshot.number;
+    if (touched !== undefined) {
+      for (const name of touched) if (this.#wants(name) || this.#sent.has(name)) this.#pending.add(name);
+      return;
+    }
+    for (const resource of this.#wanted(all)) if (this.#mustSend(resource)) this.#pending.add(resource.name);
+    for (const name of this.#sent.keys()) if (!all.has(name)) this.#pending.add(name);
+  }
+
+  #wants(name: string): boolean {
+    return this.wildcard || this.names.has(name) || this.#ahead.has(name);
   }
 
   *#wanted(all: ReadonlyMap<string, Resource>): Iterable<Resource> {
@@ -184,12 +220,14 @@ export class Subscription {
     this.#owed = false;
     for (const { name, version } of change.resources) {
       this.#sent.set(name, version);
+      this.#pending.delete(name);
       this.#again.delete(name);
     }
     for (const name of change.removed) {
       this.#sent.delete(name);
       this.accepted.delete(name);
       this.brought.delete(name);
+      this.#pending.delete(name);
       this.#again.delete(name);
       this.#gone.delete(name);
     }
@@ -202,9 +240,9 @@ export class Subscription {
     this.acks++;
     this.ackedAtMs = nowMs;
     this.nack = "";
-    for (const { name, version, since } of change?.resources ?? []) {
-      this.accepted.set(name, { version, since });
-      this.#refused.delete(name);
+    for (const resource of change?.resources ?? []) {
+      this.accepted.set(resource.name, resource);
+      this.#refused.delete(resource.name);
     }
     return change;
   }
@@ -218,6 +256,7 @@ export class Subscription {
     this.nack = message;
     for (const { name, version } of change?.resources ?? []) {
       this.#refused.set(name, version);
+      this.#pending.add(name);
       const before = this.accepted.get(name);
       if (before === undefined) this.#sent.delete(name);
       else this.#sent.set(name, before.version);

@@ -26,7 +26,8 @@ interface Node {
 }
 
 interface Table {
-  readonly nodes: ReadonlyMap<string, Node>;
+  /** In the order of the services' names; changed in place. */
+  readonly nodes: Map<string, Node>;
   readonly resource: Resource;
 }
 
@@ -46,11 +47,12 @@ export class RouteTables {
     this.#settings = settings;
   }
 
-  build(state: MeshState, number: number): Map<string, Resource> {
+  /** @param changed Names of the services that may differ from the last state; default: all. */
+  build(state: MeshState, number: number, changed?: ReadonlySet<string>): Map<string, Resource> {
     // Most services look the same in both tables.
     const encoded = new Map<string, Uint8Array>();
     const made = [...this.#memos].map(
-      ([name, memo]) => [name, this.#table(name, memo, state, number, encoded)] as const,
+      ([name, memo]) => [name, this.#table(name, memo, state, number, encoded, changed)] as const,
     );
     return new Map(made);
   }
@@ -61,8 +63,18 @@ export class RouteTables {
     state: MeshState,
     number: number,
     encoded: Map<string, Uint8Array>,
+    changed?: ReadonlySet<string>,
   ): Resource {
     const last = this.#tables.get(name);
+    const few = last && changed && this.#changes(name, last, state, changed, encoded);
+    if (last !== undefined && few !== undefined) {
+      if (few.size === 0) return last.resource;
+      for (const [service, node] of few) last.nodes.set(service, node);
+      const made = resourceOfBytes("route", name, encodeTable(name, last.nodes, this.#fixed(name)), number);
+      const resource = last.resource.version === made.version ? last.resource : made;
+      this.#tables.set(name, { nodes: last.nodes, resource });
+      return resource;
+    }
     const nodes = new Map<string, Node>();
     for (const service of servicesOf(state, name)) {
       const found = state.services.get(service);
@@ -82,6 +94,32 @@ export class RouteTables {
     const resource = last?.resource.version === made.version ? last.resource : made;
     this.#tables.set(name, { nodes, resource });
     return resource;
+  }
+
+  /** The nodes that differ from the last table's; undefined when services came or went. */
+  #changes(
+    name: string,
+    last: Table,
+    state: MeshState,
+    changed: ReadonlySet<string>,
+    encoded: Map<string, Uint8Array>,
+  ): Map<string, Node> | undefined {
+    const services = new Map<string, ServiceState>();
+    for (const service of changed) {
+      const found = state.services.get(service);
+      if (found !== undefined) services.set(service, found);
+    }
+    const listed = new Set(servicesOf({ services }, name));
+    const out = new Map<string, Node>();
+    for (const service of changed) {
+      const before = last.nodes.get(service);
+      if ((before !== undefined) !== listed.has(service)) return undefined;
+      const found = services.get(service);
+      if (before === undefined || found === undefined) continue;
+      const node = encodeNode(service, routesFor(name, service, found), before, encoded);
+      if (node !== before) out.set(service, node);
+    }
+    return out;
   }
 
   #fixed(name: string): Fixed {
