@@ -9,6 +9,7 @@ import {
   type Interceptor,
 } from "@grpc/grpc-js";
 import { z } from "zod";
+import { controlPlaneFileOf, readControlPlaneFile } from "../mesh-config/control-plane-file.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { administratorsKey, type CallersKey, callersKey, keyFile } from "./keys.ts";
 
@@ -81,7 +82,8 @@ type ClientClass<T extends Client> = new (
 ) => T;
 
 /**
- * Talks to one server of the mesh and closes the connection afterwards. The caller's key goes along (cli/keys.ts).
+ * Talks to one server of the mesh and closes the connection afterwards. The caller's key goes along (cli/keys.ts). What only
+ * the leading orchestrator does it is asked for, and where the control plane of mesh.json is away, another one is.
  *
  * @param target "host:port", such as `readMesh().registry`.
  * @param key Another key than the caller's; null: none.
@@ -92,6 +94,39 @@ export async function withClient<T extends Client, R>(
   target: string,
   work: (client: T) => Promise<R>,
   key: CallersKey | null | undefined = keyFor(target),
+): Promise<R> {
+  const tried = new Set<string>();
+  for (let at = target; ; ) {
+    tried.add(at);
+    try {
+      return await talk(clientClass, at, work, key);
+    } catch (error) {
+      const next = elsewhere(target, error).find((address) => !tried.has(address));
+      if (next === undefined) throw error;
+      at = next;
+    }
+  }
+}
+
+/** Where else to ask after an error. */
+function elsewhere(target: string, error: unknown): string[] {
+  if (!(error instanceof RouseError)) return [];
+  const { leader } = error.metadata;
+  if (error.reason === "NOT_LEADING" && leader !== undefined) return [leader];
+  if (error.reason !== "NO_MESH") return [];
+  try {
+    const mesh = readMesh();
+    return mesh.control === target ? readControlPlaneFile(controlPlaneFileOf(mesh.data)) : [];
+  } catch {
+    return [];
+  }
+}
+
+async function talk<T extends Client, R>(
+  clientClass: ClientClass<T>,
+  target: string,
+  work: (client: T) => Promise<R>,
+  key: CallersKey | null | undefined,
 ): Promise<R> {
   const client = new clientClass(target, credentials.createInsecure(), {
     "grpc.enable_http_proxy": 0,

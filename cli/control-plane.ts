@@ -6,7 +6,7 @@ import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
 import { checkLeader } from "../orchestrator/peers.ts";
 import { addOrchestrator, LEADER_KEY } from "../orchestrator/server.ts";
 import { ConsulClient } from "../registry/consul.ts";
-import { controlPlaneMeta } from "../registry/control-planes.ts";
+import { controlPlaneMeta, watchControlPlanes } from "../registry/control-planes.ts";
 import { readDescriptorSet } from "../registry/get-manifest.ts";
 import { watchLeader } from "../registry/leader.ts";
 import { watchMesh } from "../registry/watch.ts";
@@ -46,11 +46,22 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
   const signal = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
   const consul = new ConsulClient({ address: options.consul });
   const server = new Server(serverOptions);
+  const planes = watchControlPlanes(consul, { onChange: () => undefined });
+  let leader: string | undefined;
   const meshConfig = await addMeshConfig(server, {
     id,
     settings: isLoopback(options.listen) ? settings : { ...settings, severalHosts: true },
     readDescriptorSet: (service, version) => readDescriptorSet(consul, service, version),
-    followLeader: (onChange) => watchLeader(consul, LEADER_KEY, (leader) => onChange(leader?.address)),
+    followLeader: (onChange) =>
+      watchLeader(consul, LEADER_KEY, (now) => {
+        leader = now?.address;
+        onChange(leader);
+      }),
+    peers: () =>
+      planes
+        .planes()
+        .filter((plane) => plane.healthy && plane.id !== id)
+        .map((plane) => plane.address),
     onLeaderBroken: (address) => void checkLeader(consul, LEADER_KEY, address, log),
     log: log.child({ part: "mesh-config" }),
   });
@@ -58,6 +69,8 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
     id,
     consul,
     mesh: () => mesh.current(),
+    controlPlanes: () => planes.planes(),
+    leader: () => leader,
     log: log.child({ part: "orchestrator" }),
   });
   const mesh = watchMesh(consul, {
@@ -75,6 +88,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
     await Promise.race([signal, ready.then(() => signal)]);
   } finally {
     mesh.close();
+    planes.close();
     await orchestrator.close();
     await meshConfig.close();
     const cut = setTimeout(() => server.forceShutdown(), DRAIN_MS);

@@ -75,7 +75,9 @@ export function statusLines(status: MeshStatus): string[] {
       processes.map(({ name, pid, ready }) => [name, String(pid), ready ? "ready" : "starting"]),
     ),
     "",
-    ...("error" in orchestrator ? [`orchestrator: ${orchestrator.error}`] : orchestratorLines(orchestrator)),
+    ...("error" in orchestrator
+      ? [`orchestrator: ${orchestrator.error}`]
+      : [...controlPlaneLines(orchestrator, envoys), "", ...orchestratorLines(orchestrator)]),
     ...("error" in agent ? [`agent: ${agent.error}`] : agentLines(agent)),
     "",
     ...("error" in envoys ? [`mesh-config: ${envoys.error}`] : envoyLines(envoys)),
@@ -84,6 +86,28 @@ export function statusLines(status: MeshStatus): string[] {
     ...("error" in services ? [`registry: ${services.error}`] : serviceLines(services)),
     ...(unwell.length === 0 ? [] : ["", ...unwell]),
   ];
+}
+
+function controlPlaneLines({ controlPlanes }: OrchestratorStatus, envoys: MeshStatus["envoys"]): string[] {
+  const nobody = controlPlanes.some(({ leading }) => leading)
+    ? []
+    : ["no orchestrator leads: nothing cold starts"];
+  const rows = controlPlanes.map(({ id, slot, host, healthy, leading, startedAtMs }) => [
+    id === slot ? id : `${id} (stands in)`,
+    host,
+    !healthy ? "SILENT" : leading ? "leads" : "follows",
+    "error" in envoys ? "?" : String(envoys.filter(({ controlPlane }) => controlPlane === id).length),
+    startedAtMs === 0 ? "" : duration(Date.now() - startedAtMs),
+  ]);
+  return [...table(["CONTROL PLANE", "HOST", "", "ENVOYS", "AGE"], rows), ...nobody];
+}
+
+/** Such as "3 min". */
+function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
 function orchestratorLines({ id, leading, fencingToken, starting, hosts }: OrchestratorStatus): string[] {
@@ -95,10 +119,7 @@ function orchestratorLines({ id, leading, fencingToken, starting, hosts }: Orche
     String(host.instances),
   ]);
   return [
-    leading
-      ? `orchestrator ${id} leads (token ${fencingToken}), ${starting} starting`
-      : `orchestrator ${id} does not lead`,
-    "",
+    ...(leading ? [`orchestrator ${id} leads (token ${fencingToken}), ${starting} starting`, ""] : []),
     ...(rows.length === 0
       ? ["no host: no agent has registered in Consul"]
       : table(["HOST", "RUNTIME", "FREE CORES", "FREE MEMORY", "INSTANCES"], rows)),

@@ -1,4 +1,6 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
 import type { JsonObject } from "./proto/json.ts";
 import { envoyAddress } from "./resources/address.ts";
 import { CONTROL_PLANE_CLUSTER } from "./resources/settings.ts";
@@ -12,6 +14,38 @@ export function controlPlaneAssignment(controlPlanes: readonly string[]): JsonOb
       lb_endpoints: [{ endpoint: { address: envoyAddress(address) } }],
     })),
   };
+}
+
+/** File in a host's data folder by which its Envoy finds the control planes. */
+export const controlPlaneFileOf = (dataDir: string) => join(dataDir, "run", "control-planes.json");
+
+const fileSchema = z.object({
+  resources: z.tuple([
+    z.object({
+      endpoints: z.array(
+        z.object({
+          lb_endpoints: z.tuple([
+            z.object({
+              endpoint: z.object({
+                address: z.object({
+                  socket_address: z.object({ address: z.string(), port_value: z.number() }),
+                }),
+              }),
+            }),
+          ]),
+        }),
+      ),
+    }),
+  ]),
+});
+
+/** The addresses that such a file names, the preferred one first. @throws when there is none that can be read. */
+export function readControlPlaneFile(file: string): string[] {
+  const { resources } = fileSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+  return resources[0].endpoints.map(({ lb_endpoints: [{ endpoint }] }) => {
+    const { address, port_value } = endpoint.address.socket_address;
+    return `${address}:${port_value}`;
+  });
 }
 
 /** Writes the file in which an Envoy looks up the control planes; it must be in a folder, and its name end in ".json". */

@@ -10,12 +10,13 @@ import { Activation, type FollowLeader } from "./activation.ts";
 import { DirectLoads } from "./direct/loads.ts";
 import { DirectStreams } from "./direct/streams.ts";
 import { JsonMethods, type ReadDescriptorSet } from "./json/source.ts";
+import { Peers } from "./peers.ts";
 import { adsService, lrsService } from "./proto/wire.ts";
 import type { MeshSettings } from "./resources/settings.ts";
 import { RouteWaits } from "./route-waits.ts";
 import { type EnvoyStatus, envoyStatus } from "./status.ts";
 import { wakeWatch } from "./wake-watch.ts";
-import { Wakes } from "./wakes.ts";
+import { latest, Wakes } from "./wakes.ts";
 import { Wants } from "./wants.ts";
 import { Control } from "./xds/control.ts";
 import { Drains } from "./xds/drains.ts";
@@ -49,6 +50,8 @@ export interface MeshConfigDeps {
   readonly settings: MeshSettings;
   /** Says where the leading orchestrator is. */
   readonly followLeader: FollowLeader;
+  /** "host:port" of the other control planes that are well; default: there are none. */
+  readonly peers?: () => readonly string[];
   /** Told that the stream to the leader at this address broke. */
   readonly onLeaderBroken?: (address: string) => void;
   readonly log: Logger;
@@ -189,14 +192,19 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
   server.addService(EndpointsService, direct.service);
   server.addService(adsService, streams.ads);
   server.addService(lrsService, streams.lrs);
-  const status = () => envoyStatus(control?.streams ?? []);
-  const watched = wakeWatch(wakes);
+  const status = () => envoyStatus(control?.streams ?? [], id);
+  const peers = deps.peers && new Peers(deps.peers);
+  const watched = wakeWatch(wakes, peers);
   server.addService(MeshConfigService, {
-    getStatus: answer(async () => {
+    getStatus: answer(async ({ own = false }) => {
       const { services = [], gaps = [] } = json?.status ?? {};
-      return { envoys: status(), jsonServices: services.length, jsonGaps: [...gaps] };
+      const others = own ? [] : ((await peers?.envoys()) ?? []);
+      return { envoys: [...status(), ...others], jsonServices: services.length, jsonGaps: [...gaps] };
     }),
-    listWakes: answer(async ({ service, limit }) => ({ wakes: wakes.list(service, limit) })),
+    listWakes: answer(async ({ service, limit, own = false }) => {
+      const others = own ? [] : ((await peers?.wakes(service, limit)) ?? []);
+      return { wakes: latest([...wakes.list(service, limit), ...others], limit) };
+    }),
     watchWakes: watched.serve,
     awaitRoutes: routeWaits.serve,
   } satisfies MeshConfigServer);

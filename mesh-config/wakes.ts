@@ -86,7 +86,7 @@ export class Wakes {
   /** Newest first. */
   list(service: string, limit: number): Wake[] {
     const chosen = this.#all.filter((wake) => service === "" || wake.service === service);
-    return chosen.slice(-(limit === 0 ? 20 : limit)).reverse();
+    return latest(chosen.reverse(), limit);
   }
 
   /** Those that are under way, oldest first. */
@@ -124,6 +124,11 @@ export class Wakes {
     const oldest = this.#all.shift();
     if (oldest !== undefined) this.#open.delete(clusterName(oldest));
   }
+}
+
+/** The newest of them, newest first. @param limit 0: 20. */
+export function latest(wakes: readonly Wake[], limit: number): Wake[] {
+  return wakes.toSorted((a, b) => b.heldMs - a.heldMs).slice(0, limit === 0 ? 20 : limit);
 }
 
 /** A root span from held to released, and below it one for each stage; `rouse.cluster` is Envoy's upstream_cluster. */

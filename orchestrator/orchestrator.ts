@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { ActivateResponse, StageTimes } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import type { ControlPlane } from "../registry/control-planes.ts";
 import type { HostState } from "../registry/hosts.ts";
 import type { Activation, MeshState, VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
@@ -25,6 +26,9 @@ import { versionView } from "./views.ts";
 export interface Mesh {
   current(): MeshState;
   hosts(): readonly HostState[];
+  /** "host:port" of the leading orchestrator, as far as it is known. */
+  leader?(): string | undefined;
+  controlPlanes?(): readonly ControlPlane[];
   /** Changes a version's activation by check-and-set; answers what is stored then. */
   updateActivation(
     service: string,
@@ -261,8 +265,11 @@ export class Orchestrator {
   /** @throws RouseError FAILED_PRECONDITION when another orchestrator leads. */
   requireLeading(): number {
     if (this.#token === undefined) {
-      throw new RouseError("FAILED_PRECONDITION", `Orchestrator ${this.id} does not lead; ask the leader.`, {
+      const leader = this.mesh.leader?.();
+      const whom = leader === undefined ? "and nobody leads at present" : `ask the one at ${leader}`;
+      throw new RouseError("FAILED_PRECONDITION", `Orchestrator ${this.id} does not lead; ${whom}.`, {
         reason: "NOT_LEADING",
+        ...(leader !== undefined && { metadata: { leader } }),
       });
     }
     return this.#token;

@@ -2,6 +2,7 @@ import type { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { updateActivation } from "../registry/activation.ts";
 import type { ConsulClient } from "../registry/consul.ts";
+import type { ControlPlane } from "../registry/control-planes.ts";
 import { watchHosts } from "../registry/hosts.ts";
 import { campaign, type Leader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
@@ -25,6 +26,9 @@ export interface OrchestratorDeps {
   readonly consul: ConsulClient;
   /** The newest complete state of the mesh; call {@link RunningOrchestrator.meshChanged} when it changes. */
   readonly mesh: () => MeshState;
+  readonly controlPlanes: () => readonly ControlPlane[];
+  /** "host:port" of the leading orchestrator, as far as it is known. */
+  readonly leader: () => string | undefined;
   readonly log: Logger;
 }
 
@@ -61,6 +65,8 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     outcomes: health.outcomes,
     mesh: {
       current: deps.mesh,
+      controlPlanes: deps.controlPlanes,
+      leader: deps.leader,
       hosts: () => [...hosts.current().values()],
       updateActivation: (service, version, change) =>
         updateActivation(

@@ -123,6 +123,10 @@ async function getStatus(orchestrator: Orchestrator): Promise<GetStatusResponse>
     leading: orchestrator.token !== undefined,
     fencingToken: orchestrator.token ?? 0,
     starting: [...starts.all()].filter(({ servingSinceMs }) => servingSinceMs === undefined).length,
+    controlPlanes: (mesh.controlPlanes?.() ?? []).map((plane) => ({
+      ...plane,
+      leading: plane.address === mesh.leader?.(),
+    })),
     hosts: hosts.map((host) => ({
       name: host.host,
       address: host.address,

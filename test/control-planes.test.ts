@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { AgentClient } from "#proto/rouse/agent/v1/agent.ts";
 import { type Envoy, MeshConfigClient } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
+import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { withClient } from "../cli/connect.ts";
 import { ConsulClient } from "../registry/consul.ts";
 import { type ControlPlane, listControlPlanes } from "../registry/control-planes.ts";
@@ -10,6 +12,7 @@ import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.cl
 import { runningInstances, until } from "./support/live.ts";
 import { type ChildName, startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
+import { rouseOk } from "./support/rouse.ts";
 import { traffic } from "./support/traffic.ts";
 
 const service = "probe.v1.ProbeService";
@@ -39,7 +42,7 @@ const healthy = async () => (await listControlPlanes(consul)).filter((plane) => 
 /** The Envoys that a control plane serves; none while it does not answer. */
 async function envoysOf({ address }: ControlPlane): Promise<Envoy[]> {
   const asked = withClient(MeshConfigClient, address, (api) =>
-    unary(api, "getStatus", {}, { deadlineMs: 1_000 }),
+    unary(api, "getStatus", { own: true }, { deadlineMs: 1_000 }),
   );
   return asked.then(({ envoys }) => envoys).catch(() => []);
 }
@@ -116,7 +119,29 @@ test("a leader that hangs is replaced, an agent starts a control plane in its pl
   const { failures } = await calls.stop();
   expect(failures).toEqual([]);
   expect(calls.instances.size).toBe(1);
-  expect((await readLeader(consul, ORCHESTRATOR_KEY))?.token).toBeGreaterThan(leader?.token ?? Infinity);
+  const [instanceId = ""] = calls.instances;
+  await expect(
+    withClient(AgentClient, mesh.agent, (agent) =>
+      unary(agent, "stopInstance", { fencingToken: leader?.token ?? 0, instanceId, graceMs: 0, reason: "" }),
+    ),
+  ).rejects.toMatchObject({ reason: "STALE_TOKEN" });
+});
+
+test("any control plane answers for all of them", async () => {
+  const status = await rouseOk(["status", "--data", mesh.data]);
+  expect(status).toMatch(/control-\S+ .* (leads|follows) .*\n.*control-\S+-2 .* (leads|follows) /);
+  expect(status).toContain("envoy-");
+  const wakes = await rouseOk(["wakes", "--data", mesh.data]);
+  expect(wakes).toContain(`${service} 3.0.0`);
+  // Whichever leads does it.
+  await rouseOk(["start", service, "3.0.0", "--data", mesh.data]);
+  const leader = await readLeader(consul, ORCHESTRATOR_KEY);
+  const follower = (await healthy()).find(({ address }) => address !== leader?.address);
+  await expect(
+    withClient(OrchestratorClient, follower?.address ?? "", (api) =>
+      unary(api, "startVersion", { service, version: "3.0.0" }),
+    ),
+  ).resolves.toMatchObject({ host: expect.any(String) });
 });
 
 test("while all are down warm calls go on, and a cold one is held until one is back", async () => {

@@ -1,13 +1,9 @@
-import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { writeControlPlaneFile } from "../../mesh-config/control-plane-file.ts";
+import { controlPlaneFileOf, writeControlPlaneFile } from "../../mesh-config/control-plane-file.ts";
 import { type ControlPlanesWatch, watchControlPlanes } from "../../registry/control-planes.ts";
 import { duties, missing } from "./duty.ts";
 import { preferred } from "./order.ts";
 import { Spare, type SpareOptions } from "./spare.ts";
-
-/** File in the data folder by which this host's Envoy finds the control planes. */
-export const controlPlaneFileOf = (dataDir: string) => join(dataDir, "run", "control-planes.json");
 
 /** Tells this host's Envoy where the control planes are, and stands in for those that are missing. */
 export class Guardian {

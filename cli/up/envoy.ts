@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { controlPlaneFileOf } from "../../agent/control-planes/guardian.ts";
 import { envoyBootstrap } from "../../mesh-config/bootstrap.ts";
+import { controlPlaneFileOf } from "../../mesh-config/control-plane-file.ts";
 import { findTool } from "../../setup/tools.ts";
 import type { Mesh } from "../connect.ts";
 import type { ChildSpec } from "./child.ts";

@@ -1,7 +1,6 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { controlPlaneFileOf } from "../../agent/control-planes/guardian.ts";
-import { writeControlPlaneFile } from "../../mesh-config/control-plane-file.ts";
+import { controlPlaneFileOf, writeControlPlaneFile } from "../../mesh-config/control-plane-file.ts";
 import { findTool } from "../../setup/tools.ts";
 import type { Mesh } from "../connect.ts";
 import { Child, type ChildSpec } from "./child.ts";
