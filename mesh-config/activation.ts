@@ -3,10 +3,9 @@ import type { Logger } from "pino";
 import {
   type ActivateRequest,
   type ActivateResponse,
-  type Load,
+  type Loads,
   OrchestratorClient,
   type Ready,
-  type Sessions,
   type StageTimes,
   type Wanted,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
@@ -81,7 +80,7 @@ export class Activation {
     return [...this.#wanted.values()].map(({ target }) => target).filter((target) => target !== undefined);
   }
 
-  loads(value: { loads: Load[]; untilMs: number; envoys: number; sessions: Sessions[] }): void {
+  loads(value: Loads): void {
     if (this.#open) this.#send({ $case: "loads", value });
   }
 

@@ -182,7 +182,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
         const told = { loads: taken.loads, untilMs: knownUntilMs };
         // Those that call past Envoy have a say like Envoys.
         const envoys = nodes.length + directLoads.size;
-        activation.loads({ ...directLoads.join(told), envoys });
+        activation.loads({ ...directLoads.join(told), callers: taken.callers, envoys });
       }
       check();
     },
@@ -215,7 +215,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     // The Envoys are all with other control planes, which must not wait for this one's word.
     if (control?.streams.size === 0 && drains?.settled) {
       const none = { loads: [], untilMs: Date.now() };
-      activation.loads({ ...directLoads.join(none), envoys: directLoads.size });
+      activation.loads({ ...directLoads.join(none), callers: [], envoys: directLoads.size });
     }
   }, CHECK_MS);
 

@@ -75,6 +75,8 @@ function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequ
     }
     case "loads": {
       const touched = demand.report(source, kind.value.loads, kind.value.untilMs, kind.value.envoys);
+      for (const { target: called, zone, issued } of kind.value.callers)
+        if (called !== undefined) orchestrator.placer.callers.note(called, zone, issued, Date.now());
       const news = orchestrator.sessions.report(source, kind.value.sessions, Date.now());
       for (const { service, version } of [...touched, ...news]) orchestrator.evaluate(service, version);
       return;

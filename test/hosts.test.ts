@@ -99,6 +99,22 @@ describe.runIf(available)("a mesh of several hosts", () => {
     }
   });
 
+  test("instances are kept apart, and rouse explain says what speaks for and against hosts", async () => {
+    expect(await idsOn("h2")).toHaveLength(1);
+    expect(await idsOn("h3")).toHaveLength(1);
+    using near = createProbeServiceClient({ target: hosts.of("h2").edge });
+    let said = "";
+    await until("it is known that calls come from the left", async () => {
+      await near.echo({ text: "x" });
+      said = await hosts.of("h1").rouse("explain", "probe.v1.ProbeService");
+      return /^h2 .* of its calls come from this zone/m.test(said);
+    });
+    expect(said).toMatch(/^One more would go to h[23]\.$/m);
+    expect(said).toMatch(/^h1 +is cordoned$/m);
+    for (const id of await idsOn("h2", "h3"))
+      expect(said).toMatch(new RegExp(`^${id} +h[23] +best of `, "m"));
+  });
+
   test("what hosts are is listed, and a host is drained step by step while calls go on", async () => {
     const h1 = hosts.of("h1");
     const lines = (await h1.rouse("hosts")).split("\n");

@@ -8,6 +8,7 @@ export interface Node {
   readonly id: string;
   /** A google.protobuf.Struct. */
   readonly metadata?: unknown;
+  readonly locality?: { readonly zone?: string };
   readonly user_agent_build_version?: {
     readonly version?: { major_number?: number; minor_number?: number; patch?: number };
   };

@@ -90,4 +90,20 @@ describe("loads", () => {
     expect(loads.complete(["one", "two"])).toBe(true);
     expect(loads.take(["one", "two"]).untilMs).toBeGreaterThan(1_000);
   });
+
+  test("tell the zones that calls came from, where Envoys have one", () => {
+    const loads = new Loads();
+    loads.stands("one", "east");
+    loads.stands("two", "");
+    loads.stands("three", "west");
+    loads.report("one", report([endpoint(1, 2, 5)]));
+    loads.report("two", report([endpoint(1, 1, 2)]));
+    loads.report("three", report([endpoint(1, 0, 1)]));
+    loads.report("three", report([endpoint(1, 0, 3)]));
+    expect(loads.take(["one"]).callers).toEqual([
+      { target, zone: "east", issued: 5 },
+      { target, zone: "west", issued: 4 },
+    ]);
+    expect(loads.take(["one"]).callers).toEqual([]);
+  });
 });

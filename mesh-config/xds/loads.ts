@@ -1,4 +1,4 @@
-import type { EndpointLoad, Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import type { Callers, EndpointLoad, Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { parseClusterName } from "../../registry/target.ts";
 import type { LoadStatsRequest } from "../proto/wire.ts";
 import { toldAddress } from "../resources/address.ts";
@@ -18,17 +18,26 @@ interface Sum {
   inProgress: number;
   issued: number;
   readonly endpoints: Map<string, EndpointLoad>;
+  /** Calls that began, by zone of the Envoy. */
+  readonly zones: Map<string, number>;
 }
 
 /** The latest load report of each Envoy, by node id. */
 export class Loads {
   readonly #nodes = new Map<string, ReadonlyMap<string, ClusterLoad>>();
+  /** Zone of each Envoy. */
+  readonly #zones = new Map<string, string>();
   /** Up to when each Envoy has reported, ms since 1970. */
   readonly #untilMs = new Map<string, number>();
   /** Envoys that have reported since loads were last taken. */
   readonly #fresh = new Set<string>();
   /** What began and failed since they were last taken, by cluster. */
   #begun = new Map<string, Sum>();
+
+  /** Says in which zone an Envoy is; "": in none. */
+  stands(node: string, zone: string): void {
+    this.#zones.set(node, zone);
+  }
 
   report(node: string, { cluster_stats }: LoadStatsRequest): void {
     const now = performance.now();
@@ -40,7 +49,7 @@ export class Loads {
       for (const locality of stats.upstream_locality_stats) {
         inProgress += locality.total_requests_in_progress ?? 0;
         const issued = locality.total_issued_requests ?? 0;
-        if (issued > 0) sumOf(this.#begun, name).issued += issued;
+        if (issued > 0) this.#begin(node, sumOf(this.#begun, name), issued);
         for (const endpoint of locality.upstream_endpoint_stats) {
           const address = endpoint.address && toldAddress(endpoint.address);
           if (address === undefined) continue;
@@ -61,8 +70,15 @@ export class Loads {
     this.#fresh.add(node);
   }
 
+  #begin(node: string, sum: Sum, issued: number): void {
+    sum.issued += issued;
+    const zone = this.#zones.get(node) ?? "";
+    if (zone !== "") sum.zones.set(zone, (sum.zones.get(zone) ?? 0) + issued);
+  }
+
   /** The Envoy reports no more; what it said counts no longer. */
   forget(node: string): void {
+    this.#zones.delete(node);
     this.#nodes.delete(node);
     this.#untilMs.delete(node);
     this.#fresh.delete(node);
@@ -84,7 +100,7 @@ export class Loads {
    *
    * @returns also until when each of the given Envoys has reported, ms since 1970; 0 when one never did.
    */
-  take(nodes: readonly string[]): { loads: Load[]; untilMs: number } {
+  take(nodes: readonly string[]): { loads: Load[]; callers: Callers[]; untilMs: number } {
     const untilMs = Math.min(...nodes.map((node) => this.#untilMs.get(node) ?? 0));
     this.#fresh.clear();
     const sums = this.#begun;
@@ -101,12 +117,16 @@ export class Loads {
       const target = parseClusterName(name);
       return target === undefined ? [] : [{ target, inProgress, issued, endpoints: [...endpoints.values()] }];
     });
-    return { loads, untilMs };
+    const callers = [...sums].flatMap(([name, { zones }]) => {
+      const target = parseClusterName(name);
+      return target === undefined ? [] : [...zones].map(([zone, issued]) => ({ target, zone, issued }));
+    });
+    return { loads, callers, untilMs };
   }
 }
 
 function sumOf(sums: Map<string, Sum>, name: string): Sum {
-  const sum = sums.get(name) ?? { inProgress: 0, issued: 0, endpoints: new Map() };
+  const sum = sums.get(name) ?? { inProgress: 0, issued: 0, endpoints: new Map(), zones: new Map() };
   sums.set(name, sum);
   return sum;
 }

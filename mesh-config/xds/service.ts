@@ -65,6 +65,7 @@ export function envoyStreams(deps: StreamDeps) {
         if (node === "") {
           node = request.node?.id ?? "";
           pairing.reports(call, node);
+          deps.loads.stands(node, request.node?.locality?.zone ?? "");
           call.write({
             send_all_clusters: true,
             report_endpoint_granularity: true,

@@ -78,8 +78,8 @@ const MODES: Readonly<
   Record<Exclude<HostMode, "active">, readonly [why: string, change: string, effort: number]>
 > = {
   cordoned: ["is cordoned", "uncordon", 1],
-  draining: ["is being drained", "end the drain of", 2],
-  maintenance: ["is in maintenance", "end the maintenance of", 3],
+  draining: ["is being drained", "uncordon", 2],
+  maintenance: ["is in maintenance", "uncordon", 3],
   away: ["does not answer", "bring back", 20],
 };
 

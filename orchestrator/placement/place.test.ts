@@ -80,7 +80,10 @@ describe("no host is chosen", () => {
   test("when there is none, or none answers", () => {
     const none = 'no host has announced itself; start an agent with "rouse agent" or "rouse up"';
     expect(place(needs(), [])).toEqual({ reason: none, empty: true });
-    expect(place(needs(), [host("a", { mode: "away" })])).toEqual({ reason: none, empty: true });
+    expect(place(needs(), [host("b", { mode: "away" }), host("a", { mode: "away" })])).toEqual({
+      reason: 'no host answers (a, b); see to their agents, or start another by "rouse up --join"',
+      empty: true,
+    });
   });
 
   test("without saying of each what it lacks", () => {
@@ -108,7 +111,7 @@ describe("no host is chosen", () => {
     ];
     expect(reason(needs(), hosts)).toBe(
       "no host fits: b has 0 of 4 cores free, 0.5 needed; c is cordoned; d is being drained; e is in maintenance; f does not answer. " +
-        "What would help: uncordon c, or free 0.5 cores on b, or end the maintenance of e",
+        "What would help: uncordon c, or free 0.5 cores on b, or uncordon e",
     );
   });
 

@@ -72,10 +72,12 @@ export function judge(needs: Needs, hosts: readonly PlaceableHost[]): Verdict[] 
 /** Says why no host fits, and what would have to change. */
 export function nowhere(needs: Needs, hosts: readonly PlaceableHost[]): Placement {
   if (hosts.every(({ mode }) => mode === "away")) {
-    return {
-      reason: 'no host has announced itself; start an agent with "rouse agent" or "rouse up"',
-      empty: true,
-    };
+    const silent = hosts.map(({ name }) => name).sort();
+    const reason =
+      silent.length === 0
+        ? 'no host has announced itself; start an agent with "rouse agent" or "rouse up"'
+        : `no host answers (${silent.slice(0, SHOWN).join(", ")}${silent.length > SHOWN ? ", …" : ""}); see to their agents, or start another by "rouse up --join"`;
+    return { reason, empty: true };
   }
   const taken = occupancy(needs, hosts);
   const all = [...hosts]

@@ -1,6 +1,7 @@
 import type { VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import type { Starts } from "../starts.ts";
+import { Callers } from "./callers.ts";
 import type { PlaceableHost } from "./host.ts";
 import { type Fleet, LiveIndex } from "./live-index.ts";
 import { type Needs, versionNeeds } from "./needs.ts";
@@ -15,6 +16,7 @@ const FAILED_MS = 300_000;
 
 /** Chooses hosts for what an orchestrator starts, from the state as it is and from what it has seen of hosts. */
 export class Placer {
+  readonly callers = new Callers();
   readonly #live: LiveIndex;
   /** By host, versions that were made ready there. */
   readonly #prepared = new Map<string, Set<string>>();
@@ -74,7 +76,12 @@ export class Placer {
 
   #needs(state: VersionState, nowMs: number): Needs {
     const failedOn = this.#failedOn(versionKey(state.manifest), nowMs);
-    return { ...versionNeeds(state), ...(failedOn.size === 0 ? {} : { failedOn }) };
+    const callers = this.callers.shares(state.manifest);
+    return {
+      ...versionNeeds(state),
+      ...(callers.size === 0 ? {} : { callers }),
+      ...(failedOn.size === 0 ? {} : { failedOn }),
+    };
   }
 
   #preparedOn(host: string): Set<string> {
