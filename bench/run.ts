@@ -10,6 +10,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "cold-start": () => import("./cold-start.ts"),
   "idle-wake": () => import("./idle-wake.ts"),
   "scale-step": () => import("./scale-step.ts"),
+  "health-cost": () => import("./health-cost.ts"),
   "consul-change": () => import("./consul-change.ts"),
   search: () => import("./search.ts"),
   placement: () => import("./placement.ts"),
