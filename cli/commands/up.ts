@@ -41,7 +41,11 @@ export function addUp(program: Command): void {
       parseHost,
       LOOPBACK,
     )
-    .option("--join <ip[:port]>", "join the mesh of another host, by its --bind (needs --bind)", parseJoin)
+    .option(
+      "--join <ip[:port]>",
+      "join the mesh of another host, by its --bind; repeatable: one of them must answer",
+      parseJoin,
+    )
     .option("--server", "vote in Consul and run a control plane on this host, too (the first host does)");
   command.option(
     "--control-planes <n>",

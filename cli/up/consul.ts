@@ -40,16 +40,17 @@ export async function consulChild(
       ? await innerPorts(join(folder, "ports.json"))
       : { server: RAFT_PORT, serfLan: GOSSIP_PORT };
   const config = join(folder, "consul.json");
+  const isFirst = network === undefined || network.join.length === 0;
   writeFileSync(
     config,
     JSON.stringify({
       ...(network?.server === false
         ? { server: false }
-        : { server: true, ...(network?.join === undefined ? { bootstrap_expect: 1 } : {}) }),
+        : { server: true, ...(isFirst ? { bootstrap_expect: 1 } : {}) }),
       // A name of our own: the data must stay good when the machine is renamed.
       node_name: network === undefined ? "rouse" : host.replaceAll(/[^A-Za-z0-9-]/g, "-"),
       bind_addr: network?.bind ?? LOOPBACK,
-      ...(network?.join === undefined ? {} : { retry_join: [network.join], retry_interval: "1s" }),
+      ...(isFirst ? {} : { retry_join: network.join, retry_interval: "1s" }),
       gossip_lan: GOSSIP,
       // A server that is silent would leave the catalog otherwise, and its host with it; and a new one votes at once.
       autopilot: { cleanup_dead_servers: false, server_stabilization_time: "1s" },

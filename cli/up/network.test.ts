@@ -15,11 +15,15 @@ const failure = (flags: Parameters<typeof checkNetwork>[0]): Promise<RouseError>
 
 test("a mesh of one host has no network; another has its address, and the first host is a server", async () => {
   expect(await checkNetwork({ bind: LOOPBACK }, signal)).toBeUndefined();
-  expect(await checkNetwork({ bind: "127.0.0.21" }, signal)).toEqual({ bind: "127.0.0.21", server: true });
+  expect(await checkNetwork({ bind: "127.0.0.21" }, signal)).toEqual({
+    bind: "127.0.0.21",
+    join: [],
+    server: true,
+  });
 });
 
 test("joining needs an address by which others reach this host", async () => {
-  const error = await failure({ bind: LOOPBACK, join: "10.0.0.1:8301" });
+  const error = await failure({ bind: LOOPBACK, join: ["10.0.0.1:8301"] });
   expect(error).toMatchObject({ status: "INVALID_ARGUMENT", reason: "JOIN_NEEDS_BIND" });
   expect(error.message).toMatch(
     /^--join needs --bind with the address by which the other hosts reach this one; it has 127\.0\.0\.1.*\.$/,
@@ -50,11 +54,21 @@ test.for([GOSSIP_PORT, RAFT_PORT])("port %i that is in use is told with who has 
 });
 
 test("a host to join that does not answer is told", async () => {
-  const error = await failure({ bind: "127.0.0.23", join: "127.0.0.24:8301" });
+  const error = await failure({ bind: "127.0.0.23", join: ["127.0.0.24:8301"] });
   expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "JOIN_UNREACHABLE" });
   expect(error.message).toBe(
     'Nothing answers at 127.0.0.24:8301, the host to join. Is "rouse up --bind 127.0.0.24" running there, and does no firewall stand between?',
   );
+});
+
+test("of several hosts to join, one must answer", async () => {
+  const holder = createServer().listen({ host: "127.0.0.25", port: GOSSIP_PORT });
+  await once(holder, "listening");
+  onTestFinished(() => void holder.close());
+  const join = [`127.0.0.24:${GOSSIP_PORT}`, `127.0.0.25:${GOSSIP_PORT}`];
+  expect(await checkNetwork({ bind: "127.0.0.23", join }, signal)).toEqual({
+    ...{ bind: "127.0.0.23", join, server: false },
+  });
 });
 
 test("a mesh without a registry is told", async () => {
@@ -71,8 +85,8 @@ test("a mesh without a registry is told", async () => {
 });
 
 test("the host to join is an IPv4 address, with a port or the usual one", () => {
-  expect(parseJoin("10.0.0.1")).toBe("10.0.0.1:8301");
-  expect(parseJoin("10.0.0.1:18301")).toBe("10.0.0.1:18301");
+  expect(parseJoin("10.0.0.1")).toEqual(["10.0.0.1:8301"]);
+  expect(parseJoin("10.0.0.1:18301", ["10.0.0.2:8301"])).toEqual(["10.0.0.2:8301", "10.0.0.1:18301"]);
   expect(() => parseJoin("0.0.0.0")).toThrow(
     '"0.0.0.0" is no address of a host: give its IPv4 address, as it has it in --bind.',
   );

@@ -19,26 +19,26 @@ const JOIN_MS = 10_000;
 export interface Network {
   /** IPv4 address of this host that the others reach. */
   readonly bind: string;
-  /** "host:port" of Consul's gossip of a host of the mesh; without it this is the first host. */
-  readonly join?: string;
+  /** "host:port" of Consul's gossip of hosts of the mesh, one of which answers; without any this is the first host. */
+  readonly join: readonly string[];
   /** This host votes in Consul and runs a control plane. The first one does. */
   readonly server: boolean;
 }
 
 export interface NetworkFlags {
   readonly bind: string;
-  readonly join?: string;
+  readonly join?: readonly string[];
   readonly server?: boolean;
 }
 
-/** Parses "IP" or "IP:port" of a host to join. */
-export function parseJoin(text: string): string {
+/** Parses "IP" or "IP:port" of a host to join, and adds it to those before. */
+export function parseJoin(text: string, before: readonly string[] = []): readonly string[] {
   const [, host = "", port = String(GOSSIP_PORT)] = /^([^:]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
   if (host === "0.0.0.0" || Number(port) > 65_535 || Number(port) === 0)
     throw new InvalidArgumentError(
       `"${text}" is no address of a host: give its IPv4 address, as it has it in --bind.`,
     );
-  return `${parseHost(host)}:${port}`;
+  return [...before, `${parseHost(host)}:${port}`];
 }
 
 /**
@@ -54,12 +54,13 @@ export async function checkNetwork(
   signal: AbortSignal,
   patienceMs = JOIN_MS,
 ): Promise<Network | undefined> {
-  const { bind, join, server } = flags;
+  const { bind, join = [], server } = flags;
+  const isFirst = join.length === 0;
   if (bind === LOOPBACK) {
-    if (join === undefined && server !== true) return undefined;
+    if (isFirst && server !== true) return undefined;
     throw new RouseError(
       "INVALID_ARGUMENT",
-      `--${join === undefined ? "server" : "join"} needs --bind with the address by which the other hosts reach this one; it has ${ownAddresses()}.`,
+      `--${isFirst ? "server" : "join"} needs --bind with the address by which the other hosts reach this one; it has ${ownAddresses()}.`,
       { reason: "JOIN_NEEDS_BIND" },
     );
   }
@@ -71,8 +72,8 @@ export async function checkNetwork(
     );
   await bindable(bind, 0);
   for (const port of [GOSSIP_PORT, RAFT_PORT]) await bindable(bind, port);
-  if (join !== undefined) await answering(join, signal, patienceMs);
-  return { bind, server: server ?? join === undefined, ...(join === undefined ? {} : { join }) };
+  if (!isFirst) await answering(join, signal, patienceMs);
+  return { bind, join, server: server ?? isFirst };
 }
 
 async function bindable(bind: string, port: number): Promise<void> {
@@ -100,17 +101,21 @@ async function bindable(bind: string, port: number): Promise<void> {
   await new Promise((resolve) => probe.close(resolve));
 }
 
-async function answering(join: string, signal: AbortSignal, patienceMs: number): Promise<void> {
+async function answering(join: readonly string[], signal: AbortSignal, patienceMs: number): Promise<void> {
+  const found = new AbortController();
+  const until = AbortSignal.any([signal, found.signal, AbortSignal.timeout(patienceMs)]);
   try {
-    await accepts(join)(AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]));
+    await Promise.any(join.map((address) => accepts(address)(until)));
   } catch (cause) {
     signal.throwIfAborted();
-    const [host = ""] = join.split(":");
+    const [host = ""] = join[0]?.split(":") ?? [];
     throw new RouseError(
       "UNAVAILABLE",
-      `Nothing answers at ${join}, the host to join. Is "rouse up --bind ${host}" running there, and does no firewall stand between?`,
+      `Nothing answers at ${join.join(" or ")}, the host to join. Is "rouse up --bind ${host}" running there, and does no firewall stand between?`,
       { reason: "JOIN_UNREACHABLE", cause },
     );
+  } finally {
+    found.abort();
   }
 }
 

@@ -45,7 +45,8 @@ export async function up(
   if (left.length > 0) say(`Ended what a killed mesh had left: ${left.join(", ")}`);
   const network = await checkNetwork(options, stopping);
   const bind = network?.bind ?? LOOPBACK;
-  const runs = network?.join === undefined ? "all" : network.server ? "control" : "instances";
+  const runs =
+    network === undefined || network.join.length === 0 ? "all" : network.server ? "control" : "instances";
   const host = (name: PortName) => (name === "edge" ? options.listenHost : isShared(name) ? bind : LOOPBACK);
   const ports = await settlePorts(options.ports, host, portsOf(runs));
   const at = (name: PortName) => `${host(name)}:${ports[name]}`;
