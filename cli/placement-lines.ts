@@ -18,7 +18,7 @@ export function placementLines(explained: ExplainPlacementResponse): string[] {
     ...nextLines(explained),
     ...(leading
       ? []
-      : ["", "This orchestrator does not lead: starts under way and recent failures are not considered."]),
+      : ["", "No orchestrator leads now: starts under way and recent failures are not considered."]),
   ];
 }
 

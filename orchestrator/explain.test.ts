@@ -62,7 +62,7 @@ describe("rouse explain says", () => {
     ]);
   });
 
-  test("that there is no host, and that it asked one that does not lead", () => {
+  test("that there is no host, and that none leads", () => {
     const instances = [{ id: "service-1", host: "a", generation: 1, starting: false, why: "" }];
     expect(lines([], { leading: false, instances })).toEqual([
       "a.v1.Service 1.0.0: 1 instance, 0 to 4 by its contract",
@@ -72,7 +72,7 @@ describe("rouse explain says", () => {
       "",
       'There is no host: start an agent with "rouse agent" or "rouse up".',
       "",
-      "This orchestrator does not lead: starts under way and recent failures are not considered.",
+      "No orchestrator leads now: starts under way and recent failures are not considered.",
     ]);
   });
 });

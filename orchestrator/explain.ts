@@ -17,12 +17,13 @@ import type { Start } from "./starts.ts";
 /**
  * Why a version's instances are where they are, and where the next would go.
  *
- * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN.
+ * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN; FAILED_PRECONDITION NOT_LEADING where another one leads.
  */
 export function explainPlacement(
   orchestrator: Orchestrator,
   { service, version: spec }: ExplainPlacementRequest,
 ): ExplainPlacementResponse {
+  if (orchestrator.mesh.leader?.() !== undefined) orchestrator.requireLeading();
   const known = orchestrator.mesh.current().services.get(service);
   if (known === undefined) throw unknownService(service, orchestrator.mesh.current().services.keys());
   const state = versionOf(service, known, spec);
