@@ -12,6 +12,7 @@ import { makeFolders } from "./folders.ts";
 import { InstanceVitals } from "./health/vitals.ts";
 import { capacityHook } from "./hooks/capacity-hook.ts";
 import { logHook } from "./hooks/log-hook.ts";
+import { pinHook } from "./hooks/pin-hook.ts";
 import { recordHook } from "./hooks/record-hook.ts";
 import { registrationHook } from "./hooks/registration-hook.ts";
 import { vitalsHook } from "./hooks/vitals-hook.ts";
@@ -85,6 +86,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
         recordHook(records),
         logHook(log),
         capacityHook(capacity),
+        pinHook(log),
         registrationHook(registrations, { host, zone, speed }),
         vitalsHook(vitals),
       ],

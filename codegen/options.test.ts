@@ -318,7 +318,7 @@ const services: Record<string, { options: string; says: [field: string, message:
     ],
   },
   Workers: {
-    options: 'version: "1.0.0", owner: "a", workers: {kind: KIND_THREADS, count: 65}',
+    options: 'version: "1.0.0", owner: "a", workers: {kind: KIND_THREADS, count: 65, pin_cores: true}',
     says: [["count", "workers.count 65 is out of range. Choose from 1 to 64."]],
   },
   WorkersMemory: {

@@ -53,5 +53,6 @@ export function instanceSpec(state: VersionState): InstanceSpec {
     env: { ...deployment.env, ...workersEnvironment(manifest) },
     mounts: deployment.mounts.map(({ source, target }) => ({ source, target })),
     startTimeoutMs: manifest.startTimeoutMs,
+    ...(manifest.workers?.pinCores === true && { pinCores: true }),
   };
 }

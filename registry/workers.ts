@@ -5,6 +5,8 @@ import type { VersionManifest } from "./state.ts";
 export const workersSchema = z.strictObject({
   kind: z.enum(["processes", "threads"]),
   count: z.number().int().min(1).max(64),
+  /** An instance stays on whole cores that its host chooses; absent: it runs anywhere. */
+  pinCores: z.literal(true).exactOptional(),
 });
 
 export type Workers = z.infer<typeof workersSchema>;

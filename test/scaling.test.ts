@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
@@ -144,8 +145,9 @@ describe("an instance with workers", () => {
     const { instance: said } = await client.echo({ text: "x" });
     expect(said).toBe(instance?.id);
     // Tuned, it holds for those that start from then on: stopped and woken again, the version has one.
-    const told = await rouseOk(["tune", service, "3.0.0", "--workers", "1", "--data", mesh.data]);
-    expect(told).toContain("workers: instances that start from now on have it");
+    const tune = ["tune", service, "3.0.0", "--workers", "1", "--pin-cores", "on"];
+    const told = await rouseOk([...tune, "--data", mesh.data]);
+    expect(told).toContain("workers, pin_cores: instances that start from now on have it");
     const open = Array.from({ length: 8 }, () => client.tick({ count: 10, intervalMs: 100 }));
     const streams = open.map((numbers) => numbers[Symbol.asyncIterator]());
     await Promise.all(streams.map((numbers) => numbers.next()));
@@ -157,11 +159,17 @@ describe("an instance with workers", () => {
       return last;
     });
     expect(await Promise.all(rest)).toEqual(Array.from({ length: 8 }, () => 10));
+    // Else the one that ends would be taken over.
+    await untilInstances("3.0.0", 0);
     await rouseOk(["start", service, "3.0.0", "--data", mesh.data]);
     const after = await Promise.all(
       Array.from({ length: 8 }, () => client.echo({ text: "pid", delayMs: 50 })),
     );
     expect(new Set(after.map(({ text }) => text)).size).toBe(1);
+    await until("it stays on a core", async () => {
+      const status = await readFile(`/proc/${after[0]?.text}/status`, "utf8");
+      return /^Cpus_allowed_list:\s*\d+$/m.test(status);
+    });
   });
 });
 
@@ -177,15 +185,19 @@ describe("a service that calls itself a thousand levels deep", () => {
     const { depth, instances } = await descend();
     expect(depth).toBe(levels);
     expect(instances).toHaveLength(1);
-  });
+  }, 600_000);
 
   test("is answered by two", async () => {
     await rouseOk(["tune", service, "2.0.0", "--min", "2", "--max", "2", "--data", mesh.data]);
     await untilInstances("2.0.0", 2);
-    await until("both answer", async () => {
-      const { depth, instances } = await descend();
-      expect(depth).toBe(levels);
-      return instances.length === 2;
-    });
-  });
+    await until(
+      "both answer",
+      async () => {
+        const { depth, instances } = await descend();
+        expect(depth).toBe(levels);
+        return instances.length === 2;
+      },
+      500_000,
+    );
+  }, 600_000);
 });

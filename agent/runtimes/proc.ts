@@ -20,6 +20,25 @@ export function cpuTicks(pid: number): number {
   return Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0);
 }
 
+/** Ids of the processes of a process group (field 5 of /proc/<pid>/stat). */
+export function groupMembers(group: number): readonly number[] {
+  return processIds().filter((pid) => Number(statFields(pid)?.[2]) === group);
+}
+
+/** Ids of the processes in a container: its id stands in the names of their cgroups. */
+export function containerMembers(container: string): readonly number[] {
+  return processIds().filter((pid) => cgroupsOf(pid).includes(container));
+}
+
+/** Cores that this process may run on. */
+export function allowedCores(): readonly number[] {
+  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(textOf("/proc/self/status"))?.[1] ?? "";
+  return list.split(",").flatMap((range) => {
+    const [first = Number.NaN, last = first] = range.split("-").map(Number);
+    return Number.isNaN(first) ? [] : Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
 /** Fields of /proc/<pid>/stat from the third on, the state. */
 function statFields(pid: number): readonly string[] | undefined {
   try {
@@ -47,6 +66,19 @@ export function processesWith(
     const found = entries.find((entry) => entry.startsWith(`${also}=`)) ?? "";
     return [{ pid, also: found.slice(also.length + 1) }];
   });
+}
+
+function cgroupsOf(pid: number): string {
+  return textOf(`/proc/${pid}/cgroup`);
+}
+
+/** Empty when there is no such file, or no more. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function environment(pid: number): readonly string[] {

@@ -81,6 +81,6 @@ function full(settings: TuningSettings): Effective {
 }
 
 function policyOf(settings: Effective): Policy {
-  const { idleTimeoutMs: _, workers: __, ...policy } = settings;
+  const { idleTimeoutMs: _, workers: __, pinCores: ___, ...policy } = settings;
   return policy;
 }

@@ -53,6 +53,11 @@ const FLAGS: Readonly<Record<TuningField, { flag: string; read: (text: string) =
       read: (text) => (text === "never" ? 0 : parseTime(text)),
       about: 'silence before the last one goes; "never" keeps it',
     },
+    pinCores: {
+      flag: "--pin-cores <on|off>",
+      read: parseSwitch,
+      about: "whether an instance stays on cores of its own choice; for instances that start from then on",
+    },
     workers: {
       flag: "--workers <count>",
       read: parseCount,
@@ -106,12 +111,18 @@ function origin({ kind, by, atMs }: TunedVersion["sources"][number]): string {
 /** A value as flags take it. */
 export function said(field: TuningField, value: number): string {
   if (field === "idleTimeoutMs" && value === 0) return "never";
+  if (field === "pinCores") return value === 1 ? "on" : "off";
   return field.endsWith("Ms") ? formatDuration(value).replace(/^0ms$/, "0s") : String(value);
 }
 
 function attribute(flag: string): string {
   const name = flag.slice(2, flag.indexOf(" "));
   return name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function parseSwitch(text: string): number {
+  if (text === "on" || text === "off") return text === "on" ? 1 : 0;
+  throw new InvalidArgumentError(`"${text}" is neither on nor off.`);
 }
 
 function parseWhole(text: string): number {

@@ -90,7 +90,9 @@ const serviceMesh = z.object({
   session_key: z.string().default(""),
   load_balancing: enumValue("LOAD_BALANCING_"),
   placement: placement.optional(),
-  workers: z.object({ kind: enumValue("KIND_"), count: z.number().default(0) }).optional(),
+  workers: z
+    .object({ kind: enumValue("KIND_"), count: z.number().default(0), pin_cores: z.boolean().default(false) })
+    .optional(),
   scaling: z
     .object({
       high_watermark: double.default(0),

@@ -28,5 +28,5 @@ export function readWorkers(
       `${count} worker processes share resources.memory ${has} MiB, and each needs ${each} MiB to start in. Ask for ${count * each}Mi or more, or have fewer.`,
     );
   }
-  return { workers: { kind, count } };
+  return { workers: { kind, count, ...(written.pin_cores && { pinCores: true as const }) } };
 }

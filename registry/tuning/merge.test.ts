@@ -25,6 +25,7 @@ describe("what holds", () => {
       panicWindowMs: 6_000,
       scaleDownDelayMs: 30_000,
       workers: 1,
+      pinCores: 0,
     });
     expect(origins).toMatchObject({ targetConcurrency: "contract", highWatermark: "default" });
     expect(effective({ ...manifest, scaling }, {}).origins.highWatermark).toBe("contract");
@@ -55,6 +56,11 @@ test("the tuned manifest keeps all the rest", () => {
 test("workers keep the kind that the contract says", () => {
   expect(tuned(manifest, { version: { maxInstances: 9 } }).workers).toBeUndefined();
   expect(tuned(manifest, { version: { workers: 4 } }).workers).toEqual({ kind: "processes", count: 4 });
+  expect(tuned(manifest, { version: { pinCores: 1 } }).workers).toEqual({
+    kind: "processes",
+    count: 1,
+    pinCores: true,
+  });
   const threads = { ...manifest, workers: { kind: "threads", count: 2 } as const };
   expect(tuned(threads, { service: { workers: 3 } }).workers).toEqual({ kind: "threads", count: 3 });
 });

@@ -20,7 +20,7 @@ export type Effective = { readonly [Field in TuningField]-?: number };
 /** The values of a contract, with Rouse's defaults. */
 export function contractValues(manifest: VersionManifest): Effective {
   const { targetConcurrency, minInstances, maxInstances, idleTimeoutMs, scaling } = manifest;
-  const { count: workers } = workersOf(manifest);
+  const { count: workers, pinCores } = workersOf(manifest);
   return {
     targetConcurrency,
     minInstances,
@@ -28,6 +28,7 @@ export function contractValues(manifest: VersionManifest): Effective {
     ...(scaling ?? DEFAULT_SCALING),
     idleTimeoutMs,
     workers,
+    pinCores: pinCores === true ? 1 : 0,
   };
 }
 
@@ -40,7 +41,8 @@ export function effective(
   const origin = (field: TuningField): Origin => {
     if (version[field] !== undefined) return "version";
     if (service[field] !== undefined) return "service";
-    if (field === "workers") return manifest.workers === undefined ? "default" : "contract";
+    if (field === "workers" || field === "pinCores")
+      return manifest.workers === undefined ? "default" : "contract";
     return field in DEFAULT_SCALING && manifest.scaling === undefined ? "default" : "contract";
   };
   const origins = Object.fromEntries(TUNING_FIELDS.map((field) => [field, origin(field)]));
@@ -71,9 +73,7 @@ export function tuned(manifest: VersionManifest, tunings: Tunings): VersionManif
     minInstances: Math.min(values.minInstances, maxInstances),
     maxInstances,
     idleTimeoutMs,
-    ...((tunings.version?.workers ?? tunings.service?.workers)
-      ? { workers: { ...workersOf(manifest), count: values.workers } }
-      : {}),
+    ...tunedWorkers(manifest, values),
     scaling: {
       highWatermark,
       lowWatermark: Math.min(values.lowWatermark, highWatermark - 0.05),
@@ -82,4 +82,13 @@ export function tuned(manifest: VersionManifest, tunings: Tunings): VersionManif
       scaleDownDelayMs,
     },
   };
+}
+
+/** Absent where the contract says nothing of it, and nobody has tuned it. */
+function tunedWorkers(manifest: VersionManifest, values: Effective): Pick<VersionManifest, "workers"> {
+  const of = contractValues(manifest);
+  if (values.workers === of.workers && values.pinCores === of.pinCores)
+    return manifest.workers === undefined ? {} : { workers: manifest.workers };
+  const { kind } = workersOf(manifest);
+  return { workers: { kind, count: values.workers, ...(values.pinCores === 1 && { pinCores: true }) } };
 }

@@ -17,13 +17,15 @@ export const tuningSchema = z.object({
   idleTimeoutMs: z.union([z.literal(0), ms(1_000, 86_400_000)]).exactOptional(),
   /** Processes or threads inside an instance. */
   workers: count(1, 64).exactOptional(),
+  /** 1: an instance stays on whole cores that its host chooses; 0: it runs anywhere. */
+  pinCores: count(0, 1).exactOptional(),
 });
 
 export type Tuning = z.infer<typeof tuningSchema>;
 export type TuningField = keyof Tuning;
 
 /** What instances take over only when they start; all the rest holds at once. */
-export const AT_STARTS: ReadonlySet<TuningField> = new Set<TuningField>(["workers"]);
+export const AT_STARTS: ReadonlySet<TuningField> = new Set<TuningField>(["workers", "pinCores"]);
 
 /** All fields, in the order in which people read them. */
 export const TUNING_FIELDS = Object.keys(tuningSchema.shape) as readonly TuningField[];

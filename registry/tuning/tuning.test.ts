@@ -133,7 +133,7 @@ test.each<[string, Partial<SetTuningRequest>, string, string]>([
     "a field that is none",
     { reset: ["colour"] },
     "TUNING_INVALID",
-    "colour cannot be tuned. What can: target_concurrency, min_instances, max_instances, high_watermark, low_watermark, stable_window, panic_window, scale_down_delay, idle_timeout, workers.",
+    "colour cannot be tuned. What can: target_concurrency, min_instances, max_instances, high_watermark, low_watermark, stable_window, panic_window, scale_down_delay, idle_timeout, workers, pin_cores.",
   ],
   [
     "an unknown version",
