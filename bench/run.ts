@@ -12,6 +12,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "scale-step": () => import("./scale-step.ts"),
   "health-cost": () => import("./health-cost.ts"),
   "consul-change": () => import("./consul-change.ts"),
+  balancing: () => import("./balancing.ts"),
   search: () => import("./search.ts"),
   placement: () => import("./placement.ts"),
 };

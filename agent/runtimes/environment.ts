@@ -11,6 +11,8 @@ export interface EnvironmentFacts {
   readonly mesh: string;
   readonly app?: string | undefined;
   readonly otlpEndpoint?: string | undefined;
+  /** The loopback interface of the host is not its own: what listens there is out of reach. */
+  readonly ownNetwork?: true;
 }
 
 /** The variables of an instance; what the deployment declares comes first, so that it cannot overrule the agent's. */
@@ -25,6 +27,7 @@ export function instanceEnvironment(spec: InstanceSpec, facts: EnvironmentFacts)
     ROUSE_LISTEN: facts.listen,
     ROUSE_NOTIFY: facts.notify,
     ROUSE_MESH: facts.mesh,
+    ...(facts.ownNetwork && { ROUSE_OWN_NETWORK: "1" }),
     ...(port === "0" ? {} : { PORT: port }),
     ...(facts.app === undefined ? {} : { ROUSE_APP: facts.app }),
     ...(facts.otlpEndpoint === undefined ? {} : tracing(facts.otlpEndpoint)),

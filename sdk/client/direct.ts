@@ -1,7 +1,7 @@
 import { type Client, connectivityState } from "@grpc/grpc-js";
 import type { DirectLoad, Share } from "#proto/rouse/meshconfig/v1/endpoints.ts";
 import { EndpointFeed } from "../endpoints/feed.ts";
-import { reaches } from "../endpoints/reach.ts";
+import { hereOf, reaches } from "../endpoints/reach.ts";
 import { type SharedChannel, shareChannel } from "./channel.ts";
 import { byWeight, leastBusy } from "./pick.ts";
 import type { Route, Way } from "./route.ts";
@@ -111,7 +111,7 @@ export class DirectRoute implements Route {
     if (this.#closed) return;
     this.#shares = shares;
     const { meshTarget, maxResponseBytes } = this.#options;
-    const here = { host: process.env.ROUSE_HOST ?? "", mesh: meshTarget };
+    const here = hereOf(meshTarget);
     for (const instance of this.#instances.values()) instance.wanted = false;
     for (const { cluster, endpoints } of shares) {
       const near = endpoints.filter((endpoint) => reaches(here, endpoint));

@@ -68,6 +68,7 @@ export function containerOptions(
     listen: `0.0.0.0:${portOf(spec)}`,
     notify: `${containerRun}/notify.sock`,
     mesh: withinContainer(settings.meshTarget, run),
+    ownNetwork: true,
     app: spec.image === "" ? "/app" : undefined,
     otlpEndpoint: settings.otlpEndpoint && withinContainer(settings.otlpEndpoint, run),
   });

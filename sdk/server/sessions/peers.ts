@@ -8,7 +8,7 @@ import {
 } from "#proto/rouse/session/v1/session.ts";
 import { type SharedChannel, shareChannel } from "../../client/channel.ts";
 import { EndpointFeed } from "../../endpoints/feed.ts";
-import { reaches } from "../../endpoints/reach.ts";
+import { hereOf, reaches } from "../../endpoints/reach.ts";
 import { callError } from "../../grpc.ts";
 
 /** The largest session that is handed over, bytes. */
@@ -91,7 +91,7 @@ export class Peers {
 
   #changed(endpoints: readonly Endpoint[]): void {
     const { ownId, mesh, retires } = this.#options;
-    const here = { host: process.env.ROUSE_HOST ?? "", mesh };
+    const here = hereOf(mesh);
     const named = new Set<string>();
     for (const endpoint of endpoints) {
       const { instanceId: id, address, retiring } = endpoint;
