@@ -11,6 +11,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "idle-wake": () => import("./idle-wake.ts"),
   "scale-step": () => import("./scale-step.ts"),
   "health-cost": () => import("./health-cost.ts"),
+  "take-over": () => import("./take-over.ts"),
   "consul-change": () => import("./consul-change.ts"),
   balancing: () => import("./balancing.ts"),
   search: () => import("./search.ts"),

@@ -17,8 +17,9 @@ export const SERVICE = "probe.v1.ProbeService";
 export async function startSubject(
   runtime: "process" | "docker" | "in-process",
   versions: readonly ProbeOptions[],
+  args: readonly string[] = [],
 ): Promise<Subject> {
-  const mesh = await startMesh({ runtime });
+  const mesh = await startMesh({ runtime, args });
   const probes: Probe[] = [];
   for (const options of versions) {
     const probe = await makeProbe(options);
