@@ -23,7 +23,7 @@ describe("a start that failed is tried again", () => {
     ["not when it exited with the same code on two hosts", failed(exits(3), exits(3, "b")), true, false],
     ["when it ended in another way", failed(exits(3), exits(4)), false, true],
     ["three times at most", failed(exits(3), exits(4), exits(5)), true, false],
-    ["when its host is gone", failed(["HOST_GONE", "its host a is gone"]), false, true],
+    ["when its container was removed", failed(["INSTANCE_LOST", "it ended: it was removed"]), false, true],
     ["elsewhere when a file is missing there", failed(["MOUNT_MISSING", "it mounts /x"]), true, true],
     ["not when a file is missing on the only host", failed(["MOUNT_MISSING", "it mounts /x"]), false, false],
     ["not when its time is over", failed(["START_TIMEOUT", "it was not ready"]), true, false],

@@ -19,7 +19,7 @@ const MOST_TRIES = 3;
 const SAME_ENDS = 2;
 
 /** What may go better at the next start, on whatever host. */
-const PASSING = new Set(["INSTANCE_EXITED", "INSTANCE_LOST", "SPAWN_FAILED", "HOST_FULL", "HOST_GONE"]);
+const PASSING = new Set(["INSTANCE_EXITED", "INSTANCE_LOST", "SPAWN_FAILED", "HOST_FULL"]);
 /** What may go better on another host only. */
 const LOCAL = new Set([
   "MOUNT_MISSING",

@@ -77,8 +77,7 @@ async function run(
     }
     orchestrator.starts.remove(instanceId);
     if (orchestrator.token !== token) return;
-    const there = orchestrator.mesh.hosts().find((one) => one.host === host);
-    if (there?.reachable === false || there?.lost !== undefined) {
+    if (isGone) {
       // Not the version's fault: the next plan starts it elsewhere.
       orchestrator.log.warn({ version: clusterName(target), host }, "a start ended with its host");
       return;
@@ -86,18 +85,11 @@ async function run(
     // Who reads it is told the version already.
     const reason = error.message.replace(`${target.service} ${target.version} `, "it ").replace(/\.$/, "");
     const failedMs = Date.now();
-    const gone = error.status === "UNAVAILABLE" && isGone;
-    const attempt = {
-      host,
-      reason: gone ? "HOST_GONE" : error.reason,
-      message: gone ? "its host was lost while it started" : reason,
-      beganMs: placedMs,
-      failedMs,
-    };
+    const attempt = { host, reason: error.reason, message: reason, beganMs: placedMs, failedMs };
     const { outcomes, attempts } = orchestrator;
     const version = versionKey(target);
     if (error.reason !== "START_STOPPED") {
-      outcomes.note({ version, host, failed: true, reason: attempt.message, atMs: failedMs });
+      outcomes.note({ version, host, failed: true, reason, atMs: failedMs });
       orchestrator.placer.noteFailed(target, host, failedMs);
     }
     // Others serve: no caller waits for this one.

@@ -39,7 +39,9 @@ describe.runIf(available)("of two hosts", () => {
     });
     const { hosts: blamed, faults } = await health();
     expect(blamed.map(({ host }) => host)).toEqual(["h2"]);
-    expect(blamed[0]?.condition?.reason).toMatch(/3 of the 3 versions .* failed on it.*exited with code 3/s);
+    expect(blamed[0]?.condition?.reason).toMatch(
+      /\d of the \d versions .* failed on it.*exited with code 3/s,
+    );
     expect(faults).toEqual([]);
     for (const version of versions) {
       using client = createProbeServiceClient({ target: hosts.of("h1").edge, version, retries: 0 });

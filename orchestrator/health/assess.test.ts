@@ -29,13 +29,13 @@ describe("speaks against an instance", () => {
     ["no answer", seen({ probe: HealthProbe.UNREACHABLE }), "its health check does not get through", 3_000],
     ["its own word", seen({ probe: HealthProbe.NOT_SERVING }), "its health check says NOT_SERVING", 30_000],
     ["silence", seen({ silentMs: 12_300 }), "its event loop has been blocked for 12.3 s", 3_000],
-    ["a very late event loop", seen({ loopDelayMs: 1_500 }), "its event loop is late by 1.5 s", 5_000],
+    ["a very late event loop", seen({ loopDelayMs: 1_500 }), "its event loop is late by 1.5 s", 10_000],
     ["a late event loop, with few calls", seen({ loopDelayMs: 300 }), undefined, 0],
     ["many calls, done in time", seen({}, { inProgress: 50 }), undefined, 0],
     [
       "too many calls",
-      seen({ loopDelayMs: 300 }, { inProgress: 11 }),
-      "it is congested: 11 calls in progress where 10 are aimed at, and its event loop is late by 0.3 s",
+      seen({ loopDelayMs: 1_300 }, { inProgress: 11 }),
+      "it is congested: 11 calls in progress where 10 are aimed at, and its event loop is late by 1.3 s",
       WATCHED,
     ],
     [
@@ -46,12 +46,12 @@ describe("speaks against an instance", () => {
     ],
     [
       "errors",
-      seen({}, { calls: { begun: 6, errors: 3 } }),
-      "3 of its last 6 calls ended with a gateway or server error",
+      seen({}, { calls: { begun: 10, errors: 5 } }),
+      "5 of its last 10 calls ended with a gateway or server error",
       2_000,
     ],
-    ["a few errors", seen({}, { calls: { begun: 7, errors: 3 } }), undefined, 0],
-    ["two calls that failed", seen({}, { calls: { begun: 2, errors: 2 } }), undefined, 0],
+    ["a few errors", seen({}, { calls: { begun: 11, errors: 5 } }), undefined, 0],
+    ["four calls that failed", seen({}, { calls: { begun: 4, errors: 4 } }), undefined, 0],
   ])("%s", (_, given, bad, patienceMs) => {
     expect(assess(given)).toEqual({ bad, patienceMs });
   });

@@ -7,16 +7,16 @@ export const CALLS_WINDOW_MS = 10_000;
 /** Loads are reported each second; two that come closer together have the same calls, ms. */
 const REPORT_MS = 500;
 /** Fewer errors than this say nothing. */
-const LEAST_ERRORS = 3;
+const LEAST_ERRORS = 5;
 /** From this share of errors on an instance does badly. */
 const ERROR_SHARE = 0.5;
-/** An event loop that is this late serves badly whoever is at fault, ms. */
+/** An event loop that is this late, though it has no more calls than it should, is blocked, ms. */
 const BLOCKED_MS = 1_000;
 /** One that is this late has too much to do, ms. */
 const LATE_MS = 250;
 
 /** How long each sign must last before it counts, ms: what may pass by itself has longer. */
-const PATIENCE = { unreachable: 3_000, notServing: 30_000, errors: 2_000, silent: 3_000, blocked: 5_000 };
+const PATIENCE = { unreachable: 3_000, notServing: 30_000, errors: 2_000, silent: 3_000, blocked: 10_000 };
 
 /** What is known of an instance at one moment. */
 export interface Seen {
@@ -43,11 +43,12 @@ export function assess({ vitals, calls, inProgress, targetConcurrency }: Seen): 
   }
   if (vitals !== undefined && vitals.silentMs > 0)
     return bad(`its event loop has been blocked for ${seconds(vitals.silentMs)}`, PATIENCE.silent);
-  if (vitals !== undefined && vitals.loopDelayMs >= BLOCKED_MS)
+  const isOver = inProgress > targetConcurrency;
+  if (vitals !== undefined && vitals.loopDelayMs >= BLOCKED_MS && !isOver)
     return bad(`its event loop is late by ${seconds(vitals.loopDelayMs)}`, PATIENCE.blocked);
   if (vitals?.probe === HealthProbe.NOT_SERVING)
     return bad("its health check says NOT_SERVING", PATIENCE.notServing);
-  const isOver = inProgress > targetConcurrency;
+  // More calls for the others would help nobody.
   if (vitals !== undefined && (vitals.queue > 0 || isOver) && vitals.loopDelayMs >= LATE_MS) {
     const waiting = vitals.queue > 0 ? `, ${vitals.queue} more wait` : "";
     return bad(

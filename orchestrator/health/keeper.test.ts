@@ -156,7 +156,7 @@ test("the only instance goes on until another serves", () => {
 
 test("where all do badly the version is at fault, and nobody is quarantined", () => {
   add("a", "b", "c");
-  calls = { a: [5, 5], b: [5, 5], c: [5, 4] };
+  calls = { a: [5, 5], b: [5, 5], c: [6, 5] };
   expect(pass(60)).toEqual({ unfit: [], leaving: [] });
   expect(conditions()).toEqual({ a: "suspect", b: "suspect", c: "suspect" });
   expect(keeper.faults.get("a.v1.A@1.0.0")).toBe(
