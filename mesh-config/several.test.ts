@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest";
+import { callError } from "../sdk/grpc.ts";
 import {
   nextGeneration,
   startRig,
@@ -88,6 +89,27 @@ test("a call that is held while its Envoy moves is answered", async () => {
   await again.promise;
   rig.orchestrator.ready(target, "i1", echo.address);
   expect(await held).toEqual({ text: "one:hi" });
+});
+
+test("a call that nobody answers while all are away is told so", async () => {
+  rig = await startRig({
+    controlPlanes: 2,
+    prepare: (mesh) => mesh.put(version(manifest(service, "1.0.0", { startTimeoutMs: 1_000 }))),
+  });
+  await serves(0, 1);
+  await Promise.all([rig.stopControl(0), rig.stopControl(1)]);
+  const answer = await rig.client.echo(service);
+  if (!("error" in answer)) throw new Error("the call was answered");
+  expect(callError(answer.error)).toMatchObject({
+    status: "UNAVAILABLE",
+    reason: "START_UNANSWERED",
+    message: expect.stringContaining("No instance got ready in time, and no control plane gave a reason."),
+  });
+  // Envoy asks again when one is back, and whoever calls then is served.
+  const echo = await rig.echo(service, "one");
+  startsWhatIsWanted(rig, () => echo.address);
+  await rig.startControl(1);
+  await expect.poll(() => rig.client.echo(service), { timeout: 60_000 }).toEqual({ text: "one:hi" });
 });
 
 test("calls that are open on a taken-over generation are reported after a move, and its cluster goes when they end", async () => {

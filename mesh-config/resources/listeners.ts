@@ -1,6 +1,8 @@
+import { RouseError } from "../../sdk/errors.ts";
 import { jsonFilter } from "../json/filter.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
+import { details, header } from "./answer.ts";
 import { corsOfAnswers } from "./cors.ts";
 import { COLLECTOR_CLUSTER, EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
 
@@ -55,6 +57,7 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
       initial_stream_window_size: 1 << 20,
       initial_connection_window_size: 16 << 20,
     },
+    local_reply_config: { mappers: [unanswered()] },
     // A stream may be silent for as long as it likes: deadlines are the contract's and the caller's.
     stream_idle_timeout: "0s",
     use_remote_address: edge,
@@ -73,6 +76,22 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
 
 function filter(name: string, type: string, fields: JsonObject = {}): JsonObject {
   return { name: `envoy.filters.http.${name}`, typed_config: any(`${filters}.${type}`, fields) };
+}
+
+/** What callers hear whose subscription to a cold version nobody answered: without it they get an empty message. */
+function unanswered(): JsonObject {
+  const error = new RouseError(
+    "UNAVAILABLE",
+    'No instance got ready in time, and no control plane gave a reason. Envoy waits for the start timeout of the version, but for 15 s at most where nobody answers. Call again, for it may be on its way; "rouse status" shows whether a control plane is there.',
+    { reason: "START_UNANSWERED" },
+  );
+  return {
+    // "No cluster found".
+    filter: { response_flag_filter: { flags: ["NC"] } },
+    // For a gRPC call it becomes the message.
+    body_format_override: { text_format_source: { inline_string: error.message } },
+    headers_to_add: [header("grpc-status-details-bin", details(error))],
+  };
 }
 
 const earlyMutation = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation";
