@@ -66,6 +66,13 @@ test("a cluster is left when all know that it is not theirs, and have no call op
   expect(direct.left(cluster)).toBe(true);
 });
 
+test("an instance that is frozen holds the time up for a moment only", () => {
+  const direct = new DirectLoads();
+  direct.report(direct.connect(1_000, true), report(1), 2_000);
+  expect(direct.join({ loads: [], untilMs: 3_000 }).untilMs).toBe(2_000);
+  expect(direct.join({ loads: [], untilMs: 9_000 }).untilMs).toBe(6_000);
+});
+
 test("sessions are told by their instances", () => {
   const direct = new DirectLoads();
   const sessions = { service: "a.v1.A", version: "1.0.0", instanceId: "a", live: 3 };

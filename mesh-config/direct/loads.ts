@@ -5,8 +5,16 @@ import { clusterName, parseClusterName } from "../../registry/target.ts";
 /** Who disconnected may go on with its calls and come back, here or elsewhere: so long they count as open, ms. */
 const GRACE_MS = 10_000;
 
+/**
+ * An instance that tells its sessions is waited for so long, ms: it makes no calls on this stream, and one that is frozen tells
+ * nothing more.
+ */
+const SESSIONS_MS = 3_000;
+
 /** One caller's calls to instances. */
 export interface DirectSource {
+  /** It makes no direct calls, and tells its sessions only. */
+  readonly silent: boolean;
   /** Number of the last response that named a cluster, by cluster. */
   readonly named: Map<string, number>;
   latest: Report;
@@ -27,9 +35,9 @@ export class DirectLoads {
     return this.#sources.size;
   }
 
-  connect(nowMs: number): DirectSource {
+  connect(nowMs: number, silent = false): DirectSource {
     const latest: Report = { applied: 0, loads: [], sessions: undefined };
-    const source: DirectSource = { named: new Map(), latest, untilMs: nowMs };
+    const source: DirectSource = { silent, named: new Map(), latest, untilMs: nowMs };
     this.#sources.add(source);
     return source;
   }
@@ -90,7 +98,9 @@ export class DirectLoads {
     }
     const sources = [...this.#sources];
     const sessions = sources.flatMap(({ latest }) => latest.sessions ?? []);
-    const untilMs = Math.min(reported.untilMs, ...sources.map((source) => source.untilMs));
+    const leastMs = reported.untilMs - SESSIONS_MS;
+    const known = sources.map(({ silent, untilMs }) => (silent ? Math.max(untilMs, leastMs) : untilMs));
+    const untilMs = Math.min(reported.untilMs, ...known);
     return { loads: [...sums.values()], untilMs, sessions };
   }
 

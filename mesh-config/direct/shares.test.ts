@@ -63,6 +63,7 @@ test("only what takes calls is told, and what the orchestrator said ahead of Con
         { ...instance("drains", 2, "127.0.0.1:2"), draining: true, retiring: true },
         { ...instance("sick", 2, "127.0.0.1:3"), healthy: false, draining: true },
         instance("old", 1, "127.0.0.1:4"),
+        { ...instance("frozen", 2, "127.0.0.1:6"), standby: { sinceMs: 1, lastUsedMs: 1 } },
       ]),
     }),
   );

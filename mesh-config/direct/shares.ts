@@ -55,10 +55,12 @@ export function instancesOf(
   const found = state.versions.get(version);
   if (found === undefined) return [];
   const { generation } = found.activation;
-  const shown = new Set(found.instances.map(({ id }) => id));
+  // Who is frozen has no sessions, and would answer nobody.
+  const awake = found.instances.filter(({ standby }) => standby === undefined);
+  const shown = new Set(awake.map(({ id }) => id));
   const ahead = extrasOf(service, found).ready.filter(({ id }) => !shown.has(id));
   const endpoints = [
-    ...found.instances.map((instance) => told(instance, instance.retiring === true)),
+    ...awake.map((instance) => told(instance, instance.retiring === true)),
     ...ahead.map((endpoint) => told(endpoint, false)),
   ];
   return [{ cluster: clusterName({ service, version, generation }), weight: 1, endpoints }];

@@ -80,7 +80,7 @@ export class DirectStreams {
       if (kind?.$case === "report") {
         if (watcher !== undefined) this.#loads.report(watcher.source, kind.value, Date.now());
       } else if (kind?.$case === "subscribe" && watcher === undefined) {
-        const source = this.#loads.connect(Date.now());
+        const source = this.#loads.connect(Date.now(), kind.value.members);
         const made: Watcher = { call, asked: kind.value, source, number: 0, told: "", from: [] };
         watcher = made;
         this.#watchers.add(made);

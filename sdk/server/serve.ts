@@ -218,6 +218,6 @@ function stoppable(
 async function leave(keeper: SessionKeeper<unknown>, withinMs: number): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, withinMs * LEAVING_SHARE);
-  await Promise.race([keeper.push(), late]);
+  await Promise.race([keeper.end(), late]);
   clearTimeout(timer);
 }

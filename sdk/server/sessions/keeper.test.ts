@@ -113,7 +113,7 @@ test("what was pushed to one and is called at another goes on to that one", asyn
   const moved: string[] = [];
   const { place, get } = made(["a", "b", "c"], moving(moved));
   await place("a", "k");
-  await get("a").push();
+  await get("a").end();
   const [holder, other] = get("b").live > 0 ? ["b", "c"] : ["c", "b"];
   expect(get(holder).live).toBe(1);
   expect(await place(other, "k")).toBe(other);
@@ -170,6 +170,16 @@ test("what does not live there is not handed over, and who retires takes nothing
     reason: "SESSION_REFUSED",
     message: "This instance retires and takes no sessions.",
   });
+});
+
+test("who comes back takes sessions again", async () => {
+  const { place, get } = made(["a", "b"], moving());
+  get("a").retire();
+  get("a").stay();
+  expect(await place("a", "k")).toBe("a");
+  await get("a").end();
+  get("a").stay();
+  expect(await place("a", "new")).toBe("b");
 });
 
 test("a call goes round no more than three times", async () => {

@@ -33,6 +33,13 @@ export interface KeeperOptions<State> {
   readonly ownId: () => string;
 }
 
+/** What peers say of a key. */
+interface Answers {
+  readonly found: { readonly peer: Peer; readonly movable: boolean } | undefined;
+  /** Those that are there. */
+  readonly answered: readonly Peer[];
+}
+
 /** Where a call goes: here, or to the instance that has its session. */
 export type Place = { readonly session: Session } | { readonly peer: Peer };
 
@@ -51,6 +58,8 @@ export class SessionKeeper<State> {
   readonly #sweeper: NodeJS.Timeout;
   #peers: PeerSet | undefined;
   #retiring = false;
+  /** The process ends, whatever the mesh says. */
+  #ending = false;
   #pushing: Promise<void> | undefined;
   #closed = false;
 
@@ -150,13 +159,24 @@ export class SessionKeeper<State> {
     if (this.movable) void this.push();
   }
 
-  /** Hands over, one after the other, what has no call open, until nothing is left. Resolves after the first round. */
-  push(): Promise<void> {
+  /** The instance is not to end after all. */
+  stay(): void {
+    if (!this.#ending) this.#retiring = false;
+  }
+
+  /** The process ends: hands over what it can. */
+  end(): Promise<void> {
+    this.#ending = true;
     this.#retiring = true;
+    return this.push();
+  }
+
+  /** Hands over what has no call open, until nothing is left or it stays after all. Resolves after the first round. */
+  push(): Promise<void> {
     this.#pushing ??= this.#pushAll().finally(() => {
       this.#pushing = undefined;
-      if (this.table.size > 0 && !this.#closed)
-        setTimeout(() => !this.#closed && void this.push(), PUSH_PAUSE_MS).unref();
+      if (this.table.size > 0 && this.#retiring)
+        setTimeout(() => this.#retiring && !this.#closed && void this.push(), PUSH_PAUSE_MS).unref();
     });
     return this.#pushing;
   }
@@ -189,8 +209,7 @@ export class SessionKeeper<State> {
     const peers = this.#peers;
     if (peers === undefined) return undefined;
     await Promise.race([peers.known, new Promise((resolve) => setTimeout(resolve, PEERS_MS).unref())]);
-    const all = peers.all();
-    const found = await this.#ask(all, key);
+    const { found, answered } = await this.#ask(peers.all(), key);
     if (found !== undefined) {
       if (!found.movable || this.#retiring) return this.#note(key, found.peer);
       const fetched = await this.#fetch(found.peer, key);
@@ -199,7 +218,7 @@ export class SessionKeeper<State> {
       // It was on its way to somebody else.
       return this.#claim(key, again - 1);
     }
-    const staying = all.filter(({ retiring }) => !retiring);
+    const staying = answered.filter(({ retiring }) => !retiring);
     // Who retires begins no sessions while there is somebody else.
     if (this.#retiring) return chosenFor(key, staying);
     this.table.begin(key, performance.now());
@@ -211,8 +230,9 @@ export class SessionKeeper<State> {
     return peer;
   }
 
-  #ask(peers: readonly Peer[], key: string): Promise<{ peer: Peer; movable: boolean } | undefined> {
-    if (peers.length === 0) return Promise.resolve(undefined);
+  #ask(peers: readonly Peer[], key: string): Promise<Answers> {
+    const answered: Peer[] = [];
+    if (peers.length === 0) return Promise.resolve({ found: undefined, answered });
     return new Promise((resolve) => {
       let left = peers.length;
       let claimant: Peer | undefined;
@@ -220,14 +240,15 @@ export class SessionKeeper<State> {
         peer
           .find(key, this.#options.ownId(), FIND_MS)
           .then(({ there, movable, claimed }) => {
-            if (there) resolve({ peer, movable });
+            answered.push(peer);
+            if (there) resolve({ found: { peer, movable }, answered });
             if (claimed && (claimant === undefined || peer.id < claimant.id)) claimant = peer;
           })
           // It is gone, and its sessions with it.
           .catch(() => undefined)
           .finally(() => {
             left -= 1;
-            if (left === 0) resolve(claimant && { peer: claimant, movable: false });
+            if (left === 0) resolve({ found: claimant && { peer: claimant, movable: false }, answered });
           });
       }
     });

@@ -34,8 +34,8 @@ export interface PeersOptions {
   readonly ownId: () => string;
   /** Sessions that live here. */
   readonly live: () => number;
-  /** The mesh says that this instance retires. */
-  readonly retires: () => void;
+  /** The mesh says whether this instance retires. One that was frozen meanwhile may come back. */
+  readonly retires: (retiring: boolean) => void;
 }
 
 type Kept = Peer & { readonly channel: SharedChannel };
@@ -96,7 +96,7 @@ export class Peers {
     for (const endpoint of endpoints) {
       const { instanceId: id, address, retiring } = endpoint;
       if (id === ownId()) {
-        if (retiring) retires();
+        retires(retiring);
         continue;
       }
       if (!reaches(here, endpoint)) continue;

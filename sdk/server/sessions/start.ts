@@ -42,7 +42,7 @@ export async function meetPeers<State>(
       mesh,
       ownId,
       live: () => keeper.live,
-      retires: () => keeper.retire(),
+      retires: (retiring) => (retiring ? keeper.retire() : keeper.stay()),
     }),
   );
 }
