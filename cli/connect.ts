@@ -27,6 +27,7 @@ const meshSchema = z.object({
   registryHttp: address,
   control: address,
   agent: address,
+  orders: address,
   envoyAdmin: address,
   runtime: z.string(),
   /** Process id of `rouse up`. */

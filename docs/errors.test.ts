@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { statusCodes } from "../sdk/status.ts";
 
 const root = join(import.meta.dirname, "..");
-const parts = "{agent,cli,codegen,mesh-config,orchestrator,registry,sdk,setup,examples/*/src}/**/*.ts";
+const parts = "{agent,cli,codegen,mesh-config,orchestrator,orders,registry,sdk,setup,examples/*/src}/**/*.ts";
 const name = "[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*";
 
 interface Use {

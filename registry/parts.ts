@@ -11,15 +11,27 @@ import { readLeader } from "./leader.ts";
 const REGISTRY_SERVICE = "rouse-registry";
 /** Consul service of every control plane: those that stand for election (leader.ts). */
 const CONTROL_SERVICE = "rouse-orchestrator";
-/** A registry that is silent for this long counts as away; ms. */
+/** Consul service of every server of orders. */
+const ORDERS_SERVICE = "rouse-orders";
+/** A part that is silent for this long counts as away; ms. */
 const TTL_MS = 12_000;
 
 /** Where the parts of a mesh are that not every host has; "host:port" each. */
 export interface MeshParts {
   readonly registry: string;
   readonly registryHttp: string;
+  readonly orders: string;
   /** Control planes, the leader first. */
   readonly control: readonly string[];
+}
+
+/** Tells other hosts where orders are served, until close(). */
+export function announceOrders(
+  consul: ConsulClient,
+  address: string,
+  log?: Logger,
+): { close(): Promise<void> } {
+  return announcePart(consul, ORDERS_SERVICE, "orders are served", address, { address }, log);
 }
 
 /** Tells other hosts where a registry is, until close(). */
@@ -29,16 +41,22 @@ export function announceRegistry(
   log?: Logger,
 ): { close(): Promise<void> } {
   const { address, httpAddress } = addresses;
+  const meta = { address, http: httpAddress };
+  return announcePart(consul, REGISTRY_SERVICE, "registry is alive", address, meta, log);
+}
+
+function announcePart(
+  consul: ConsulClient,
+  name: string,
+  check: string,
+  address: string,
+  meta: Readonly<Record<string, string>>,
+  log?: Logger,
+) {
+  const id = `${name}-${hostname()}-${splitAddress(address).port}`;
   return keepAnnounced(
     consul,
-    {
-      name: REGISTRY_SERVICE,
-      id: `${REGISTRY_SERVICE}-${hostname()}-${splitAddress(address).port}`,
-      ...splitAddress(address),
-      meta: { address, http: httpAddress },
-      check: "registry is alive",
-      ttlMs: TTL_MS,
-    },
+    { name, id, ...splitAddress(address), meta: { ...meta }, check, ttlMs: TTL_MS },
     log,
   );
 }
@@ -55,16 +73,18 @@ const answerSchema = z.array(
 
 /** The parts that there are now; undefined when the registry or every control plane is missing. */
 export async function findParts(consul: ConsulClient): Promise<MeshParts | undefined> {
-  const [registries, controls, leader] = await Promise.all([
+  const [registries, orderServers, controls, leader] = await Promise.all([
     passing(consul, REGISTRY_SERVICE),
+    passing(consul, ORDERS_SERVICE),
     passing(consul, CONTROL_SERVICE),
     readLeader(consul, ORCHESTRATOR_KEY),
   ]);
   const { address: registry, http: registryHttp } = registries[0]?.Meta ?? {};
   const all = controls.map(({ Address, Port }) => `${Address}:${Port}`);
   const control = [...new Set([...(leader === undefined ? [] : [leader.address]), ...all])];
-  if (registry === undefined || registryHttp === undefined || control.length === 0) return undefined;
-  return { registry, registryHttp, control };
+  const orders = orderServers[0]?.Meta?.address;
+  if (!registry || !registryHttp || !orders || control.length === 0) return undefined;
+  return { registry, registryHttp, orders, control };
 }
 
 async function passing(consul: ConsulClient, service: string) {

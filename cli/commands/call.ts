@@ -10,6 +10,8 @@ interface CallFlags {
   field: string[];
   deadline?: number;
   verbose?: true;
+  async?: true;
+  key?: string;
 }
 
 /** `rouse call`: calls a method of a registered service through Envoy, with JSON in and out. */
@@ -33,8 +35,14 @@ export function addCall(program: Command): void {
     .option("--mesh", "by the internal listener (default for internal services)")
     .option("-H, --header <name:value>", "request header; repeatable", collect, [])
     .option("--deadline <ms>", "longest time of the call, the wake included", parseCount)
+    .option("--async", "get an operation at once, for methods that are async by their contract")
+    .option("--key <text>", "idempotency key of the operation: the same key gives the same operation")
     .option("-v, --verbose", "print headers, trailers and the time on stderr")
     .action(async (method: string, json: string[], flags: CallFlags) => {
+      if (flags.async === true || flags.key !== undefined) {
+        const { startOperation } = await import("../operations/start.ts");
+        return startOperation(readMesh(), method, json, flags);
+      }
       const { callMethod } = await import("../call/call.ts");
       await callMethod(readMesh(), method, json, flags);
     });

@@ -17,6 +17,7 @@ interface ControlPlaneFlags {
   meshSocket?: string;
   registry?: string;
   registryHttp?: string;
+  orders?: string;
   corsOrigin: string[];
   traceSampling?: number;
   otlp?: string;
@@ -47,6 +48,7 @@ export function addControlPlane(program: Command): void {
       "the registry's HTTP side, for the edge: site, MCP, OpenAPI",
       parseAddress,
     )
+    .option("--orders <host:port>", "the server of orders, to be called through Envoy", parseAddress)
     .option(
       "--cors-origin <origin>",
       "web origin that may call the edge; repeatable (default: any)",
@@ -71,6 +73,7 @@ export function addControlPlane(program: Command): void {
           meshSocket: flags.meshSocket ?? join(dataFolder(flags.data), "run", "mesh.sock"),
           json: true,
           ...(flags.registry === undefined ? {} : { registry: flags.registry }),
+          ...(flags.orders === undefined ? {} : { orders: flags.orders }),
           ...(flags.registryHttp === undefined ? {} : { registryHttp: flags.registryHttp }),
           ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),
           ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling ?? 0 } }),

@@ -31,6 +31,10 @@ export function addUp(program: Command): void {
       "OTLP collector (gRPC) that the registry passes all traces and counts on to",
       parseAddress,
     )
+    .option(
+      "--database <url>",
+      "postgresql://… of the server that keeps async calls (default: one of its own)",
+    )
     .option("--open-registration", "anybody may make a provider, not only the administrator", false)
     .option("--examples", "build and register the packages in examples/")
     .option("--no-examples", "leave the examples alone (default)");

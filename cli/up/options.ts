@@ -26,6 +26,8 @@ export interface UpOptions extends BuildFlags, HostFlags, NetworkFlags {
   readonly traceSampling?: number;
   /** "host:port" of an OTLP collector over gRPC; the registry passes on to it. */
   readonly otlp?: string;
+  /** postgresql://… of the server that keeps orders; default: the packaged one. */
+  readonly database?: string;
   /** Anybody may make a provider, not only the administrator. */
   readonly openRegistration: boolean;
   /** Build and register the packages in examples/. */

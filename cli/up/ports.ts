@@ -13,6 +13,7 @@ export const portNames = {
   registryHttp: { port: 8070, title: "the registry's HTTP side" },
   control: { port: 8072, title: "the control plane" },
   agent: { port: 8073, title: "the agent" },
+  orders: { port: 8074, title: "orders" },
   envoyAdmin: { port: 9901, title: "Envoy's admin page" },
 } as const;
 

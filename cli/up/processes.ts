@@ -21,7 +21,7 @@ export function meshServers(
   mesh: Mesh,
   options: UpOptions,
   bind: string,
-): Record<"registry" | "agent", ChildSpec> {
+): Record<"registry" | "agent" | "orders", ChildSpec> {
   const common = ["--consul", mesh.consul, "--data", mesh.data];
   const otlp = options.otlp === undefined ? [] : ["--otlp", options.otlp];
   // Envoy passes spans and counts on: a container has no other way to what listens on the host.
@@ -46,6 +46,17 @@ export function meshServers(
         ...buildArguments(options),
       ],
       3_000,
+    ),
+    orders: server(
+      "orders",
+      mesh.orders,
+      [
+        ...common,
+        "--mesh",
+        mesh.mesh,
+        ...(options.database === undefined ? [] : ["--database", options.database]),
+      ],
+      25_000,
     ),
     agent: {
       ...server(
@@ -89,6 +100,8 @@ export function controlPlanes(mesh: Mesh, options: UpOptions, addresses: readonl
     mesh.registry,
     "--registry-http",
     mesh.registryHttp,
+    "--orders",
+    mesh.orders,
     ...(traceSampling === undefined ? [] : ["--trace-sampling", String(traceSampling)]),
     "--otlp",
     mesh.registry,

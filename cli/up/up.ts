@@ -59,6 +59,7 @@ export async function up(
     registryHttp: at("registryHttp"),
     control: at("control"),
     agent: at("agent"),
+    orders: at("orders"),
     envoyAdmin: at("envoyAdmin"),
     runtime: options.runtime,
     pid: process.pid,
@@ -89,7 +90,7 @@ export async function up(
     const parts = runs === "all" ? undefined : await joinedParts(mesh.consul, stopping);
     const joined: Mesh = {
       ...mesh,
-      ...(parts && { registry: parts.registry, registryHttp: parts.registryHttp }),
+      ...(parts && { registry: parts.registry, registryHttp: parts.registryHttp, orders: parts.orders }),
       ...(parts && runs !== "control" && { control: parts.control[0] ?? mesh.control }),
     };
     const servers = meshServers(joined, options, bind);
@@ -100,7 +101,7 @@ export async function up(
     // The agent keeps it up to date.
     writeControlPlaneFile(controlPlaneFileOf(data), [...known]);
     await Promise.all([
-      ...(runs === "all" ? [start(servers.registry)] : []),
+      ...(runs === "all" ? [start(servers.registry), start(servers.orders)] : []),
       ...controls.map(({ spec }) => start(spec)),
       start(servers.agent),
     ]);
@@ -120,15 +121,15 @@ export async function up(
 
 /** What other hosts reach; everything else is for this host. */
 function isShared(name: PortName): boolean {
-  return name === "registry" || name === "registryHttp" || name === "control" || name === "agent";
+  return ["registry", "registryHttp", "control", "agent", "orders"].includes(name);
 }
 
 /** The ports that this host needs. */
 function portsOf(runs: "all" | "control" | "instances"): PortName[] {
   const elsewhere: Record<typeof runs, readonly PortName[]> = {
     all: [],
-    control: ["registry", "registryHttp"],
-    instances: ["registry", "registryHttp", "control"],
+    control: ["registry", "registryHttp", "orders"],
+    instances: ["registry", "registryHttp", "orders", "control"],
   };
   return (Object.keys(portNames) as PortName[]).filter((name) => !elsewhere[runs].includes(name));
 }
@@ -142,7 +143,7 @@ async function stopAll(
   rmSync(join(mesh.data, "mesh.json"), { force: true });
   await removeSlots(mesh.consul, controls);
   const controlNames = controls.map(({ spec }) => spec.name);
-  for (const names of [["envoy", ...controlNames], ["agent"], ["registry"], ["consul"]]) {
+  for (const names of [["envoy", "orders", ...controlNames], ["agent"], ["registry"], ["consul"]]) {
     await Promise.all(names.map((name) => children.get(name)?.stop()));
   }
   removeSockets(mesh);

@@ -4,10 +4,17 @@ import { envoyAddress } from "./address.ts";
 import { answersToBrowsers } from "./answer.ts";
 import { ENDPOINTS_SERVICE } from "./endpoints-route.ts";
 import { action, headerInput } from "./routes.ts";
-import { EDGE_ROUTES, type MeshSettings, REGISTRY_CLUSTER, REGISTRY_HTTP_CLUSTER } from "./settings.ts";
+import {
+  EDGE_ROUTES,
+  type MeshSettings,
+  ORDERS_CLUSTER,
+  REGISTRY_CLUSTER,
+  REGISTRY_HTTP_CLUSTER,
+} from "./settings.ts";
 
 /** Packages of the mesh's own services that are called through Envoy; nobody else may register in them. */
 const PACKAGES = ["rouse.registry.v1", "rouse.catalog.v1", "rouse.usage.v1"] as const;
+const ORDERS_PACKAGE = "rouse.orders.v1";
 
 /** Says the registry's HTTP side that a request came through the edge, from anybody. */
 export const EDGE_HEADER = "x-rouse-edge";
@@ -22,23 +29,37 @@ const unlimited = {
 
 /** True for a service of the mesh itself. */
 export function ownService(name: string): boolean {
-  return name === ENDPOINTS_SERVICE || PACKAGES.some((own) => name.startsWith(`${own}.`));
+  return (
+    name === ENDPOINTS_SERVICE || [...PACKAGES, ORDERS_PACKAGE].some((own) => name.startsWith(`${own}.`))
+  );
 }
 
-/** Entries of a table's tree over paths: the registry's gRPC services, on every listener. */
-export function registryRoutes({ registry }: MeshSettings): [string, JsonObject][] {
-  if (registry === undefined) return [];
-  const node = action({ route: { cluster: REGISTRY_CLUSTER, ...unlimited } });
-  return PACKAGES.map((own) => [`/${own}.`, node]);
-}
-
-/** The registry's clusters: they are always there, and are no version's. */
-export function registryClusters({ registry, registryHttp }: MeshSettings): Map<string, JsonObject> {
-  const out = new Map<string, JsonObject>();
+/** Entries of a table's tree over paths: the gRPC services of the registry and of orders, on every listener. */
+export function registryRoutes(table: string, { registry, orders }: MeshSettings): [string, JsonObject][] {
+  const out: [string, JsonObject][] = [];
   if (registry !== undefined) {
-    const http2 = { http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } } };
-    out.set(REGISTRY_CLUSTER, cluster(REGISTRY_CLUSTER, registry, http2));
+    const node = action({ route: { cluster: REGISTRY_CLUSTER, ...unlimited } });
+    out.push(...PACKAGES.map((own): [string, JsonObject] => [`/${own}.`, node]));
   }
+  if (orders !== undefined) {
+    const route = { cluster: ORDERS_CLUSTER, ...unlimited };
+    const outside = table === EDGE_ROUTES ? { request_headers_to_add: [throughTheEdge] } : {};
+    out.push([`/${ORDERS_PACKAGE}.`, action({ route, ...outside })]);
+  }
+  return out;
+}
+
+const throughTheEdge: JsonObject = {
+  header: { key: EDGE_HEADER, value: "1" },
+  append_action: "OVERWRITE_IF_EXISTS_OR_ADD",
+};
+
+/** The clusters of the registry and of orders: they are always there, and are no version's. */
+export function registryClusters({ registry, registryHttp, orders }: MeshSettings): Map<string, JsonObject> {
+  const out = new Map<string, JsonObject>();
+  const http2 = { http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } } };
+  if (registry !== undefined) out.set(REGISTRY_CLUSTER, cluster(REGISTRY_CLUSTER, registry, http2));
+  if (orders !== undefined) out.set(ORDERS_CLUSTER, cluster(ORDERS_CLUSTER, orders, http2));
   if (registryHttp !== undefined) {
     const http1 = { http_protocol_options: {} };
     out.set(REGISTRY_HTTP_CLUSTER, cluster(REGISTRY_HTTP_CLUSTER, registryHttp, http1));
@@ -90,9 +111,7 @@ function webMatcher({ registryHttp, json }: MeshSettings): JsonObject {
   const site = action({
     route: { cluster: REGISTRY_HTTP_CLUSTER, ...unlimited },
     typed_per_filter_config,
-    request_headers_to_add: [
-      { header: { key: EDGE_HEADER, value: "1" }, append_action: "OVERWRITE_IF_EXISTS_OR_ADD" },
-    ],
+    request_headers_to_add: [throughTheEdge],
   });
   const pages = { input: headerInput(":method"), exact_match_map: { map: { GET: site, HEAD: site } } };
   const paths = { input: headerInput(":path"), prefix_match_map: { map: { "/mcp": site } } };

@@ -48,7 +48,7 @@ export function routeTable({ name, services }: RouteTable, settings: MeshSetting
 
 /** Entries of the tree over paths that are no registered services. */
 export function fixedRoutes(table: string, settings: MeshSettings): [string, JsonObject][] {
-  return [...registryRoutes(settings), ...collectorRoutes(table, settings), ...endpointsRoute(table)];
+  return [...registryRoutes(table, settings), ...collectorRoutes(table, settings), ...endpointsRoute(table)];
 }
 
 /** What the match tree looks at to find the service. */

@@ -10,6 +10,8 @@ export interface MeshSettings {
   readonly corsOrigins?: readonly string[];
   /** The registry's gRPC services, "host:port"; without it they are not called through Envoy. */
   readonly registry?: string;
+  /** The server of orders, "host:port"; without it there are no async calls. */
+  readonly orders?: string;
   /** The registry's HTTP side (site, MCP, OpenAPI), "host:port"; without it the edge has no pages. */
   readonly registryHttp?: string;
   /** Instances run on other hosts, too, and are reached over a network that may be cut. */
@@ -28,6 +30,9 @@ export const CONTROL_PLANE_CLUSTER = "control_plane";
 /** Names of the registry's two clusters. */
 export const REGISTRY_CLUSTER = "rouse_registry";
 export const REGISTRY_HTTP_CLUSTER = "rouse_registry_http";
+
+/** Name of the cluster of orders. */
+export const ORDERS_CLUSTER = "rouse_orders";
 
 /** Names of the two route tables: of the edge listener, and of those for calls between services. */
 export const EDGE_ROUTES = "edge";

@@ -1,7 +1,7 @@
 import type { ServiceDefinition } from "../definition.ts";
 import { type ClientContext, defaultTarget } from "./attempt.ts";
 import { callMany, callOnce } from "./calls.ts";
-import { shareChannel } from "./channel.ts";
+import { type SharedChannel, shareChannel } from "./channel.ts";
 import { directRoute, envoyRoute } from "./route.ts";
 import type { Client, ClientCallOptions, ClientOptions } from "./types.ts";
 
@@ -41,6 +41,7 @@ export function createClient<Definition extends ServiceDefinition>(
     retries: options.retries ?? 3,
   };
   const client: Record<string | symbol, unknown> = {
+    async: lazyAsync(definition, options.version, channel),
     close: route.close,
     [Symbol.dispose]: route.close,
   };
@@ -50,6 +51,20 @@ export function createClient<Definition extends ServiceDefinition>(
       call(context, method, request, callOptions);
   }
   return client as Client<Definition>;
+}
+
+/** Most clients make no async calls, and need not load what they take. */
+function lazyAsync(definition: ServiceDefinition, version: string | undefined, channel: SharedChannel) {
+  const out: Record<string, unknown> = {};
+  for (const [name, { mode }] of Object.entries(definition.methods)) {
+    if (mode === "sync") continue;
+    out[name] = async (request: unknown, callOptions: unknown) => {
+      const { asyncMethods } = await import("./operations.ts");
+      const method = asyncMethods(definition, version, channel)[name] as (...args: unknown[]) => unknown;
+      return method(request, callOptions);
+    };
+  }
+  return out;
 }
 
 /** Clients that no agent started are mostly outside of the mesh, where nobody tells them of instances. */

@@ -1,4 +1,5 @@
 import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+import type { AsyncMethods } from "./operations.ts";
 
 /** Settings of a client. */
 export interface ClientOptions {
@@ -45,7 +46,16 @@ export type Closable<Definition extends ServiceDefinition> = Disposable &
         close(): void;
       });
 
+/** Async calls of a client. A service whose contract has a method "Async" keeps that name, and has none. */
+export type Asynchronous<Definition extends ServiceDefinition> = "async" extends keyof Definition["methods"]
+  ? unknown
+  : {
+      /** Methods that are async by the contract: each answers with an operation at once, and the result comes later. */
+      readonly async: AsyncMethods<Definition>;
+    };
+
 /** A client of a service: one function per method. */
 export type Client<Definition extends ServiceDefinition> = {
   readonly [Name in keyof Definition["methods"]]: ClientMethod<Definition["methods"][Name]>;
-} & Closable<Definition>;
+} & Closable<Definition> &
+  Asynchronous<Definition>;

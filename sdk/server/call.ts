@@ -1,6 +1,7 @@
 import { Metadata } from "@grpc/grpc-js";
 import type { AnyMethodDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
+import { OPERATION_HEADER } from "../operation-header.ts";
 import { statusCodes } from "../status.ts";
 import {
   CallSpan,
@@ -12,7 +13,16 @@ import {
 import { CALLER_HEADER } from "../usage/caller.ts";
 import type { Runtime } from "./runtime.ts";
 import { keyOf } from "./sessions/key.ts";
-import type { Call } from "./types.ts";
+import type { Call, CallOperation } from "./types.ts";
+
+type Reporter = import("./operation.ts").ProgressReporter;
+let reporter: Promise<Reporter> | undefined;
+
+/** Most servers have no async calls, and need not load what tells of their progress. */
+function reportProgress(id: string, fraction: number, note: string): void {
+  reporter ??= import("./operation.ts").then(({ ProgressReporter }) => new ProgressReporter());
+  void reporter.then((loaded) => loaded.report(id, fraction, note));
+}
 
 /** What all four shapes of grpc-js calls have. */
 export interface GrpcCall {
@@ -111,6 +121,12 @@ export class ServerCall<State> implements Call<State> {
   get session(): string | undefined {
     const { sessionKey } = this.#runtime;
     return sessionKey === "" ? undefined : keyOf(this.metadata, sessionKey);
+  }
+
+  get operation(): CallOperation | undefined {
+    const [id] = this.metadata.get(OPERATION_HEADER);
+    if (typeof id !== "string" || id === "") return undefined;
+    return { id, progress: (fraction, note = "") => reportProgress(id, fraction, note) };
   }
 
   get peer(): string {

@@ -13,6 +13,7 @@ export { asset } from "./asset.ts";
 export { bindService, serve } from "./serve.ts";
 export type {
   Call,
+  CallOperation,
   Handler,
   Handlers,
   RunningServer,

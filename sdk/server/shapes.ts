@@ -95,8 +95,28 @@ export function grpcHandler<State>(
     return (grpc: ServerReadableStream<unknown, unknown>, respond: sendUnaryData<unknown>) =>
       answerOnce(runtime, method, handler, grpc, (call) => readAll(grpc, toMessage, call), respond);
   }
+  // By hand and in tests all methods are called alike.
+  const asyncOnly = method.mode === "async" && process.env.ROUSE_INSTANCE !== undefined;
   return (grpc: ServerUnaryCall<unknown, unknown>, respond: sendUnaryData<unknown>) =>
-    answerOnce(runtime, method, handler, grpc, () => toMessage(grpc.request), respond);
+    answerOnce(
+      runtime,
+      method,
+      asyncOnly ? onlyAsync(method, handler) : handler,
+      grpc,
+      () => toMessage(grpc.request),
+      respond,
+    );
+}
+
+function onlyAsync<State>(method: AnyMethodDefinition, handler: AnyHandler<State>): AnyHandler<State> {
+  return (request, call) => {
+    if (call.operation !== undefined) return handler(request, call);
+    throw new RouseError(
+      "FAILED_PRECONDITION",
+      `${method.name} is async by its contract: its callers get an operation, and the result later. Call it by client.async, or by "rouse call --async".`,
+      { reason: "METHOD_ASYNC_ONLY" },
+    );
+  };
 }
 
 /*

@@ -17,10 +17,20 @@ export interface Call<State = undefined> {
   readonly traceparent: string | undefined;
   /** Value of the contract's session_key; undefined: the call has none. */
   readonly session: string | undefined;
+  /** Set when the call is async: the operation that it is made for. */
+  readonly operation: CallOperation | undefined;
   /** Adds a response header. Only before the first message. */
   setHeader(name: string, value: string): void;
   /** Adds a trailer, sent with the status. */
   setTrailer(name: string, value: string): void;
+}
+
+/** The operation that a call is made for. */
+export interface CallOperation {
+  /** The same when the call is made again after a crash: a handler that notes it knows what it has done already. */
+  readonly id: string;
+  /** Tells whoever waits how far the call is. @param fraction 0 to 1. @param note at most 500 characters. */
+  progress(fraction: number, note?: string): void;
 }
 
 /** The handler of one method, by its shape. */

@@ -17,6 +17,7 @@ import { root } from "./rouse.ts";
 export type ChildName =
   | "consul"
   | "registry"
+  | "orders"
   | "control-plane"
   | "control-plane-2"
   | "control-plane-3"
@@ -129,7 +130,7 @@ async function killInstance(mesh: Mesh, id: string): Promise<void> {
 
 /** What the children said last, for a test that could not start its mesh. */
 export async function controlLogs(data: string): Promise<string> {
-  const names: ChildName[] = ["consul", "registry", "control-plane", "agent", "envoy"];
+  const names: ChildName[] = ["consul", "registry", "orders", "control-plane", "agent", "envoy"];
   const tails = names.map(async (name) => {
     const text = await readFile(join(data, "logs", `${name}.log`), "utf8").catch(() => "");
     return text === "" ? "" : `--- ${name}\n${text.split("\n").slice(-20).join("\n")}`;

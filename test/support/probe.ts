@@ -5,6 +5,8 @@ import { root, rouseOk } from "./rouse.ts";
 
 /** What a test changes of the probe's contract. */
 export interface ProbeOptions {
+  /** Folder of test/fixtures; default: "probe". */
+  readonly fixture?: "probe" | "worker";
   readonly version?: string;
   readonly cpu?: number;
   readonly memory?: string;
@@ -29,11 +31,12 @@ export interface Probe {
 export async function makeProbe(options: ProbeOptions = {}): Promise<Probe> {
   const version = options.version ?? "1.0.0";
   const dir = await mkdtemp(join(tmpdir(), "probe-"));
-  await cp(join(root, "test/fixtures/probe"), dir, { recursive: true });
+  const fixture = options.fixture ?? "probe";
+  await cp(join(root, "test/fixtures", fixture), dir, { recursive: true });
   await rm(join(dir, "gen"), { recursive: true, force: true });
   await mkdir(join(dir, "node_modules"));
   await symlink(root, join(dir, "node_modules", "rouse"));
-  const file = join(dir, "proto/probe/v1/probe.proto");
+  const file = join(dir, `proto/${fixture}/v1/${fixture}.proto`);
   const text = (await readFile(file, "utf8"))
     .replace('version: "1.0.0"', `version: "${version}"`)
     .replace("cpu: 0.1", `cpu: ${options.cpu ?? 0.1}`)

@@ -1,0 +1,208 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "pg";
+import type { Logger } from "pino";
+import { RouseError } from "../../sdk/errors.ts";
+import type { Changes } from "./changes.ts";
+import { isOver, type OperationRow } from "./record.ts";
+import type { OperationStore } from "./store.ts";
+
+/** Makes one call through the mesh. */
+export type MakeCall = (call: {
+  readonly operation: OperationRow;
+  readonly request: Buffer;
+  /** ms since 1970. */
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}) => Promise<Buffer>;
+
+export interface RunnerOptions {
+  readonly url: string;
+  readonly store: OperationStore;
+  readonly changes: Changes;
+  readonly call: MakeCall;
+  readonly log: Logger;
+}
+
+/** Any number that nobody else locks: who holds it makes the calls. */
+const LOCK = 7_305_515;
+/** Calls under way at one time; the others wait. */
+const MOST_CALLS = 500;
+/** Pauses before a call is made again, ms: the first, doubling, the longest. */
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 10_000;
+/** How long it is tried to reach a service that is UNAVAILABLE, ms: a mesh that restarts, a version that crashed. */
+const RETRY_FOR_MS = 600_000;
+/** How often it is tried to become the one that makes the calls, ms. */
+const STAND_MS = 1_000;
+const EXPIRE_MS = 60_000;
+
+/**
+ * Makes the calls of all operations that have not ended. Of several processes on one database one does, by a lock; another takes
+ * over when it ends.
+ *
+ * A call that was under way when a process or an instance ended is made again where the contract says that this does no harm
+ * (idempotency_level), and fails with ABORTED otherwise.
+ */
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #closing = new AbortController();
+  readonly #running = new Map<string, AbortController>();
+  readonly #waiting: string[] = [];
+  #leads = false;
+  #standing: Promise<void> = Promise.resolve();
+  #expiring: NodeJS.Timeout | undefined;
+  #unlisten: () => void = () => undefined;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#unlisten = this.#options.changes.listen((id) => void this.#changed(id));
+    this.#standing = this.#stand();
+    this.#expiring = setInterval(() => {
+      if (this.#leads) this.#options.store.expire().catch(() => undefined);
+    }, EXPIRE_MS).unref();
+  }
+
+  /** Lets go of calls under way: who takes over makes those again that may be. */
+  async close(): Promise<void> {
+    this.#unlisten();
+    clearInterval(this.#expiring);
+    this.#closing.abort();
+    for (const call of this.#running.values()) call.abort(CLOSING);
+    await this.#standing;
+  }
+
+  async #stand(): Promise<void> {
+    const { url, log } = this.#options;
+    while (!this.#closing.signal.aborted) {
+      const client = new Client({ connectionString: url, application_name: "rouse-orders-lock" });
+      try {
+        const broken = new Promise<void>((resolve) => {
+          client.on("error", () => resolve());
+          client.on("end", () => resolve());
+        });
+        await client.connect();
+        const { rows } = await client.query<{ got: boolean }>("SELECT pg_try_advisory_lock($1) AS got", [
+          LOCK,
+        ]);
+        if (rows[0]?.got === true) {
+          this.#leads = true;
+          log.info("this process makes the calls of operations");
+          await this.#catchUp();
+          const stopped = new Promise<void>((resolve) =>
+            this.#closing.signal.addEventListener("abort", () => resolve(), { once: true }),
+          );
+          await Promise.race([broken, stopped]);
+        }
+      } catch (err) {
+        log.warn({ err }, "operations wait for the database");
+      } finally {
+        if (this.#leads) {
+          this.#leads = false;
+          for (const call of this.#running.values()) call.abort(CLOSING);
+        }
+        await client.end().catch(() => undefined);
+      }
+      await sleep(STAND_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    for (const id of await this.#options.store.open()) this.#add(id);
+  }
+
+  async #changed(id: string | undefined): Promise<void> {
+    if (!this.#leads) return;
+    try {
+      if (id === undefined) return await this.#catchUp();
+      const row = await this.#options.store.get(id);
+      if (row === undefined) return;
+      if (isOver(row)) this.#running.get(id)?.abort(OVER);
+      else if (row.state === "waiting") this.#add(id);
+    } catch (err) {
+      this.#options.log.warn({ err, operation: id }, "a change of an operation was not followed");
+    }
+  }
+
+  #add(id: string): void {
+    if (this.#running.has(id) || this.#waiting.includes(id)) return;
+    this.#waiting.push(id);
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#running.size < MOST_CALLS) {
+      const id = this.#waiting.shift();
+      if (id === undefined) return;
+      const stop = new AbortController();
+      this.#running.set(id, stop);
+      void this.#run(id, stop.signal).finally(() => {
+        this.#running.delete(id);
+        this.#next();
+      });
+    }
+  }
+
+  async #run(id: string, signal: AbortSignal): Promise<void> {
+    const { store, log } = this.#options;
+    try {
+      const row = await store.get(id);
+      if (row === undefined || isOver(row)) return;
+      if (row.state === "running" && !row.idempotent) {
+        await store.fail(id, interrupted(row, "the process that made the call ended meanwhile"));
+        return;
+      }
+      const outcome = await this.#attempts(row, signal);
+      if (signal.reason === CLOSING || signal.reason === OVER) return;
+      if (outcome instanceof RouseError) await store.fail(id, outcome);
+      else if (outcome !== undefined) await store.succeed(id, outcome);
+    } catch (err) {
+      // The database is away; the lock's connection breaks too, and all is looked at again when it is back.
+      log.warn({ err, operation: id }, "an operation waits for the database");
+    }
+  }
+
+  /** @returns the response, or the error with which the operation fails; undefined when it has ended meanwhile. */
+  async #attempts(row: OperationRow, signal: AbortSignal): Promise<Buffer | RouseError | undefined> {
+    const { store, call } = this.#options;
+    const request = await store.request(row.id);
+    if (request === undefined) return undefined;
+    const beganMs = row.started_at?.getTime() ?? Date.now();
+    const deadlineMs = beganMs + row.deadline_ms + row.start_timeout_ms;
+    const giveUpMs = Math.min(deadlineMs, Date.now() + RETRY_FOR_MS);
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      const operation = await store.begin(row.id);
+      if (operation === undefined) return undefined;
+      try {
+        return await call({ operation, request, deadlineMs, signal });
+      } catch (thrown) {
+        if (signal.aborted) return undefined;
+        const error = RouseError.from(thrown);
+        if (error.status !== "UNAVAILABLE" || Date.now() + pauseMs >= giveUpMs) return error;
+        if (!row.idempotent && !neverBegun(error)) return interrupted(row, error.message);
+        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+        if (signal.aborted) return undefined;
+      }
+    }
+  }
+}
+
+/** Reasons for which calls are let go of. */
+const CLOSING = new Error("another process makes the call");
+const OVER = new Error("the operation is over");
+
+/** What the mesh itself says of calls that no instance saw. */
+function neverBegun({ reason, message }: RouseError): boolean {
+  const words = /^No connection established|no healthy upstream|connect(ion)? (refused|failure)/i;
+  return reason === "START_FAILED" || reason === "START_UNANSWERED" || words.test(message);
+}
+
+function interrupted({ service, version, method }: OperationRow, why: string): RouseError {
+  return new RouseError(
+    "ABORTED",
+    `${service}/${method} of ${version} was under way, and nobody knows how far it came: ${why}. It is not made again, as its contract does not say that a second call does no harm (option idempotency_level). Look at what it did, then start it anew.`,
+    { reason: "OPERATION_INTERRUPTED", metadata: { service, version, method } },
+  );
+}

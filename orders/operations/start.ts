@@ -1,0 +1,108 @@
+import { createHash, randomUUID } from "node:crypto";
+import type { StartOperationRequest } from "#proto/rouse/orders/v1/operations.ts";
+import { barredError, barredVersions } from "../../registry/approval.ts";
+import { resolveSpec, unknownService } from "../../registry/spec.ts";
+import type { MeshState } from "../../registry/state.ts";
+import { RouseError } from "../../sdk/errors.ts";
+import { MOST_BYTES } from "./mesh-call.ts";
+import type { NewOperation } from "./store.ts";
+
+const DAY_MS = 86_400_000;
+const KEEP = { least: 60_000, default: 7 * DAY_MS, most: 90 * DAY_MS } as const;
+/** Of a method without a deadline. */
+const LONGEST_MS = 30 * DAY_MS;
+const LONGEST_KEY = 200;
+
+/** Who asks. */
+export interface Asker {
+  /** Service that calls; empty: somebody outside. */
+  readonly caller: string;
+  /** The call came in through the edge. */
+  readonly outside: boolean;
+}
+
+/**
+ * Checks a request against the catalog, and settles the version.
+ *
+ * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN, METHOD_UNKNOWN; FAILED_PRECONDITION METHOD_NOT_ASYNC,
+ *   INVALID_ARGUMENT OPERATION_INVALID.
+ */
+export function newOperation(request: StartOperationRequest, state: MeshState, asker: Asker): NewOperation {
+  const { service, method: name, idempotencyKey } = request;
+  const external = (known: string) =>
+    [...(state.services.get(known)?.versions.values() ?? [])].some(
+      ({ manifest }) => manifest.exposure === "external",
+    );
+  const visible = [...state.services.keys()].filter((known) => !asker.outside || external(known));
+  const found = visible.includes(service) ? state.services.get(service) : undefined;
+  if (found === undefined) throw unknownService(service, visible);
+  const version = resolveSpec(
+    {
+      service,
+      versions: [...found.versions.keys()],
+      tags: Object.fromEntries([...found.tags].map(([tag, shares]) => [tag, [...shares]])),
+      barred: barredVersions(found),
+    },
+    request.version,
+  );
+  const shown = found.versions.get(version);
+  if (shown === undefined) throw unknownService(service, visible);
+  if (shown.barred === true) throw barredError(service, version, shown.approval);
+  const { methods, startTimeoutMs } = shown.manifest;
+  const method = methods.find((known) => known.name === name);
+  if (method === undefined) {
+    const there = methods.map((known) => known.name).join(", ");
+    throw new RouseError("NOT_FOUND", `${service} ${version} has no method "${name}". It has ${there}.`, {
+      reason: "METHOD_UNKNOWN",
+    });
+  }
+  if (method.mode === "sync" || method.clientStreaming || method.serverStreaming) {
+    const why =
+      method.mode === "sync"
+        ? "its contract does not say so. Write option (rouse.mesh.v1.method) = { mode: MODE_BOTH } or MODE_ASYNC"
+        : "it is a stream";
+    throw new RouseError("FAILED_PRECONDITION", `${service}/${name} cannot be called async: ${why}.`, {
+      reason: "METHOD_NOT_ASYNC",
+    });
+  }
+  if (request.request.length > MOST_BYTES)
+    throw invalid(`the request has more than ${MOST_BYTES / 2 ** 20} MiB`);
+  if (idempotencyKey.length > LONGEST_KEY)
+    throw invalid(`the idempotency key has more than ${LONGEST_KEY} characters`);
+  const keepMs = request.keepMs || KEEP.default;
+  if (keepMs < KEEP.least || keepMs > KEEP.most)
+    throw invalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP.least}) to 90 days (${KEEP.most})`);
+  const longest = method.deadlineMs || LONGEST_MS;
+  if (request.deadlineMs > longest)
+    throw invalid(`deadline_ms is ${request.deadlineMs}; the contract allows ${longest} at most`);
+  const bytes = Buffer.from(request.request);
+  return {
+    id: randomUUID(),
+    service,
+    version,
+    method: name,
+    caller: asker.caller,
+    idempotencyKey,
+    request: bytes,
+    requestDigest: createHash("sha256").update(request.version).update("\0").update(bytes).digest(),
+    idempotent: method.idempotency !== "unknown",
+    deadlineMs: request.deadlineMs || longest,
+    startTimeoutMs,
+    keepMs,
+  };
+}
+
+function invalid(why: string): RouseError {
+  return new RouseError("INVALID_ARGUMENT", `The operation cannot be started: ${why}.`, {
+    reason: "OPERATION_INVALID",
+  });
+}
+
+/** The key was used before, and stood for something else. */
+export function keyReused({ service, method, idempotencyKey }: NewOperation, id: string): RouseError {
+  return new RouseError(
+    "ALREADY_EXISTS",
+    `The idempotency key ${JSON.stringify(idempotencyKey)} of ${service}/${method} belongs to operation ${id}, which had another request. Choose another key, or send the same request.`,
+    { reason: "IDEMPOTENCY_KEY_REUSED", metadata: { operation: id } },
+  );
+}

@@ -1,0 +1,158 @@
+import type { Pool } from "pg";
+import { RouseError } from "../../sdk/errors.ts";
+import { unreachable } from "../database/connect.ts";
+import { COLUMNS, errorJson, type OperationRow, rowSchema, type StateName } from "./record.ts";
+
+/** A new operation. */
+export interface NewOperation {
+  readonly id: string;
+  readonly service: string;
+  readonly version: string;
+  readonly method: string;
+  readonly caller: string;
+  /** Empty: none. */
+  readonly idempotencyKey: string;
+  readonly request: Buffer;
+  /** SHA-256 of what the key stands for. */
+  readonly requestDigest: Buffer;
+  readonly idempotent: boolean;
+  readonly deadlineMs: number;
+  readonly startTimeoutMs: number;
+  readonly keepMs: number;
+}
+
+const OPEN = "state IN ('waiting', 'running')";
+
+/** The table of operations. Everything throws UNAVAILABLE DATABASE_UNREACHABLE while the database is away. */
+export class OperationStore {
+  readonly #pool: Pool;
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** @returns the new operation, or the one that has its key already. */
+  async insert(made: NewOperation): Promise<OperationRow> {
+    const key = made.idempotencyKey === "" ? null : made.idempotencyKey;
+    const [row] = await this.#query(
+      `INSERT INTO operations (id, service, version, method, caller, idempotency_key, request, request_digest, idempotent,
+         deadline_ms, start_timeout_ms, keep_ms, state)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'waiting')
+       ON CONFLICT (service, method, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+       RETURNING ${COLUMNS}`,
+      [
+        made.id,
+        made.service,
+        made.version,
+        made.method,
+        made.caller,
+        key,
+        made.request,
+        made.requestDigest,
+        made.idempotent,
+        made.deadlineMs,
+        made.startTimeoutMs,
+        made.keepMs,
+      ],
+    );
+    if (row !== undefined) return row;
+    const [known] = await this.#query(
+      `SELECT ${COLUMNS} FROM operations WHERE service = $1 AND method = $2 AND idempotency_key = $3`,
+      [made.service, made.method, key],
+    );
+    // It was forgotten in between.
+    return known ?? this.insert(made);
+  }
+
+  async get(id: string): Promise<OperationRow | undefined> {
+    const [row] = await this.#query(`SELECT ${COLUMNS} FROM operations WHERE id = $1`, [id]);
+    return row;
+  }
+
+  async request(id: string): Promise<Buffer | undefined> {
+    const { rows } = await this.#run("SELECT request FROM operations WHERE id = $1", [id]);
+    const [row] = rows as { request: Buffer }[];
+    return row?.request;
+  }
+
+  /** Ids of what has not ended, the oldest first. */
+  async open(): Promise<string[]> {
+    const { rows } = await this.#run(`SELECT id FROM operations WHERE ${OPEN} ORDER BY created_at`);
+    return (rows as { id: string }[]).map(({ id }) => id);
+  }
+
+  /** Newest first, without results. */
+  async list(service: string, state: StateName | undefined, limit: number): Promise<OperationRow[]> {
+    const columns = COLUMNS.replace(" response,", " NULL::bytea AS response,");
+    return this.#query(
+      `SELECT ${columns} FROM operations WHERE ($1 = '' OR service = $1) AND ($2::text IS NULL OR state = $2)
+       ORDER BY created_at DESC LIMIT $3`,
+      [service, state ?? null, limit],
+    );
+  }
+
+  /** The call is made (again). @returns undefined when it has ended meanwhile. */
+  async begin(id: string): Promise<OperationRow | undefined> {
+    return this.#change(
+      id,
+      "state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())",
+    );
+  }
+
+  async succeed(id: string, response: Buffer): Promise<OperationRow | undefined> {
+    return this.#change(id, "state = 'succeeded', response = $2, ended_at = clock_timestamp()", [response]);
+  }
+
+  async fail(
+    id: string,
+    error: RouseError,
+    state: "failed" | "cancelled" = "failed",
+  ): Promise<OperationRow | undefined> {
+    return this.#change(id, "state = $2, error = $3, ended_at = clock_timestamp()", [
+      state,
+      errorJson(error),
+    ]);
+  }
+
+  async progress(id: string, fraction: number, note: string): Promise<OperationRow | undefined> {
+    return this.#change(id, "progress_fraction = $2, progress_note = $3", [fraction, note]);
+  }
+
+  /** Forgets what ended long enough ago. @returns how many. */
+  async expire(): Promise<number> {
+    const { rowCount } = await this.#run(
+      "DELETE FROM operations WHERE ended_at + keep_ms * interval '1 millisecond' < clock_timestamp()",
+    );
+    return rowCount ?? 0;
+  }
+
+  async #change(id: string, set: string, values: readonly unknown[] = []): Promise<OperationRow | undefined> {
+    const [row] = await this.#query(
+      `UPDATE operations SET ${set}, revision = revision + 1 WHERE id = $1 AND ${OPEN} RETURNING ${COLUMNS}`,
+      [id, ...values],
+    );
+    return row;
+  }
+
+  async #query(text: string, values: readonly unknown[] = []): Promise<OperationRow[]> {
+    const { rows } = await this.#run(text, values);
+    return rows.map((row) => rowSchema.parse(row));
+  }
+
+  async #run(text: string, values: readonly unknown[] = []) {
+    try {
+      return await this.#pool.query(text, [...values]);
+    } catch (cause) {
+      throw unreachable(cause);
+    }
+  }
+}
+
+/** NOT_FOUND for an operation that is not there (any more). */
+export function unknownOperation(id: string): RouseError {
+  return new RouseError(
+    "NOT_FOUND",
+    `There is no operation ${JSON.stringify(id.slice(0, 60))}: it never was, or its time is over. "rouse operations" lists those there are.`,
+    { reason: "OPERATION_UNKNOWN" },
+  );
+}

@@ -1,0 +1,243 @@
+import { Metadata } from "@grpc/grpc-js";
+import { type Operation, OperationState, OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
+import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+import { RouseError } from "../errors.ts";
+import { callError, unary } from "../grpc.ts";
+import { statusName } from "../status.ts";
+import { CALLER_HEADER } from "../usage/caller.ts";
+import { defaultTarget } from "./attempt.ts";
+import type { SharedChannel } from "./channel.ts";
+import { shareChannel } from "./channel.ts";
+import { pause } from "./retry.ts";
+import type { ClientOptions } from "./types.ts";
+
+/** One call of WaitOperation asks for so long, ms. */
+const POLL_MS = 30_000;
+/** Orders may have to start their database at first, ms. */
+const START_MS = 90_000;
+/** Pause while orders are away, ms. */
+const AWAY_MS = 500;
+const MOST_BYTES = 64 * 2 ** 20;
+
+/** Settings of an async call. */
+export interface AsyncCallOptions {
+  /** The same key gives the same operation, however often and from wherever it is started. */
+  readonly idempotencyKey?: string;
+  /** Longest time of the call, ms, within what the contract allows. Default: the contract's. */
+  readonly deadlineMs?: number;
+  /** How long the result is kept after the end, ms: 1 minute to 90 days. Default 7 days. */
+  readonly keepMs?: number;
+}
+
+/** An operation as it is at one moment. */
+export interface OperationView<Response> {
+  readonly id: string;
+  readonly state: "waiting" | "running" | "succeeded" | "failed" | "cancelled";
+  /** The version that the call stays with. */
+  readonly version: string;
+  /** What the handler said last; undefined: nothing. */
+  readonly progress: { readonly fraction: number; readonly note: string } | undefined;
+  /** Set when it has succeeded. */
+  readonly response: Response | undefined;
+  /** Set when it has failed or was cancelled. */
+  readonly error: RouseError | undefined;
+  /** How often the call was made. */
+  readonly attempts: number;
+}
+
+/** An async call: its id is all that one needs to ask for it again, from anywhere. Errors are {@link RouseError}s. */
+export interface OperationHandle<Response> {
+  readonly id: string;
+  get(): Promise<OperationView<Response>>;
+  /**
+   * The response.
+   *
+   * @throws RouseError the call's own; DEADLINE_EXCEEDED OPERATION_NOT_ENDED after `timeoutMs` (default: none).
+   */
+  wait(options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Response>;
+  /** As it is, then each change, until it has ended. */
+  watch(options?: { readonly signal?: AbortSignal }): AsyncIterable<OperationView<Response>>;
+  /** Ends it, if it has not ended. @param reason told to those who wait. */
+  cancel(reason?: string): Promise<void>;
+}
+
+/** Methods that are async by the contract: each answers with an operation at once. */
+export type AsyncMethods<Definition extends ServiceDefinition> = {
+  readonly [Name in keyof Definition["methods"] as Definition["methods"][Name]["mode"] extends "sync"
+    ? never
+    : Name]: (
+    request: RequestOf<Definition["methods"][Name]>,
+    options?: AsyncCallOptions,
+  ) => Promise<OperationHandle<ResponseOf<Definition["methods"][Name]>>>;
+};
+
+/** The async methods of a service, on a client's connection. */
+export function asyncMethods(
+  definition: ServiceDefinition,
+  version: string | undefined,
+  channel: SharedChannel,
+): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [name, method] of Object.entries(definition.methods)) {
+    if (method.mode === "sync") continue;
+    out[name] = async (request: unknown, options: AsyncCallOptions = {}) => {
+      const bytes = (method.encodeRequest as (message: unknown) => Uint8Array)(request);
+      const { id } = await unary(
+        clientOf(channel),
+        "startOperation",
+        {
+          service: definition.name,
+          version: version ?? "",
+          method: method.name,
+          request: Buffer.from(bytes),
+          idempotencyKey: options.idempotencyKey ?? "",
+          deadlineMs: options.deadlineMs ?? 0,
+          keepMs: options.keepMs ?? 0,
+        },
+        { deadlineMs: START_MS, metadata: callerMetadata() },
+      );
+      return handle(method, id, channel);
+    };
+  }
+  return out;
+}
+
+/**
+ * An operation that was started elsewhere or earlier.
+ *
+ * @param method its definition, such as `AlignServiceDefinition.methods.align`.
+ */
+export function operation<Method extends AnyMethodDefinition>(
+  method: Method,
+  id: string,
+  options: Pick<ClientOptions, "target"> = {},
+): OperationHandle<ResponseOf<Method>> {
+  return handle(method, id, shareChannel(defaultTarget(options), MOST_BYTES));
+}
+
+function handle<Method extends AnyMethodDefinition>(
+  method: Method,
+  id: string,
+  channel: SharedChannel,
+): OperationHandle<ResponseOf<Method>> {
+  type Response = ResponseOf<Method>;
+  const view = (found: Operation): OperationView<Response> => viewOf(method, found);
+  return {
+    id,
+    get: async () => view(await unary(clientOf(channel), "getOperation", { id })),
+    async wait({ timeoutMs = Number.POSITIVE_INFINITY, signal } = {}) {
+      const endMs = performance.now() + timeoutMs;
+      for (;;) {
+        const leftMs = Math.max(1, Math.min(POLL_MS, endMs - performance.now()));
+        const found = await ask(() =>
+          unary(
+            clientOf(channel),
+            "waitOperation",
+            { id, timeoutMs: Math.round(leftMs) },
+            { deadlineMs: leftMs + 10_000, ...(signal && { signal }) },
+          ),
+        );
+        if (found !== undefined && found.endedAtMs > 0) {
+          const { response, error } = view(found);
+          if (error !== undefined) throw error;
+          return response as Response;
+        }
+        signal?.throwIfAborted();
+        if (performance.now() >= endMs) throw notEnded(id, timeoutMs);
+        if (found === undefined) await pause(AWAY_MS, signal);
+      }
+    },
+    async *watch({ signal } = {}) {
+      let revision = 0;
+      for (;;) {
+        const stream = clientOf(channel).watchOperation({ id });
+        const cancel = () => stream.cancel();
+        signal?.addEventListener("abort", cancel, { once: true });
+        try {
+          for await (const found of stream as AsyncIterable<Operation>) {
+            if (found.revision > revision) yield view(found);
+            revision = found.revision;
+            if (found.endedAtMs > 0) return;
+          }
+        } catch (thrown) {
+          signal?.throwIfAborted();
+          const error = callError(thrown);
+          if (error.status !== "UNAVAILABLE") throw error;
+          await pause(AWAY_MS, signal);
+        } finally {
+          signal?.removeEventListener("abort", cancel);
+          stream.cancel();
+        }
+      }
+    },
+    async cancel(reason = "") {
+      await unary(clientOf(channel), "cancelOperation", { id, reason });
+    },
+  };
+}
+
+/** undefined while orders are away: they come back, and nothing is lost. */
+async function ask<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const error = RouseError.from(thrown);
+    if (error.status === "UNAVAILABLE") return undefined;
+    throw error;
+  }
+}
+
+const words: Readonly<Partial<Record<OperationState, OperationView<unknown>["state"]>>> = {
+  [OperationState.WAITING]: "waiting",
+  [OperationState.RUNNING]: "running",
+  [OperationState.SUCCEEDED]: "succeeded",
+  [OperationState.FAILED]: "failed",
+  [OperationState.CANCELLED]: "cancelled",
+};
+
+function viewOf<Method extends AnyMethodDefinition>(
+  method: Method,
+  { id, state, version, progress, response, error, attempts }: Operation,
+): OperationView<ResponseOf<Method>> {
+  const succeeded = state === OperationState.SUCCEEDED;
+  return {
+    id,
+    state: words[state] ?? "waiting",
+    version,
+    progress,
+    response: succeeded ? (method.decodeResponse(response) as ResponseOf<Method>) : undefined,
+    error:
+      error &&
+      new RouseError(statusName(error.code) ?? "UNKNOWN", error.message, {
+        reason: error.reason,
+        metadata: error.metadata,
+      }),
+    attempts,
+  };
+}
+
+function notEnded(id: string, timeoutMs: number): RouseError {
+  return new RouseError(
+    "DEADLINE_EXCEEDED",
+    `Operation ${id} has not ended within ${timeoutMs} ms; it goes on. Wait again, or cancel it.`,
+    { reason: "OPERATION_NOT_ENDED", metadata: { operation: id } },
+  );
+}
+
+function callerMetadata(): Metadata {
+  const metadata = new Metadata();
+  if (process.env.ROUSE_SERVICE) metadata.set(CALLER_HEADER, process.env.ROUSE_SERVICE);
+  return metadata;
+}
+
+const clients = new WeakMap<SharedChannel["grpc"], OperationsClient>();
+
+/** The API's client on a connection that others share. */
+function clientOf({ grpc }: SharedChannel): OperationsClient {
+  let client = clients.get(grpc);
+  if (client === undefined) {
+    client = new OperationsClient("", undefined as never, { channelOverride: grpc.getChannel() });
+    clients.set(grpc, client);
+  }
+  return client;
+}

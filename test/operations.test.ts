@@ -1,0 +1,197 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { operation } from "../sdk/client/index.ts";
+import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
+import { WorkerServiceDefinition } from "./fixtures/worker/gen/worker/v1/worker.definition.ts";
+import { liveVersions, until } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe } from "./support/probe.ts";
+import { rouse, rouseOk } from "./support/rouse.ts";
+
+let mesh: TestMesh;
+const workers: Probe[] = [];
+
+beforeAll(async () => {
+  mesh = await startMesh({ runtime: "process" });
+  for (const version of ["1.0.0", "2.0.0"]) {
+    const worker = await makeProbe({ fixture: "worker", version });
+    workers.push(worker);
+    await worker.register(mesh.data);
+  }
+  await rouseOk(["tag", SERVICE, "release", "1.0.0", "--data", mesh.data]);
+});
+afterAll(async () => {
+  await mesh?.close();
+  for (const worker of workers) await worker.remove();
+});
+
+const SERVICE = "worker.v1.WorkerService";
+const work = { steps: 1, stepMs: 1, fail: "", bytes: 0 };
+const { methods } = WorkerServiceDefinition;
+/** An operation by its id alone, as another program asks for it. */
+const again = (id: string) => operation(methods.work, id, { target: mesh.edge });
+
+function client(version = "") {
+  return createWorkerServiceClient({ target: mesh.edge, ...(version === "" ? {} : { version }) });
+}
+
+describe("an async call", () => {
+  test("wakes a cold service, tells its progress, and its result is had by its id", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, steps: 4, stepMs: 300 });
+    const notes: string[] = [];
+    for await (const view of started.watch()) if (view.progress) notes.push(view.progress.note);
+    expect(notes).toContain("step 2 of 4");
+    const response = { version: "1.0.0", operation: started.id, payload: Buffer.alloc(0) };
+    expect(await again(started.id).wait()).toMatchObject({ ...response, payload: expect.anything() });
+    expect(await again(started.id).get()).toMatchObject({
+      state: "succeeded",
+      attempts: 1,
+      version: "1.0.0",
+    });
+  });
+
+  test("is started, listed and awaited by command", async () => {
+    const { stdout } = await rouse([
+      "call",
+      `${SERVICE}/Work`,
+      '{"steps": 1}',
+      "--async",
+      "--key",
+      "by-command",
+      "--data",
+      mesh.data,
+    ]);
+    const id = stdout.trim();
+    const result = JSON.parse(await rouseOk(["operations", "wait", id, "--data", mesh.data])) as object;
+    expect(result).toMatchObject({ version: "1.0.0", operation: id });
+    const listed = await rouseOk(["operations", "--data", mesh.data]);
+    expect(listed).toMatch(new RegExp(`${id}  ${SERVICE}/Work  1\\.0\\.0  +succeeded`));
+  });
+
+  test("with the same key is the same operation, and another request is refused", async () => {
+    using worker = client();
+    const key = { idempotencyKey: "once" };
+    const first = await worker.async.work(work, key);
+    const second = await worker.async.work(work, key);
+    expect(second.id).toBe(first.id);
+    await expect(worker.async.work({ ...work, steps: 2 }, key)).rejects.toMatchObject({
+      status: "ALREADY_EXISTS",
+      reason: "IDEMPOTENCY_KEY_REUSED",
+      message: expect.stringContaining(`belongs to operation ${first.id}`),
+    });
+  });
+
+  test("fails as the call does", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, fail: "The sheep are out." });
+    await expect(started.wait()).rejects.toMatchObject({
+      status: "INVALID_ARGUMENT",
+      reason: "WORK_REFUSED",
+      message: "The sheep are out.",
+    });
+  });
+
+  test("that is cancelled ends its call, and tells why", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, steps: 600, stepMs: 1_000 });
+    await until("it runs", async () => (await started.get()).progress !== undefined);
+    await started.cancel("nobody needs it");
+    await expect(started.wait()).rejects.toMatchObject({
+      status: "CANCELLED",
+      reason: "OPERATION_CANCELLED",
+      message: "The operation was cancelled: nobody needs it.",
+    });
+  });
+
+  test("is waited for as long as one likes, and goes on", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, steps: 1, stepMs: 3_000 });
+    await expect(started.wait({ timeoutMs: 200 })).rejects.toMatchObject({
+      status: "DEADLINE_EXCEEDED",
+      reason: "OPERATION_NOT_ENDED",
+    });
+    expect(await started.wait()).toMatchObject({ version: "1.0.0" });
+  });
+
+  test("whose result is too large says what to do", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, bytes: 20 * 2 ** 20 });
+    await expect(started.wait()).rejects.toMatchObject({
+      status: "RESOURCE_EXHAUSTED",
+      reason: "RESULT_TOO_LARGE",
+      message: expect.stringContaining("20 MiB, more than the 16 MiB that an operation keeps"),
+    });
+  });
+});
+
+describe("when parts die", () => {
+  test("a call that may be made again is, with the version that it began with", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, steps: 20, stepMs: 200 });
+    const once = await worker.async.workOnce({ ...work, steps: 20, stepMs: 200 });
+    await until("both run", async () => {
+      const views = [await started.get(), await once.get()];
+      return views.every(({ progress }) => progress !== undefined);
+    });
+    await rouseOk(["tag", SERVICE, "release", "2.0.0", "--data", mesh.data]);
+    await mesh.restart("orders", "SIGKILL");
+    expect(await started.wait()).toMatchObject({ version: "1.0.0", operation: started.id });
+    expect(await started.get()).toMatchObject({ attempts: 2 });
+    await expect(once.wait()).rejects.toMatchObject({
+      status: "ABORTED",
+      reason: "OPERATION_INTERRUPTED",
+      message: expect.stringContaining("is not made again, as its contract does not say"),
+    });
+    await rouseOk(["tag", SERVICE, "release", "1.0.0", "--data", mesh.data]);
+  });
+
+  test("a killed database is started again, and what ran goes on", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, steps: 10, stepMs: 300 });
+    await until("it runs", async () => (await started.get()).progress !== undefined);
+    const pid = readFileSync(join(mesh.data, "orders/postgres/data/postmaster.pid"), "utf8").split("\n")[0];
+    process.kill(Number(pid), "SIGKILL");
+    expect(await started.wait()).toMatchObject({ version: "1.0.0" });
+  });
+
+  test("a killed instance's call is made again", async () => {
+    using worker = client();
+    const started = await worker.async.work({ ...work, steps: 10, stepMs: 300 });
+    await until("it runs", async () => (await started.get()).progress !== undefined);
+    const versions = await liveVersions(mesh, SERVICE);
+    const [instance] = versions.find(({ version }) => version === "1.0.0")?.instances ?? [];
+    await mesh.killInstance(instance?.id ?? "");
+    expect(await started.wait()).toMatchObject({ version: "1.0.0" });
+    expect((await started.get()).attempts).toBeGreaterThan(1);
+  });
+});
+
+describe("refused is", () => {
+  const fails = async (...args: string[]) => {
+    const { code, stderr } = await rouse([...args, "--data", mesh.data]);
+    expect(code).toBe(1);
+    return stderr;
+  };
+
+  test("an async call of a method that is not async", async () => {
+    const said = await fails("call", `${SERVICE}/Quick`, "{}", "--async");
+    expect(said).toContain("cannot be called async: its contract does not say so");
+    expect(said).toContain("METHOD_NOT_ASYNC");
+  });
+
+  test("a plain call of a method that is only async", async () => {
+    const said = await fails("call", `${SERVICE}/WorkOnce`, "{}");
+    expect(said).toContain("WorkOnce is async by its contract: its callers get an operation");
+  });
+
+  test("an operation that is not there", async () => {
+    expect(await fails("operations", "wait", "nonsense")).toContain('There is no operation "nonsense"');
+  });
+
+  test("a time that the contract does not allow", async () => {
+    const said = await fails("call", `${SERVICE}/Work`, "{}", "--async", "--deadline", "700000");
+    expect(said).toContain("deadline_ms is 700000; the contract allows 600000 at most");
+  });
+});
