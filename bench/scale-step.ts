@@ -84,7 +84,7 @@ async function run(mesh: TestMesh, { version, minInstances }: Way) {
     while (number < wanted && client !== undefined) {
       const beganMs = performance.now();
       try {
-        await client.echo({ text: "x", delayMs: CALL_MS }, { deadlineMs: 60_000 });
+        await client.wait({ ms: CALL_MS }, { deadlineMs: 60_000 });
         times.push(performance.now() - beganMs);
       } catch (error) {
         lost.push(String(error));

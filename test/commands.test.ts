@@ -114,10 +114,10 @@ describe("rouse call", () => {
 
   test("says what is wrong with the method", async () => {
     expect(await fails("call", `${service}/Ekko`)).toBe(
-      `${service} 1.0.0 has no method Ekko; it has Echo, Upload, Tick, Chat, Relay, Descend. (NOT_FOUND, METHOD_UNKNOWN)`,
+      `${service} 1.0.0 has no method Ekko; it has Echo, Upload, Tick, Chat, Relay, Wait, Descend. (NOT_FOUND, METHOD_UNKNOWN)`,
     );
     expect(await fails("call", service)).toBe(
-      `Name a method of ${service} 1.0.0; it has Echo, Upload, Tick, Chat, Relay, Descend. (NOT_FOUND, METHOD_UNKNOWN)`,
+      `Name a method of ${service} 1.0.0; it has Echo, Upload, Tick, Chat, Relay, Wait, Descend. (NOT_FOUND, METHOD_UNKNOWN)`,
     );
     expect(await fails("call", "a/b/c")).toMatch(/^"a\/b\/c" is no method: write SERVICE\/METHOD/);
     expect(await fails("call", "no.v1.Such/Echo")).toContain("SERVICE_UNKNOWN");

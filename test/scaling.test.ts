@@ -55,7 +55,7 @@ function callers(count: number, version: string) {
   const loops = Array.from({ length: count }, async () => {
     while (!stopped) {
       try {
-        const { instance } = await client.echo({ text: "x", delayMs: 100 }, { deadlineMs: 30_000 });
+        const { instance } = await client.wait({ ms: 100 }, { deadlineMs: 30_000 });
         answeredBy.add(instance);
       } catch (error) {
         lost.push(String(error));
@@ -132,13 +132,11 @@ describe("rouse tune", () => {
 describe("an instance with workers", () => {
   test("has its calls served by all of them, and retires without losing one", async () => {
     using client = createProbeServiceClient({ target: mesh.edge, version: "3.0.0", retries: 0 });
-    const pids = new Set<string>();
+    const processes = new Set<number>();
     await until("both workers answer", async () => {
-      const calls = Array.from({ length: 8 }, () =>
-        client.echo({ text: "pid", delayMs: 100 }, { deadlineMs: 60_000 }),
-      );
-      for (const { text } of await Promise.all(calls)) pids.add(text);
-      return pids.size === 2;
+      const calls = Array.from({ length: 8 }, () => client.wait({ ms: 100 }, { deadlineMs: 60_000 }));
+      for (const { process } of await Promise.all(calls)) processes.add(process);
+      return processes.size === 2;
     });
     const [instance, ...others] = await instancesOf("3.0.0");
     expect(others).toEqual([]);
@@ -162,12 +160,10 @@ describe("an instance with workers", () => {
     // Else the one that ends would be taken over.
     await untilInstances("3.0.0", 0);
     await rouseOk(["start", service, "3.0.0", "--data", mesh.data]);
-    const after = await Promise.all(
-      Array.from({ length: 8 }, () => client.echo({ text: "pid", delayMs: 50 })),
-    );
-    expect(new Set(after.map(({ text }) => text)).size).toBe(1);
+    const after = await Promise.all(Array.from({ length: 8 }, () => client.wait({ ms: 50 })));
+    expect(new Set(after.map(({ process }) => process)).size).toBe(1);
     await until("it stays on a core", async () => {
-      const status = await readFile(`/proc/${after[0]?.text}/status`, "utf8");
+      const status = await readFile(`/proc/${after[0]?.process}/status`, "utf8");
       return /^Cpus_allowed_list:\s*\d+$/m.test(status);
     });
   });
