@@ -15,6 +15,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "consul-change": () => import("./consul-change.ts"),
   balancing: () => import("./balancing.ts"),
   search: () => import("./search.ts"),
+  "xds-scale": () => import("./xds-scale.ts"),
   placement: () => import("./placement.ts"),
 };
 

@@ -1,4 +1,4 @@
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import type { Change } from "../xds/subscription.ts";
 import { messageType } from "./root.ts";
@@ -61,8 +61,9 @@ export interface LoadStatsResponse {
 }
 
 function decoder<T>(name: string): (bytes: Buffer) => T {
+  let type: ReturnType<typeof messageType> | undefined;
   return (bytes) => {
-    const type = messageType(name);
+    type ??= messageType(name);
     return type.toObject(type.decode(bytes), {
       arrays: true,
       objects: true,
@@ -77,6 +78,55 @@ function encoder<T extends object>(name: string): (value: T) => Buffer {
     const type = messageType(name);
     return Buffer.from(type.encode(type.fromObject(value)).finish());
   };
+}
+
+const decodeNode = decoder<Node>("envoy.config.core.v3.Node");
+const decodeStatus = decoder<{ readonly message?: string }>("google.rpc.Status");
+
+/** Reads a request in one go: an Envoy that comes back names tens of thousands of resources, and all may come back at once. */
+export function decodeDeltaRequest(bytes: Buffer): DeltaRequest {
+  const reader = new BinaryReader(bytes);
+  let node: Node | undefined;
+  let type_url = "";
+  let response_nonce = "";
+  let error_detail: DeltaRequest["error_detail"];
+  const subscribe: string[] = [];
+  const unsubscribe: string[] = [];
+  const versions: Record<string, string> = {};
+  while (reader.pos < reader.len) {
+    const [field, wire] = reader.tag();
+    if (field === 1) node = decodeNode(Buffer.from(reader.bytes()));
+    else if (field === 2) type_url = reader.string();
+    else if (field === 3) subscribe.push(reader.string());
+    else if (field === 4) unsubscribe.push(reader.string());
+    else if (field === 5) readEntry(reader, versions);
+    else if (field === 6) response_nonce = reader.string();
+    else if (field === 7) error_detail = { message: decodeStatus(Buffer.from(reader.bytes())).message ?? "" };
+    else reader.skip(wire);
+  }
+  return {
+    ...(node && { node }),
+    type_url,
+    resource_names_subscribe: subscribe,
+    resource_names_unsubscribe: unsubscribe,
+    initial_resource_versions: versions,
+    response_nonce,
+    ...(error_detail && { error_detail }),
+  };
+}
+
+/** An entry of a map of texts. */
+function readEntry(reader: BinaryReader, into: Record<string, string>): void {
+  const end = reader.uint32() + reader.pos;
+  let key = "";
+  let value = "";
+  while (reader.pos < end) {
+    const [field, wire] = reader.tag();
+    if (field === 1) key = reader.string();
+    else if (field === 2) value = reader.string();
+    else reader.skip(wire);
+  }
+  into[key] = value;
 }
 
 /** Puts the kept bytes of the resources together. */
@@ -100,7 +150,7 @@ export const adsService = {
     requestStream: true,
     responseStream: true,
     requestSerialize: notOurs,
-    requestDeserialize: decoder<DeltaRequest>("envoy.service.discovery.v3.DeltaDiscoveryRequest"),
+    requestDeserialize: decodeDeltaRequest,
     responseSerialize: encodeDeltaResponse,
     responseDeserialize: notOurs,
   } satisfies MethodDefinition<DeltaRequest, DeltaResponse>,

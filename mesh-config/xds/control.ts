@@ -140,6 +140,8 @@ export class Control implements StreamHost {
   }
 
   has(cluster: string): void {
+    // An Envoy that comes back names all it has, and hundreds may come at once.
+    if (this.#known.get(cluster)?.kept === true) return;
     const target = parseClusterName(cluster);
     if (target === undefined || this.version(target)?.activation.generation !== target.generation) return;
     if (this.#keep(cluster)) this.#snapshot = undefined;

@@ -1,6 +1,7 @@
 import type { ServerDuplexStream, UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { DeltaRequest, DeltaResponse, LoadStatsRequest, LoadStatsResponse } from "../proto/wire.ts";
+import { Admission } from "./admission.ts";
 import type { Control } from "./control.ts";
 import type { Loads } from "./loads.ts";
 import { Pairing } from "./pairing.ts";
@@ -24,6 +25,7 @@ type LrsCall = ServerDuplexStream<LoadStatsRequest, LoadStatsResponse>;
 export function envoyStreams(deps: StreamDeps) {
   const calls = new Set<{ end(): void }>();
   const pairing = new Pairing();
+  const admission = new Admission();
   const open = (call: AdsCall | LrsCall, closed: () => void) => {
     calls.add(call);
     const leave = () => {
@@ -41,7 +43,9 @@ export function envoyStreams(deps: StreamDeps) {
     deltaAggregatedResources: (call: AdsCall) => {
       let stream: DeltaStream | undefined;
       let control: Control | undefined;
+      let leave: () => void = () => undefined;
       open(call, () => {
+        leave();
         if (stream === undefined || !control?.streams.delete(stream)) return;
         deps.log.info({ envoy: stream.node }, "Envoy disconnected");
         deps.lost();
@@ -49,12 +53,18 @@ export function envoyStreams(deps: StreamDeps) {
       void deps.control.then((ready) => {
         if (!calls.has(call)) return;
         control = ready;
-        const made = new DeltaStream(control, (response) => call.write(response), deps.log);
-        stream = made;
-        control.streams.add(made);
-        pairing.configures(call, () => made.node);
-        call.on("data", (request: DeltaRequest) => made.receive(request));
+        pairing.configures(call, () => stream?.node ?? "");
+        leave = admission.enter(() => begin(ready));
       });
+      const begin = (ready: Control) => {
+        const made = new DeltaStream(ready, (response) => call.write(response), deps.log);
+        stream = made;
+        ready.streams.add(made);
+        call.on("data", (request: DeltaRequest) => {
+          made.receive(request);
+          if (made.caughtUp) leave();
+        });
+      };
     },
   };
   const lrs: UntypedServiceImplementation = {
@@ -83,6 +93,8 @@ export function envoyStreams(deps: StreamDeps) {
   };
   /** To be called each second. */
   const pair = () => {
+    // Who waits to be let in routes as it last knew.
+    if (admission.waiting > 0) deps.lost();
     for (const node of pairing.check(performance.now()))
       deps.log.info({ envoy: node }, "one of two streams of an Envoy is ended, for the other is not here");
   };

@@ -120,6 +120,13 @@ export class DeltaStream {
     }
   }
 
+  /** Envoy has all the clusters and endpoints that it follows. */
+  get caughtUp(): boolean {
+    const snapshot = this.#snapshot();
+    const asked = this.#begun.has("endpoint") || snapshot.resources.endpoint.size === 0;
+    return this.#begun.has("cluster") && asked && this.#backed(snapshot);
+  }
+
   /** Every cluster that the routes may point to. */
   #backed(snapshot: Snapshot): boolean {
     return this.subscriptions.cluster.idle(snapshot) && this.subscriptions.endpoint.idle(snapshot);

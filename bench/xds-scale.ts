@@ -1,0 +1,102 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { type BenchResult, quantile, round } from "./table.ts";
+import { clusterOf } from "./xds/mesh.ts";
+import { ask, buildGoServer, goServer, rouseServer, type XdsServer } from "./xds/servers.ts";
+
+const SERVICES = [1_000, 10_000];
+const CLIENTS = 500;
+const CHANGES = 60;
+/** Changes that are not counted: code is compiled as it runs. */
+const WARM_UP = 5;
+/** After so long there are no more changes, ms. */
+const LONGEST_MS = 60_000;
+
+/**
+ * One endpoint of a large mesh changes, and every one of 500 simulated Envoys hears of it; before, they all connect at once with
+ * what they had, as after a restart of the control plane. Beside it the same work by go-control-plane.
+ */
+export default async function xdsScale(): Promise<BenchResult> {
+  const rows: Row[] = [];
+  for (const services of SERVICES) {
+    console.error(`${services} services …`);
+    await using server = await rouseServer(services);
+    rows.push(await measure("Rouse", services, server));
+  }
+  await using go = await buildGoServer();
+  if (go === undefined) console.error("There is no Go: go-control-plane is left out.");
+  else {
+    for (const services of SERVICES) {
+      await using server = await goServer(go.file, services);
+      rows.push(await measure("go-control-plane", services, server));
+    }
+  }
+  const value = rows.findLast(({ server }) => server === "Rouse")?.["p99 ms"] ?? Number.NaN;
+  return {
+    name: "xDS at scale",
+    about:
+      `One endpoint changes, ${CLIENTS} simulated Envoys that follow all clusters and endpoints acknowledge it; up to ${CHANGES} changes after ${WARM_UP}. ` +
+      "Before: all connect at once, a change is made, and all have it.",
+    rows,
+    figure: {
+      name: "time to all ACKs among 10,000 services, p99 ms",
+      value,
+      goal: "< 250",
+      met: value < 250,
+    },
+  };
+}
+
+type Row = Readonly<Record<string, string | number>> & { readonly server: string; readonly "p99 ms": number };
+
+async function measure(name: string, services: number, server: XdsServer): Promise<Row> {
+  const clients = fork(join(import.meta.dirname, "xds/clients.ts"), [server.address]);
+  await once(clients, "message");
+  try {
+    await ask(clients, "first");
+    const alone = await server.memory();
+    const change = async (n: number) => {
+      await ask(clients, `watch ${clusterOf(n)}`);
+      const beganMs = nowMs();
+      await server.change(n);
+      return (await ask<number>(clients, "wait")) - beganMs;
+    };
+    const connectedMs = nowMs();
+    const beforeConnect = await server.cpu();
+    await ask(clients, `connect ${CLIENTS - 1}`);
+    await change(0);
+    const backMs = nowMs() - connectedMs;
+    const cpuToConnect = (await server.cpu()) - beforeConnect;
+    for (let n = 1; n <= WARM_UP; n++) await change(n);
+    const memory = await server.memory();
+    const cpu = await server.cpu();
+    const bytes = await ask<number>(clients, "bytes");
+    const times: number[] = [];
+    const beganMs = nowMs();
+    for (let n = 0; n < CHANGES && nowMs() - beganMs < LONGEST_MS; n++) {
+      times.push(await change((n * 37) % services));
+    }
+    return {
+      server: name,
+      services,
+      changes: times.length,
+      "p50 ms": round(quantile(times, 0.5)),
+      "p99 ms": round(quantile(times, 0.99)),
+      "CPU ms/change": round(((await server.cpu()) - cpu) / times.length / 1_000),
+      "bytes/client": Math.round(((await ask<number>(clients, "bytes")) - bytes) / times.length / CLIENTS),
+      "all back s": round(backMs / 1_000),
+      "CPU s to that": round(cpuToConnect / 1e6),
+      "KiB/client": Math.round((memory - alone) / (CLIENTS - 1) / 1_024),
+    };
+  } finally {
+    const exited = once(clients, "exit");
+    clients.disconnect();
+    await exited;
+  }
+}
+
+/** The same clock in all processes of a machine, ms. */
+function nowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
