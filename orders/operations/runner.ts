@@ -47,7 +47,8 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #closing = new AbortController();
   readonly #running = new Map<string, AbortController>();
-  readonly #waiting: string[] = [];
+  /** The oldest first. */
+  readonly #waiting = new Set<string>();
   #leads = false;
   #standing: Promise<void> = Promise.resolve();
   #expiring: NodeJS.Timeout | undefined;
@@ -127,15 +128,16 @@ export class Runner {
   }
 
   #add(id: string): void {
-    if (this.#running.has(id) || this.#waiting.includes(id)) return;
-    this.#waiting.push(id);
+    if (this.#running.has(id)) return;
+    this.#waiting.add(id);
     this.#next();
   }
 
   #next(): void {
     while (this.#running.size < MOST_CALLS) {
-      const id = this.#waiting.shift();
+      const [id] = this.#waiting;
       if (id === undefined) return;
+      this.#waiting.delete(id);
       const stop = new AbortController();
       this.#running.set(id, stop);
       void this.#run(id, stop.signal).finally(() => {
