@@ -57,13 +57,18 @@ export async function emptyHost(
       say(`${host} is empty after ${seconds} s, and takes nothing until "rouse uncordon ${host}".`);
       return;
     }
-    const left = (before ?? []).map(({ id }) => id).join(", ");
-    throw new RouseError(
-      "DEADLINE_EXCEEDED",
-      `Host ${host} still has ${left} after the deadline. It goes on being drained; "rouse hosts" and "rouse status" say more.`,
-      { reason: "HOST_NOT_EMPTY" },
-    );
+    throw notEmpty(host, before ?? []);
   });
+}
+
+/** What is said of a host that has instances after the deadline. */
+export function notEmpty(host: string, left: readonly HostInstance[]): RouseError {
+  const ids = left.map(({ id }) => id).join(", ");
+  return new RouseError(
+    "DEADLINE_EXCEEDED",
+    `Host ${host} still has ${ids} after the deadline. It goes on being drained; "rouse hosts" and "rouse status" say more.`,
+    { reason: "HOST_NOT_EMPTY" },
+  );
 }
 
 /** What has changed on a host, for people. */

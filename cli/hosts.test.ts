@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Host, type HostInstance } from "#proto/rouse/catalog/v1/catalog.ts";
 import { hostLines } from "./host-lines.ts";
-import { progress } from "./host-modes.ts";
+import { notEmpty, progress } from "./host-modes.ts";
 
 const host = (name: string, changes: Partial<Host> = {}) =>
   Host.fromPartial({
@@ -41,6 +41,9 @@ test("the progress of a drain is told instance by instance", () => {
   const one = (id: string, draining = false): HostInstance => ({
     ...{ id, service: "a.B", version: "1.0.0", healthy: true, draining },
   });
+  expect(notEmpty("h", [one("x"), one("y")]).message).toBe(
+    'Host h still has x, y after the deadline. It goes on being drained; "rouse hosts" and "rouse status" say more.',
+  );
   expect(progress("h", undefined, [])).toEqual([]);
   expect(progress("h", undefined, [one("x"), one("y")])).toEqual([
     ...["h has 2 instances to give up:", "  x (a.B 1.0.0)", "  y (a.B 1.0.0)"],

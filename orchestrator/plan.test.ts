@@ -246,6 +246,30 @@ describe("several instances", () => {
     ),
   });
 
+  test("are stopped at the deadline of their host, though calls are open", () => {
+    const until = (stopByMs: number) => ({
+      advice: joinAdvice([
+        { leaving: new Map([["a", { reason: "host h drains", byMs: stopByMs, stopByMs }]]) },
+      ]),
+    });
+    const retiring = { ...a, draining: true, retiring: true as const };
+    const given = { ...busy, instances: [retiring, b], load: openCalls({ "127.0.0.1:1": 1 }) };
+    expect(actions({ ...given, retiringSinceMs: () => 990_000, ...until(1_000_001) })).toEqual([]);
+    expect(actions({ ...given, retiringSinceMs: () => 990_000, ...until(1_000_000) })).toMatchObject([
+      { kind: "stop", instance: { id: "a" } },
+    ]);
+    // One of a former generation with a stream that does not end.
+    const former = {
+      ...busy,
+      activation: { generation: 2, served: true },
+      instances: [a, { ...b, generation: 2 }],
+    };
+    expect(actions({ ...former, ...until(1_000_001) })).toEqual([]);
+    expect(actions({ ...former, ...until(1_000_000) })).toMatchObject([
+      { kind: "stop", instance: { id: "a" } },
+    ]);
+  });
+
   test("count no longer while they are unfit, and stay all the same", () => {
     const unfit = { advice: joinAdvice([{ unfit: new Set(["a"]) }]) };
     expect(actions({ ...busy, instances: [a], ...unfit })).toMatchObject([{ kind: "start" }]);

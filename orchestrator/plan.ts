@@ -312,7 +312,8 @@ function stopFormer(
   let lookAgainMs = Number.POSITIVE_INFINITY;
   const stopped = view.state.activation.stopped !== undefined;
   for (const instance of former) {
-    const drainEnd = stopped ? view.drainingSinceMs(instance.generation) + context.stopDrainMs : undefined;
+    const { stopByMs } = view.advice.leaving.get(instance.id) ?? {};
+    const drainEnd = stopped ? view.drainingSinceMs(instance.generation) + context.stopDrainMs : stopByMs;
     if (view.drained(instance.generation) || (drainEnd !== undefined && context.nowMs >= drainEnd)) {
       const target = { service: view.service, version: view.version, generation: instance.generation };
       actions.push(keep?.suspend(instance, reason) ?? { kind: "stop", target, instance, reason });

@@ -12,6 +12,7 @@ import {
   type HostRecord,
   parseHostRecord,
 } from "./host-record.ts";
+import { NODE_CHECK } from "./instance-record.ts";
 import { splitAddress } from "./instances.ts";
 import { HOSTS_PREFIX } from "./keys.ts";
 import { kvListSchema, kvPath } from "./kv.ts";
@@ -99,9 +100,6 @@ export async function registerHost(
     },
   };
 }
-
-/** Consul's own check of a node, kept by its gossip. */
-const NODE_CHECK = "serfHealth";
 
 const hostsAnswerSchema = z.array(
   z.object({

@@ -4,6 +4,13 @@ import type { InstanceState } from "./state.ts";
 /** Tag of every Consul service that is an instance. */
 export const INSTANCE_TAG = "rouse";
 
+/**
+ * Consul's own check of a node, kept by its gossip. It says nothing of an instance: a host that comes back from a partition brings along
+ * its belief that the others are dead, and each of them fails this check until it has objected (some 100 ms, seen with 1.22). Whether a
+ * host is dead the orchestrator decides, which takes its instances out of the catalog.
+ */
+export const NODE_CHECK = "serfHealth";
+
 const meta = z.object({
   version: z.string(),
   generation: z.coerce.number().int().min(1),
@@ -25,7 +32,7 @@ const meta = z.object({
 export const healthAnswerSchema = z.array(
   z.object({
     Service: z.object({ ID: z.string(), Meta: z.record(z.string(), z.string()).nullable() }),
-    Checks: z.array(z.object({ Status: z.string() })),
+    Checks: z.array(z.object({ CheckID: z.string(), Status: z.string() })),
   }),
 );
 export type HealthEntry = z.infer<typeof healthAnswerSchema>[number];
@@ -38,7 +45,7 @@ export function instanceOf(entry: HealthEntry): { version: string; instance: Ins
     parsed.data;
   const { standby } = parsed.data;
   const frozen = { sinceMs: parsed.data["standby-since"], lastUsedMs: parsed.data["last-used"] };
-  const healthy = entry.Checks.every((check) => check.Status === "passing");
+  const healthy = entry.Checks.every(({ CheckID, Status }) => CheckID === NODE_CHECK || Status === "passing");
   const id = entry.Service.ID;
   return {
     version,

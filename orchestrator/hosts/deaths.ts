@@ -8,6 +8,8 @@ import type { Orchestrator } from "../orchestrator.ts";
 
 /** How long the agent of a host that gossip calls dead may take to contradict, ms. */
 const ASK_MS = 700;
+/** So often it is tried to take a dead host's instances out of the catalog. */
+const MOST_TRIES = 20;
 /** Between two questions to an agent that does answer: only its Consul is gone, ms. */
 const PAUSE_MS = 500;
 
@@ -98,8 +100,20 @@ export class HostDeaths {
     for (const { instanceId } of begun) starts.remove(instanceId);
     agents.drop(address);
     this.#orchestrator.evaluateAll();
-    await forgetInstances(this.#consul, host).catch((err) =>
-      log.warn({ err, host }, "instances of a dead host stay listed until it is back"),
-    );
+    await this.#forget(host);
+  }
+
+  /** Takes what ran there out of the catalog, so that Envoys send no more calls there. */
+  async #forget(host: string): Promise<void> {
+    for (let tries = 1; !this.#closing.signal.aborted; tries++) {
+      try {
+        return await forgetInstances(this.#consul, host);
+      } catch (err) {
+        const { log } = this.#orchestrator;
+        if (tries === MOST_TRIES)
+          return log.error({ err, host }, "instances of a dead host stay listed until it is back");
+        await sleep(PAUSE_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+      }
+    }
   }
 }
