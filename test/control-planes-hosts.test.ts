@@ -68,15 +68,12 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
 
   test("a host dies with the leader: another leads, an agent stands in for its control plane, and it gets it back", async () => {
     // The first host has the registry, without which nothing starts: another one is to lead.
-    await until(
-      "another host leads",
-      async () => {
-        const leader = (await controlPlanes()).find(({ leading }) => leading);
-        if (leader?.host === "h1") hosts.of("h1").kill("control-plane");
-        return leader !== undefined && leader.host !== "h1";
-      },
-      120_000,
+    const first = hosts.of("h1");
+    first.kill("control-plane", "SIGSTOP");
+    await until("another host leads", async () =>
+      (await controlPlanes()).some(({ leading, host }) => leading && host !== "h1"),
     );
+    first.kill("control-plane", "SIGCONT");
     await until("all are well", allWell);
     const leader = (await controlPlanes()).find(({ leading }) => leading);
     const dead = hosts.of(leader?.host ?? "");
