@@ -8,6 +8,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "warm-call": () => import("./warm-call.ts"),
   "generated-server": () => import("./generated-server.ts"),
   "cold-start": () => import("./cold-start.ts"),
+  standby: () => import("./standby.ts"),
   "idle-wake": () => import("./idle-wake.ts"),
   "scale-step": () => import("./scale-step.ts"),
   "health-cost": () => import("./health-cost.ts"),

@@ -18,11 +18,7 @@ for (const runtime of docker.available ? (["process", "docker"] as const) : (["p
     let probe: Probe;
     beforeAll(async () => {
       mesh = await startMesh({ runtime });
-      probe = await makeProbe({
-        idleTimeout: "1s",
-        edit: (contract) =>
-          contract.replace("standby: {instances: 0}", 'standby: {instances: 1, keep: "1h"}'),
-      });
+      probe = await makeProbe({ idleTimeout: "1s", standby: 1 });
       await probe.register(mesh.data);
     });
     afterAll(async () => {

@@ -13,6 +13,8 @@ export interface ProbeOptions {
   readonly startTimeout?: string;
   readonly idleTimeout?: string;
   readonly minInstances?: number;
+  /** Instances kept on standby; default 0, so that an idle version goes back to nothing. */
+  readonly standby?: number;
   readonly exposure?: "EXPOSURE_EXTERNAL" | "EXPOSURE_INTERNAL";
   /** Anything else, on the text of the contract. */
   readonly edit?: (contract: string) => string;
@@ -44,6 +46,7 @@ export async function makeProbe(options: ProbeOptions = {}): Promise<Probe> {
     .replace('start_timeout: "20s"', `start_timeout: "${options.startTimeout ?? "20s"}"`)
     .replace('idle_timeout: "5m"', `idle_timeout: "${options.idleTimeout ?? "5m"}"`)
     .replace("min_instances: 0", `min_instances: ${options.minInstances ?? 0}`)
+    .replace("standby: {instances: 0}", `standby: {instances: ${options.standby ?? 0}}`)
     .replace("EXPOSURE_EXTERNAL", options.exposure ?? "EXPOSURE_EXTERNAL");
   await writeFile(file, options.edit?.(text) ?? text);
   await rouseOk(["gen", "--dir", dir]);
