@@ -24,6 +24,7 @@ import { RecordFolder } from "./record.ts";
 import { Registrations } from "./registrations.ts";
 import { chooseRuntime } from "./runtimes/choose.ts";
 import { Settlement } from "./settlement.ts";
+import { CallerWatch } from "./standby/caller-watch.ts";
 import { PressureWatch } from "./standby/pressure-watch.ts";
 
 export type { AgentOptions } from "./options.ts";
@@ -120,6 +121,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const pressure = new PressureWatch(agent.evictions, options.keepFreeBytes, log);
     pressure.start();
     closers.push(() => pressure.close());
+    const callers = new CallerWatch(() => agent.evictions.standbys, log);
+    callers.start();
+    closers.push(() => callers.close());
     const shipper = new LogShipper(agent, options.registry, host, log);
     shipper.start();
     closers.push(() => shipper.close());

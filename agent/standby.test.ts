@@ -65,22 +65,17 @@ for (const runtime of ["process", "docker"] as const) {
       expect(await inConsul("frozen")).toMatchObject({ generation: "2", "last-used": "1000", passing: true });
 
       const before = { cpu: await cpuTime(runtimeId), said: (await lines(agent, "frozen")).length };
-      let answered = false;
-      const question = check(instance?.address ?? "").then((status) => {
-        answered = true;
-        return status;
-      });
       const heard = (await lines(agent, "witness")).length;
       await until("another one says fifty lines", async () => {
         return (await lines(agent, "witness")).length >= heard + 50;
       });
       expect({ cpu: await cpuTime(runtimeId), said: (await lines(agent, "frozen")).length }).toEqual(before);
-      expect(answered).toBe(false);
       expect(await unary(agent.client, "getStatus", {})).toMatchObject({
         standby: 1,
         standbyMemoryBytes: 128 * mebibyte,
       });
 
+      const question = check(instance?.address ?? "");
       const resumed = await resume(agent, "frozen", 3);
       expect(resumed.instance).toMatchObject({ state: InstanceState.SERVING, generation: 3 });
       expect(resumed.thawedMs).toBeGreaterThanOrEqual(resumed.acceptedMs);
@@ -92,6 +87,14 @@ for (const runtime of ["process", "docker"] as const) {
       expect((await resume(agent, "frozen", 4)).instance).toMatchObject({ generation: 4 });
       await agent.stop("witness");
       await agent.stop("frozen");
+    });
+
+    test("is thawed unasked when somebody waits and nobody has it resumed", async () => {
+      const { instance } = await agent.start("awaited", rig.spec("serve"));
+      await suspend(agent, "awaited");
+      expect(await check(instance?.address ?? "")).toBe(1);
+      expect(await agent.get("awaited")).toMatchObject({ state: InstanceState.SERVING, generation: 2 });
+      await agent.stop("awaited");
     });
 
     test("one that is stopped out of standby ends gracefully", async () => {

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 /** A socket that waits for connections. */
 interface Listening {
   readonly address: string;
+  /** Connections that it has not accepted yet. */
+  readonly pending: number;
   readonly inode: string;
 }
 
@@ -19,6 +21,19 @@ export function listeningAddresses(pid: number, own: boolean): readonly string[]
   return [...new Set(seen.map((one) => one.address))];
 }
 
+/**
+ * Connections that wait to be accepted on a port, in the network namespace of a process (rx_queue of a socket that
+ * listens, proc_net_tcp.txt); 0 where that is not to be seen.
+ *
+ * @param address of which the port counts, "host:port".
+ */
+export function pendingConnections(pid: number, address: string): number {
+  const port = address.slice(address.lastIndexOf(":"));
+  return [...table(`/proc/${pid}/net/tcp`), ...table(`/proc/${pid}/net/tcp6`)]
+    .filter((one) => one.address.endsWith(port))
+    .reduce((sum, { pending }) => sum + pending, 0);
+}
+
 function table(file: string): Listening[] {
   let text: string;
   try {
@@ -31,7 +46,11 @@ function table(file: string): Listening[] {
     .slice(1)
     .map((row) => row.trim().split(/\s+/))
     .filter((columns) => columns[3] === "0A")
-    .map((columns) => ({ address: decode(columns[1] ?? ""), inode: columns[9] ?? "" }));
+    .map((columns) => ({
+      address: decode(columns[1] ?? ""),
+      pending: Number.parseInt(columns[4]?.split(":")[1] ?? "0", 16),
+      inode: columns[9] ?? "",
+    }));
 }
 
 /** "0100007F:1F90" is 127.0.0.1:8080: the address is in the machine's byte order, the port is not. */

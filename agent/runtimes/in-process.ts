@@ -140,6 +140,10 @@ class ThreadUnit implements Unit {
     return false;
   }
 
+  async pending(): Promise<number> {
+    return 0;
+  }
+
   async settle(): Promise<void> {}
 
   /** Its sockets are the agent's: which are whose cannot be seen. */

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { constants } from "node:os";
 import type { OutputFiles } from "../logs/output-files.ts";
-import { listeningAddresses } from "../readiness/listening.ts";
+import { listeningAddresses, pendingConnections } from "../readiness/listening.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { isStopped, startTicks } from "./proc.ts";
 import type { Ending, LogQuery, OutputLine, PlacedLine, Positions, Unit } from "./runtime.ts";
@@ -69,6 +69,10 @@ export class ProcessUnit implements Unit {
 
   async suspended(): Promise<boolean> {
     return isStopped(this.#options.pid) || (await this.#options.cgroup.frozen());
+  }
+
+  async pending(address: string): Promise<number> {
+    return pendingConnections(this.#options.pid, address);
   }
 
   async settle(): Promise<void> {

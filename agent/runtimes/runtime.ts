@@ -87,6 +87,8 @@ export interface Unit {
   resume(): Promise<void>;
   /** Whether it is kept from running. */
   suspended(): Promise<boolean>;
+  /** Connections to its server ("host:port") that it has not accepted yet; 0 where that is not to be seen. */
+  pending(address: string): Promise<number>;
   /** It serves: takes back what it was lent for a quick start. */
   settle(): Promise<void>;
   /** TCP addresses that it listens on, for messages; undefined where that cannot be seen. */

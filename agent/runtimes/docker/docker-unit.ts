@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import type { Container } from "dockerode";
 import { LineSplitter } from "../../logs/line-splitter.ts";
 import type { OutputFiles } from "../../logs/output-files.ts";
-import { listeningAddresses } from "../../readiness/listening.ts";
+import { listeningAddresses, pendingConnections } from "../../readiness/listening.ts";
 import { Freezer } from "../freezer.ts";
 import { startTicks } from "../proc.ts";
 import type { Ending, LogQuery, OutputLine, PlacedLine, Positions, Unit } from "../runtime.ts";
@@ -44,6 +44,8 @@ export class DockerUnit implements Unit {
   readonly #container: Container;
   /** What it is frozen by, while it is: its cgroup past the engine, where that may be written. */
   #frozen: Freezer | "by the engine" | undefined;
+  /** Of its first process; known when it was asked for. */
+  #pid: number | undefined;
   #over = false;
   #removed: Promise<void> | undefined;
 
@@ -103,6 +105,11 @@ export class DockerUnit implements Unit {
     if (State.Paused) this.#frozen = "by the engine";
     else if ((await freezer?.frozen().catch(() => false)) === true) this.#frozen = freezer;
     return this.#frozen !== undefined;
+  }
+
+  async pending(address: string): Promise<number> {
+    this.#pid ??= (await this.#container.inspect()).State.Pid;
+    return pendingConnections(this.#pid, address);
   }
 
   async settle(): Promise<void> {
