@@ -109,7 +109,7 @@ describe("one of two instances whose calls fail", () => {
   test("is tried again, and forgotten when it does well", () => {
     pass(4);
     calls = { b: [5, 0] };
-    pass(11);
+    expect(pass(11)).toEqual({ unfit: ["a"], leaving: [] });
     expect(conditions()).toEqual({ a: "probation" });
     calls = { a: [1, 0], b: [5, 0] };
     expect(pass(20)).toEqual({ unfit: [], leaving: [] });

@@ -206,7 +206,9 @@ export class HealthKeeper implements Adviser {
       known.record = next;
       if (next.condition !== before.condition) this.#tell(id, known, before);
       const { condition, reason } = next;
-      if (condition === "quarantined" || condemned(next, verdict, nowMs)) unfit.add(id);
+      // What stands in for one on probation stays until that is over.
+      const isOut = condition === "quarantined" || condition === "probation";
+      if (isOut || condemned(next, verdict, nowMs)) unfit.add(id);
       if (condition === "retired") leaving.set(id, { reason: `it was quarantined too often: ${reason}` });
       lookAgainMs = Math.min(lookAgainMs, nextChangeMs(next, verdict) ?? Number.POSITIVE_INFINITY);
       if (verdict.bad !== undefined) lookAgainMs = Math.min(lookAgainMs, known.calls.expiresMs);
