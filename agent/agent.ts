@@ -181,14 +181,14 @@ export class Agent {
   /** As SuspendInstance of the API. */
   async suspend(id: string, generation: number, lastUsedMs: number): Promise<ManagedInstance> {
     const instance = this.#living(id);
-    await instance.suspend(generation, lastUsedMs);
+    await instance.standby.suspend(generation, lastUsedMs);
     return instance;
   }
 
   /** As ResumeInstance of the API. */
   async resume(id: string, generation: number) {
     const instance = this.#living(id);
-    const times = await instance.resume(generation);
+    const times = await instance.standby.resume(generation);
     return { instance: instance.toApi(), ...times };
   }
 

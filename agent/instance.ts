@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { type Instance, InstanceState, type StartTimes } from "#proto/rouse/agent/v1/agent.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { describeInstance } from "./describe.ts";
 import { describeEnding, lastOutput } from "./endings.ts";
 import type { Hook } from "./hooks/hook.ts";
 import type { Health, HealthWatch } from "./readiness/health.ts";
@@ -8,7 +9,7 @@ import type { NotifySocket } from "./readiness/notify.ts";
 import { awaitReady, type Ready, resumeHealth } from "./readiness/readiness.ts";
 import type { InstanceRecord } from "./record.ts";
 import type { Ending, Runtime, Unit } from "./runtimes/runtime.ts";
-import { notFrozen, notServing, notThawed } from "./standby/errors.ts";
+import { type Freezable, Standby } from "./standby/standby.ts";
 import { nowMs, pause } from "./time.ts";
 
 /** Time to drain when the caller names none, ms. */
@@ -47,14 +48,15 @@ export class ManagedInstance {
   #start: Promise<StartTimes> | undefined;
   #failure: RouseError | undefined;
   #stopReason = "";
-  /** Freezing and thawing, one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
   #settled = false;
+  /** Freezes it and thaws it. */
+  readonly standby: Standby;
 
   constructor(record: InstanceRecord, context: InstanceContext) {
     this.record = record;
     this.#context = context;
     if (this.hasEnded) this.#over.resolve();
+    this.standby = new Standby(this.#freezable());
   }
 
   get hasEnded(): boolean {
@@ -145,68 +147,40 @@ export class ManagedInstance {
     return this.record.state === InstanceState.SERVING || this.record.state === InstanceState.STANDBY;
   }
 
-  /** As SuspendInstance of the API: it is frozen, and expected to serve in that generation next. */
-  suspend(generation: number, lastUsedMs: number): Promise<void> {
-    return this.#inTurn(() => this.#suspend(generation, lastUsedMs));
+  #freezable(): Freezable {
+    const unit = () => this.#unit;
+    const isStopping = () => this.isStopping;
+    return {
+      record: this.record,
+      get unit() {
+        return unit();
+      },
+      get isStopping() {
+        return isStopping();
+      },
+      setGeneration: (generation) => this.setGeneration(generation),
+      settle: async () => {
+        if (!this.#settled && this.#unit !== undefined) await this.#settle(this.#unit);
+        clearTimeout(this.#doubt);
+      },
+      changed: () => this.#changed(),
+      frozen: () => this.#tell("serving"),
+      thawed: () => this.#thawed(),
+      lost: (error) => {
+        this.#failure = error;
+      },
+    };
   }
 
-  /** As ResumeInstance of the API. */
-  resume(generation: number): Promise<{ acceptedMs: number; thawedMs: number }> {
-    const acceptedMs = nowMs();
-    return this.#inTurn(async () => {
-      if (this.isStopping) throw notServing(this.record);
-      if (this.record.state === InstanceState.STANDBY) await this.#resume(generation);
-      else this.setGeneration(generation);
-      return { acceptedMs, thawedMs: nowMs() };
-    });
-  }
-
-  #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(act);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
-  }
-
-  async #suspend(generation: number, lastUsedMs: number): Promise<void> {
-    const unit = this.#unit;
-    if (this.record.state === InstanceState.STANDBY) return this.setGeneration(generation);
-    if (this.record.state !== InstanceState.SERVING || unit === undefined || this.#stopping.signal.aborted)
-      throw notServing(this.record);
-    const before = { ...this.record };
-    if (!this.#settled) await this.#settle(unit);
-    clearTimeout(this.#doubt);
-    const standby = { state: InstanceState.STANDBY, standbySinceMs: Date.now(), lastUsedMs, generation };
-    Object.assign(this.record, standby, { retiring: false });
-    // Written before it is frozen, so that the next agent knows.
-    this.#changed();
-    try {
-      await unit.suspend();
-    } catch (thrown) {
-      Object.assign(this.record, before);
-      this.#changed();
-      throw thrown instanceof RouseError ? thrown : notFrozen(this.record, thrown);
-    }
-    this.#tell("serving");
-  }
-
-  async #resume(generation: number): Promise<void> {
-    const unit = this.#unit;
-    if (unit === undefined) throw notServing(this.record);
-    try {
-      await unit.resume();
-    } catch (thrown) {
-      throw await this.#notThawed(unit, thrown);
-    }
-    const serving = { state: InstanceState.SERVING, standbySinceMs: 0, lastUsedMs: 0, generation };
-    Object.assign(this.record, serving);
+  /** It serves again. One that was adopted while it was frozen has nobody yet who follows its health. */
+  #thawed(): void {
     this.#tellSoon();
-    // Adopted while it was frozen: nobody has followed its health.
     const { address, spec } = this.record;
-    if (this.#health === undefined)
+    if (this.#health !== undefined) this.#healthChanged(this.#health.last);
+    else
       setTimeout(() => {
         if (!this.hasEnded) this.#health ??= resumeHealth(address, spec.service, this.#healthChanged);
       }, settleMs).unref();
-    else this.#healthChanged(this.#health.last);
   }
 
   /** Takes no new calls from now on, and goes on with those that it has. */
@@ -231,26 +205,7 @@ export class ManagedInstance {
 
   /** As the API has it. */
   toApi(): Instance {
-    const { id, spec, generation, state, runtime, address, runtimeId, startedAtMs, reason, retiring } =
-      this.record;
-    const { standbySinceMs, placed = "" } = this.record;
-    return {
-      id,
-      service: spec.service,
-      version: spec.version,
-      generation,
-      state,
-      runtime,
-      address,
-      runtimeId,
-      cpu: spec.cpu,
-      memoryBytes: spec.memoryBytes,
-      startedAtMs: Math.round(startedAtMs),
-      reason,
-      retiring,
-      standbySinceMs,
-      placed,
-    };
+    return describeInstance(this.record);
   }
 
   async #run(room: Promise<void> | undefined): Promise<StartTimes> {
@@ -372,7 +327,7 @@ export class ManagedInstance {
   async #drain(graceMs: number): Promise<void> {
     const unit = this.#unit;
     if (unit === undefined) return;
-    await this.#turn;
+    await this.standby.idle;
     const frozen = this.record.state === InstanceState.STANDBY;
     Object.assign(this.record, {
       state: InstanceState.DRAINING,
@@ -411,14 +366,6 @@ export class ManagedInstance {
     if (health === "unreachable") this.#doubt = setTimeout(tell, unreachableMs).unref();
     else tell();
   };
-
-  /** One that does not thaw is of no use, and whoever is connected to it must hear so: its connections end with it. */
-  async #notThawed(unit: Unit, cause: unknown): Promise<RouseError> {
-    const error = notThawed(this.record, cause);
-    this.#failure = error;
-    await unit.kill();
-    return error;
-  }
 
   async #explain(unit: Unit, ending: Ending): Promise<RouseError> {
     return describeEnding(ending, this.record.spec, await lastOutput(unit));

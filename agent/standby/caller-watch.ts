@@ -39,7 +39,7 @@ export class CallerWatch {
       if (!this.#awaited.has(id)) awaited.add(id);
       else {
         this.#log.warn({ instance: id }, "somebody waits for an instance on standby; it is thawed unasked");
-        await instance
+        await instance.standby
           .resume(generation)
           .catch((err) => this.#log.warn({ err, instance: id }, "it is not thawed"));
       }
