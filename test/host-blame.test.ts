@@ -33,10 +33,14 @@ describe.runIf(available)("of two hosts", () => {
   test("the one on which every version fails is blamed, and used no more; callers notice nothing", async () => {
     const versions = ["1.0.0", "1.1.0", "1.2.0"];
     for (const version of versions) await register({ version, minInstances: 2 }, "--env", "PROBE_FAIL_ON=h2");
-    await until("h2 is quarantined", async () => {
-      const { hosts: blamed } = await health();
-      return blamed.some(({ host, condition }) => host === "h2" && condition?.name === "quarantined");
-    });
+    await until(
+      "h2 is quarantined",
+      async () => {
+        const { hosts: blamed } = await health();
+        return blamed.some(({ host, condition }) => host === "h2" && condition?.name === "quarantined");
+      },
+      120_000,
+    );
     const { hosts: blamed, faults } = await health();
     expect(blamed.map(({ host }) => host)).toEqual(["h2"]);
     expect(blamed[0]?.condition?.reason).toMatch(
