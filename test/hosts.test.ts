@@ -152,7 +152,7 @@ describe.runIf(available)("a mesh of several hosts", () => {
       for await (const _ of client.tick({ count: 1_000_000, intervalMs: 50 })) ticks++;
     })().catch((error) => String(error));
     await until("it ticks", async () => ticks > 3);
-    const drained = h1.rouse("maintenance", "h3", "--reason", "an end", "--deadline", "12s");
+    const drained = h1.rouse("maintenance", "h3", "--reason", "an end", "--deadline", "25s");
     await until("the last one waits for the stream", async () => {
       const { running } = await host("h3");
       return running.length === 1 && running[0]?.draining === true;
