@@ -69,7 +69,6 @@ async function measure(name: string, services: number, server: XdsServer): Promi
     const backMs = nowMs() - connectedMs;
     const cpuToConnect = (await server.cpu()) - beforeConnect;
     for (let n = 1; n <= WARM_UP; n++) await change(n);
-    const memory = await server.memory();
     const cpu = await server.cpu();
     const bytes = await ask<number>(clients, "bytes");
     const times: number[] = [];
@@ -77,14 +76,18 @@ async function measure(name: string, services: number, server: XdsServer): Promi
     for (let n = 0; n < CHANGES && nowMs() - beganMs < LONGEST_MS; n++) {
       times.push(await change((n * 37) % services));
     }
+    const spent = (await server.cpu()) - cpu;
+    const received = (await ask<number>(clients, "bytes")) - bytes;
+    // Last, for a collection of garbage stops all else.
+    const memory = await server.memory();
     return {
       server: name,
       services,
       changes: times.length,
       "p50 ms": round(quantile(times, 0.5)),
       "p99 ms": round(quantile(times, 0.99)),
-      "CPU ms/change": round(((await server.cpu()) - cpu) / times.length / 1_000),
-      "bytes/client": Math.round(((await ask<number>(clients, "bytes")) - bytes) / times.length / CLIENTS),
+      "CPU ms/change": round(spent / times.length / 1_000),
+      "bytes/client": Math.round(received / times.length / CLIENTS),
       "all back s": round(backMs / 1_000),
       "CPU s to that": round(cpuToConnect / 1e6),
       "KiB/client": Math.round((memory - alone) / (CLIENTS - 1) / 1_024),

@@ -27,6 +27,7 @@ let bytes = 0;
 let watched = "";
 let waiting = new Set<Stream>();
 let watching = Promise.withResolvers<number>();
+watching.promise.catch(() => undefined);
 
 function open(onResponse: (stream: Stream, type: string, resources: Received[]) => void): Stream {
   const client = new Client(address, credentials.createInsecure(), {
@@ -92,6 +93,7 @@ function watch(name: string): void {
   watched = name;
   waiting = new Set(streams);
   watching = Promise.withResolvers();
+  watching.promise.catch(() => undefined);
 }
 
 function request(
