@@ -54,7 +54,7 @@ async function measure(name: string, services: number, server: XdsServer): Promi
   const clients = fork(join(import.meta.dirname, "xds/clients.ts"), [server.address]);
   await once(clients, "message");
   try {
-    await ask(clients, "first");
+    await ask(clients, `first ${services}`);
     const alone = await server.memory();
     const change = async (n: number) => {
       await ask(clients, `watch ${clusterOf(n)}`);
@@ -90,6 +90,7 @@ async function measure(name: string, services: number, server: XdsServer): Promi
       "bytes/client": Math.round(received / times.length / CLIENTS),
       "all back s": round(backMs / 1_000),
       "CPU s to that": round(cpuToConnect / 1e6),
+      lost: await ask<number>(clients, "lost"),
       "KiB/client": Math.round((memory - alone) / (CLIENTS - 1) / 1_024),
     };
   } finally {

@@ -3,12 +3,13 @@ import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 
 /*
  * Simulated Envoys for the bench xds-scale: delta ADS streams of clusters (all of them) and of their endpoints, which acknowledge what
- * they are sent. Forked with the server's address. Commands: "first" connects one that has nothing, and learns the versions of
- * everything; "connect N" connects N that have all that; "watch NAME" begins to look for a change of a list of endpoints, and "wait" answers
- * when each has acknowledged it; "bytes" tells what all have received.
+ * they are sent. Forked with the server's address. Commands: "first N" connects one that has nothing, and learns the versions of
+ * everything, which are so many; "connect N" connects N that have all that; "watch NAME" begins to look for a change of a list of endpoints, and "wait" answers
+ * when each has acknowledged it; "bytes" tells what all have received, "lost" how many connections broke, for one that breaks is made anew.
  */
 
 const PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+const LOADS = "/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats";
 const CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const ENDPOINT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 
@@ -23,24 +24,37 @@ const address = process.argv[2] ?? "";
 const versions = { [CLUSTER]: new Map<string, string>(), [ENDPOINT]: new Map<string, string>() };
 const streams = new Set<Stream>();
 let bytes = 0;
+let lost = 0;
 /** What all wait for, and who has not got it yet. */
 let watched = "";
 let waiting = new Set<Stream>();
 let watching = Promise.withResolvers<number>();
-watching.promise.catch(() => undefined);
 
-function open(onResponse: (stream: Stream, type: string, resources: Received[]) => void): Stream {
+function open(
+  node: string,
+  onResponse: (stream: Stream, type: string, resources: Received[]) => void,
+  again: () => void,
+): Stream {
   const client = new Client(address, credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.max_receive_message_length": 64 << 20,
   });
   const same = (buffer: Buffer) => buffer;
   const stream = client.makeBidiStreamRequest(PATH, same, same);
+  // An Envoy has both streams with the same control plane, if that takes load reports.
+  const loads = client.makeBidiStreamRequest(LOADS, same, same);
+  loads.on("error", () => undefined).resume();
+  loads.write(request("", { node }));
   streams.add(stream);
-  stream.on("error", (error) => {
-    // A client that is cut off would never acknowledge.
-    watching.reject(error);
-  });
+  const broken = () => {
+    if (!streams.has(stream)) return;
+    lost++;
+    streams.delete(stream);
+    waiting.delete(stream);
+    client.close();
+    again();
+  };
+  stream.on("error", broken).on("end", broken);
   stream.on("data", (response: Buffer) => {
     bytes += response.length;
     const { type, nonce, resources } = decode(response);
@@ -62,18 +76,21 @@ function look(stream: Stream, resources: readonly Received[]): void {
 }
 
 /** Connects one that has nothing; resolves when it has the endpoints of all clusters. */
-function first(): Promise<number> {
-  return new Promise((resolve) => {
-    const stream = open((_, type, resources) => {
-      const known = type === CLUSTER ? versions[CLUSTER] : versions[ENDPOINT];
-      const fresh = resources.filter(({ name }) => !known.has(name));
-      for (const { name, version } of fresh) known.set(name, version);
-      if (type === CLUSTER && fresh.length > 0) {
-        stream.write(request(ENDPOINT, { names: fresh.map(({ name }) => name) }));
-      }
-      if (versions[ENDPOINT].size > 0 && versions[ENDPOINT].size >= versions[CLUSTER].size)
-        resolve(versions[ENDPOINT].size);
-    });
+function first(services: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const stream = open(
+      "first",
+      (_, type, resources) => {
+        const known = type === CLUSTER ? versions[CLUSTER] : versions[ENDPOINT];
+        const fresh = resources.filter(({ name }) => !known.has(name));
+        for (const { name, version } of fresh) known.set(name, version);
+        if (type === CLUSTER && fresh.length > 0) {
+          stream.write(request(ENDPOINT, { names: fresh.map(({ name }) => name) }));
+        }
+        if (versions[ENDPOINT].size === services) resolve(services);
+      },
+      reject,
+    );
     stream.write(request(CLUSTER, { node: "first" }));
   });
 }
@@ -82,18 +99,23 @@ function first(): Promise<number> {
 function connect(count: number): void {
   const names = [...versions[ENDPOINT].keys()];
   const endpoints = request(ENDPOINT, { names, initial: versions[ENDPOINT] });
-  for (let n = 0; n < count; n++) {
-    const stream = open(() => undefined);
+  const connectOne = (n: number) => {
+    const stream = open(
+      `envoy-${n}`,
+      () => undefined,
+      () => waiting.add(connectOne(n)),
+    );
     stream.write(request(CLUSTER, { node: `envoy-${n}`, initial: versions[CLUSTER] }));
     stream.write(endpoints);
-  }
+    return stream;
+  };
+  for (let n = 0; n < count; n++) connectOne(n);
 }
 
 function watch(name: string): void {
   watched = name;
   waiting = new Set(streams);
   watching = Promise.withResolvers();
-  watching.promise.catch(() => undefined);
 }
 
 function request(
@@ -102,7 +124,7 @@ function request(
 ): Buffer {
   const writer = new BinaryWriter();
   if (parts.node !== undefined) writer.uint32(tag(1)).fork().uint32(tag(1)).string(parts.node).join();
-  writer.uint32(tag(2)).string(type);
+  if (type !== "") writer.uint32(tag(2)).string(type);
   for (const name of parts.names ?? []) writer.uint32(tag(3)).string(name);
   for (const [name, version] of parts.initial ?? []) {
     writer.uint32(tag(5)).fork().uint32(tag(1)).string(name).uint32(tag(2)).string(version).join();
@@ -143,7 +165,8 @@ function tag(field: number): number {
 
 async function handle(command: string): Promise<unknown> {
   const [verb, argument = ""] = command.split(" ");
-  if (verb === "first") return first();
+  if (verb === "first") return first(Number(argument));
+  if (verb === "lost") return lost;
   if (verb === "connect") return connect(Number(argument));
   if (verb === "watch") return watch(argument);
   if (verb === "wait") return watching.promise;

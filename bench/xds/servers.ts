@@ -18,11 +18,25 @@ export interface XdsServer extends AsyncDisposable {
   memory(): Promise<number>;
 }
 
-/** Sends a command to a forked process and resolves to the answer: one at a time. */
+/**
+ * Sends a command to a forked process and resolves to the answer: one at a time.
+ *
+ * @throws when the process ends before.
+ */
 export async function ask<T>(child: ChildProcess, command: string): Promise<T> {
-  const answer = once(child, "message") as Promise<[T]>;
-  child.send(command);
-  return (await answer)[0];
+  const answered = new AbortController();
+  const { signal } = answered;
+  const answer = once(child, "message", { signal }) as Promise<[T]>;
+  const ended = once(child, "exit", { signal }).then(() => {
+    throw new Error(`${child.spawnargs.join(" ")} ended before it answered "${command}"`);
+  });
+  try {
+    child.send(command);
+    return (await Promise.race([answer, ended]))[0];
+  } finally {
+    answered.abort();
+    await Promise.allSettled([answer, ended]);
+  }
 }
 
 /** mesh-config with so many services. */

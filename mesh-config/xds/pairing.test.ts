@@ -50,3 +50,15 @@ test("the wait begins anew when the other stream was there meanwhile", () => {
   expect(pairing.check(25_000)).toEqual([]);
   expect(pairing.check(45_000)).toEqual(["a"]);
 });
+
+test("reports of an Envoy whose configuration waits to be let in are left alone", () => {
+  const pairing = new Pairing();
+  const [ads, lrs] = [stream(), stream()];
+  let node = "";
+  pairing.configures(ads, () => node);
+  pairing.reports(lrs, "a");
+  for (let now = 0; now < 60_000; now += 1_000) expect(pairing.check(now)).toEqual([]);
+  node = "a";
+  for (let now = 60_000; now < 120_000; now += 1_000) expect(pairing.check(now)).toEqual([]);
+  expect([ads.ended, lrs.ended]).toEqual([0, 0]);
+});

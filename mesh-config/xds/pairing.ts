@@ -43,9 +43,11 @@ export class Pairing {
   check(nowMs: number): string[] {
     const configured = new Set([...this.#configured.values()].map((node) => node()));
     const reporting = new Set(this.#reporting.values());
+    // One that waits to be let in has not been heard yet: whose it is may be any of those that report.
+    const unheard = configured.has("");
     const ended: string[] = [];
     for (const [stream, node] of this.#reporting) {
-      if (!this.#lonelyFor(stream, !configured.has(node), LONELY_REPORTS_MS, nowMs)) continue;
+      if (!this.#lonelyFor(stream, !unheard && !configured.has(node), LONELY_REPORTS_MS, nowMs)) continue;
       this.gone(stream);
       stream.end();
       ended.push(node);
