@@ -278,6 +278,7 @@ describe("without a mesh", () => {
         "registryHttp",
         "control",
         "agent",
+        "orders",
         "envoyAdmin",
       ].map((name) => [name, nobody]);
       const gone = { ...Object.fromEntries(addresses), meshSocket: "", runtime: "process", pid: 1 };
