@@ -37,6 +37,10 @@ interface Awaited {
   readonly announced: (announced: Announced) => void;
 }
 
+type Said = z.infer<typeof announcement>;
+
+/** So many announcements that nobody awaits are kept, for as long as their senders are connected. */
+const keptEarly = 256;
 /** Longest line an instance may send, bytes; more is no announcement. */
 const maxLine = 4096;
 /** Connections that may wait to be accepted: instances connect anew all at once when the agent restarts. */
@@ -51,6 +55,8 @@ export class NotifySocket {
   readonly #server: Server;
   readonly #log: Logger;
   readonly #awaited = new Map<string, Awaited>();
+  /** What was announced before anybody awaited it, by name: an engine may answer a start later than the program is up. */
+  readonly #early = new Map<string, { readonly socket: Socket; readonly said: Said }>();
   readonly #sockets = new Set<Socket>();
   /** Told what instances say of how they do. */
   onVitals: ((instance: string, vitals: Vitals) => void) | undefined;
@@ -95,6 +101,9 @@ export class NotifySocket {
    */
   await(name: string, id: string, announced: (announced: Announced) => void): () => void {
     this.#awaited.set(name, { id, announced });
+    const early = this.#early.get(name);
+    // The caller gets what forgets it first.
+    if (early !== undefined) queueMicrotask(() => this.#take(early.socket, early.said));
     return () => this.#awaited.delete(name);
   }
 
@@ -108,7 +117,10 @@ export class NotifySocket {
     let text = "";
     socket.setEncoding("utf8");
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      for (const [name, early] of this.#early) if (early.socket === socket) this.#early.delete(name);
+    });
     socket.on("data", (chunk: string) => {
       text += chunk;
       const lines = text.split("\n");
@@ -135,13 +147,24 @@ export class NotifySocket {
       this.#log.warn({ line: line.slice(0, 200) }, "an instance announced itself in words that mean nothing");
       return;
     }
-    const awaited = this.#awaited.get(parsed.data.instance);
-    if (awaited === undefined) return;
-    this.#awaited.delete(parsed.data.instance);
+    this.#take(socket, parsed.data);
+  }
+
+  #take(socket: Socket, said: Said): void {
+    const { instance: name, address, health, speaks } = said;
+    const awaited = this.#awaited.get(name);
+    this.#early.delete(name);
+    if (awaited === undefined) {
+      this.#early.set(name, { socket, said });
+      const [oldest] = this.#early.keys();
+      if (this.#early.size > keptEarly && oldest !== undefined) this.#early.delete(oldest);
+      return;
+    }
+    this.#awaited.delete(name);
     // It lies in the instance's socket before anybody learns where to call: so the first call finds it read.
     socket.write(`${JSON.stringify({ instance: awaited.id })}\n`);
-    if (parsed.data.speaks === true) this.onSpeaker?.(awaited.id);
-    awaited.announced({ address: parsed.data.address, serving: parsed.data.health === "SERVING" });
+    if (speaks === true) this.onSpeaker?.(awaited.id);
+    awaited.announced({ address, serving: health === "SERVING" });
   }
 }
 
