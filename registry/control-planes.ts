@@ -52,7 +52,7 @@ function parseControlPlanes(text: string): ControlPlane[] {
       const id = ID.slice(ORCHESTRATOR_KEY.length + 1);
       return {
         id,
-        address: `${Address}:${Port}`,
+        address: `${Address.includes(":") ? `[${Address}]` : Address}:${Port}`,
         host: Meta?.host ?? "",
         slot: Meta?.slot ?? id,
         startedAtMs: Number(Meta?.started ?? 0),

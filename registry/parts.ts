@@ -3,14 +3,13 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { keepAnnounced } from "./announce.ts";
 import type { ConsulClient } from "./consul.ts";
+import { listControlPlanes } from "./control-planes.ts";
 import { splitAddress } from "./instances.ts";
 import { ORCHESTRATOR_KEY } from "./keys.ts";
 import { readLeader } from "./leader.ts";
 
 /** Consul service of every registry. */
 const REGISTRY_SERVICE = "rouse-registry";
-/** Consul service of every control plane: those that stand for election (leader.ts). */
-const CONTROL_SERVICE = "rouse-orchestrator";
 /** Consul service of every server of orders. */
 const ORDERS_SERVICE = "rouse-orders";
 /** A part that is silent for this long counts as away; ms. */
@@ -63,11 +62,7 @@ function announcePart(
 
 const answerSchema = z.array(
   z.object({
-    Service: z.object({
-      Address: z.string(),
-      Port: z.number(),
-      Meta: z.record(z.string(), z.string()).nullable(),
-    }),
+    Service: z.object({ Meta: z.record(z.string(), z.string()).nullable() }),
   }),
 );
 
@@ -76,11 +71,11 @@ export async function findParts(consul: ConsulClient): Promise<MeshParts | undef
   const [registries, orderServers, controls, leader] = await Promise.all([
     passing(consul, REGISTRY_SERVICE),
     passing(consul, ORDERS_SERVICE),
-    passing(consul, CONTROL_SERVICE),
+    listControlPlanes(consul),
     readLeader(consul, ORCHESTRATOR_KEY),
   ]);
   const { address: registry, http: registryHttp } = registries[0]?.Meta ?? {};
-  const all = controls.map(({ Address, Port }) => `${Address}:${Port}`);
+  const all = controls.filter(({ healthy }) => healthy).map(({ address }) => address);
   const control = [...new Set([...(leader === undefined ? [] : [leader.address]), ...all])];
   const orders = orderServers[0]?.Meta?.address;
   if (!registry || !registryHttp || !orders || control.length === 0) return undefined;

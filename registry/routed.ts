@@ -1,15 +1,11 @@
 import { credentials } from "@grpc/grpc-js";
-import { z } from "zod";
 import { MeshConfigClient } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
 import { unary } from "../sdk/grpc.ts";
 import type { RegistryContext } from "./context.ts";
+import { listControlPlanes } from "./control-planes.ts";
 
-/** Consul service of the control planes, each a candidate for the orchestrators' lock (leader.ts). */
-const CONTROL_PLANES = "/v1/health/service/rouse-orchestrator?passing=1";
 /** Envoys need milliseconds; what takes longer than this is no reason to hold up whoever registers, ms. */
 const LONGEST_MS = 3_000;
-
-const answerSchema = z.array(z.object({ Service: z.object({ Address: z.string(), Port: z.number() }) }));
 
 /**
  * Resolves when the Envoys route by a version that Consul has, so that a call made then finds it. Never rejects: a control plane
@@ -22,12 +18,10 @@ export async function untilRouted(
   tags: readonly string[],
 ): Promise<void> {
   try {
-    const response = await consul.request("GET", CONTROL_PLANES);
-    const found = answerSchema.parse(JSON.parse(response.text));
+    const found = (await listControlPlanes(consul)).filter(({ healthy }) => healthy);
     await Promise.all(
-      found.map(async ({ Service: { Address: address, Port: port } }) => {
-        const host = address.includes(":") ? `[${address}]` : address;
-        const client = new MeshConfigClient(`${host}:${port}`, credentials.createInsecure());
+      found.map(async ({ address }) => {
+        const client = new MeshConfigClient(address, credentials.createInsecure());
         try {
           await unary(
             client,

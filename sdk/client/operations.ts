@@ -233,7 +233,7 @@ function callerMetadata(): Metadata {
 const clients = new WeakMap<SharedChannel["grpc"], OperationsClient>();
 
 /** The API's client on a connection that others share. */
-function clientOf({ grpc }: SharedChannel): OperationsClient {
+export function clientOf({ grpc }: SharedChannel): OperationsClient {
   let client = clients.get(grpc);
   if (client === undefined) {
     client = new OperationsClient("", undefined as never, { channelOverride: grpc.getChannel() });

@@ -1,6 +1,6 @@
-import { OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
 import { defaultTarget } from "../client/attempt.ts";
-import { shareChannel } from "../client/channel.ts";
+import { type SharedChannel, shareChannel } from "../client/channel.ts";
+import { clientOf } from "../client/operations.ts";
 import { unary } from "../grpc.ts";
 
 /** Handlers may say often how far they are; it is passed on so often at most, ms. */
@@ -10,7 +10,7 @@ const MOST_BYTES = 64 * 2 ** 20;
 /** Tells orders how far the calls are that this process makes for operations. */
 export class ProgressReporter {
   readonly #latest = new Map<string, { fraction: number; note: string }>();
-  #client: OperationsClient | undefined;
+  #channel: SharedChannel | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   report(id: string, fraction: number, note: string): void {
@@ -21,10 +21,8 @@ export class ProgressReporter {
   async #send(): Promise<void> {
     const all = [...this.#latest];
     this.#latest.clear();
-    this.#client ??= new OperationsClient("", undefined as never, {
-      channelOverride: shareChannel(defaultTarget({}), MOST_BYTES).grpc.getChannel(),
-    });
-    const client = this.#client;
+    this.#channel ??= shareChannel(defaultTarget({}), MOST_BYTES);
+    const client = clientOf(this.#channel);
     // What is lost is made good by the next report, and at the latest by the end.
     await Promise.allSettled(all.map(([id, progress]) => unary(client, "reportProgress", { id, progress })));
     this.#timer = undefined;
