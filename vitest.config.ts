@@ -17,6 +17,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     teardownTimeout: 30_000,
+    setupFiles: process.env.CI === undefined ? [] : ["./setup/property-seed.ts"],
     // Not the keys of whoever runs the tests: a port may once have been another registry's.
     env: { XDG_CONFIG_HOME: join(tmpdir(), `rouse-test-config-${process.pid}`), ROUSE_KEY: "" },
   },

@@ -13,6 +13,12 @@ test("reason and metadata survive the way, whatever they are", () => {
   );
 });
 
+test("a key that means something to objects is a key like others", () => {
+  const metadata = Object.fromEntries([["__proto__", "kept"]]);
+  const error = new RouseError("ABORTED", "No.", { reason: "SHEEP_OUT", metadata });
+  expect(decodeErrorDetails(encodeErrorDetails(error))?.metadata).toStrictEqual(metadata);
+});
+
 test("bytes that are no google.rpc.Status, or hold no ErrorInfo, say nothing", () => {
   expect(decodeErrorDetails(Uint8Array.of())).toBeUndefined();
   expect(decodeErrorDetails(Uint8Array.of(8, 5))).toBeUndefined();

@@ -54,13 +54,13 @@ export function decodeErrorDetails(bytes: Uint8Array): ErrorDetails | undefined 
 function errorInfo(bytes: Uint8Array): ErrorDetails | undefined {
   const [reason] = fields(bytes, 1);
   if (reason === undefined) return undefined;
-  const metadata: Record<string, string> = {};
-  for (const entry of fields(bytes, 3)) {
+  const metadata = fields(bytes, 3).map((entry): [string, string] => {
     const [key] = fields(entry, 1);
     const [value] = fields(entry, 2);
-    metadata[key ? text(key) : ""] = value ? text(value) : "";
-  }
-  return { reason: text(reason), metadata };
+    return [key ? text(key) : "", value ? text(value) : ""];
+  });
+  // Not by assignment, to which a key such as "__proto__" means something else.
+  return { reason: text(reason), metadata: Object.fromEntries(metadata) };
 }
 
 /** The contents of all length-delimited fields with this number. */
