@@ -2,17 +2,16 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import { type Logger, pino } from "pino";
-import { OperationsService } from "#proto/rouse/orders/v1/operations.ts";
 import { ConsulClient } from "../registry/consul.ts";
 import { MeshFollower } from "../registry/follower.ts";
 import { announceOrders } from "../registry/parts.ts";
 import { listen } from "../sdk/grpc.ts";
+import { Changes } from "./database/changes.ts";
 import { type OrdersDatabase, openDatabase } from "./database/connect.ts";
-import { Changes } from "./operations/changes.ts";
+import { Leadership } from "./leader.ts";
 import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
-import { Runner } from "./operations/runner.ts";
-import { operationsService } from "./operations/service.ts";
-import { OperationStore } from "./operations/store.ts";
+import type { OpenContext, PartContext } from "./part.ts";
+import { PARTS } from "./parts.ts";
 
 export interface OrdersOptions {
   /** "host:port"; port 0: any. */
@@ -37,13 +36,13 @@ export interface RunningOrders {
 
 interface Opened {
   readonly database: OrdersDatabase;
-  readonly store: OperationStore;
-  readonly changes: Changes;
-  readonly runner: Runner;
+  readonly leadership: Leadership;
+  readonly context: OpenContext;
 }
 
 /**
- * Serves async calls. The packaged PostgreSQL is started with the first of them, and from then on with this process.
+ * Serves what orders do (see parts.ts). The packaged PostgreSQL is started when it is first needed, and from then on with this
+ * process.
  *
  * @throws RouseError ADDRESS_IN_USE, ADDRESS_UNUSABLE, CONSUL_ADDRESS_INVALID.
  */
@@ -56,25 +55,26 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   const folder = options.dataDir;
 
   const open = async (): Promise<Opened> => {
-    const database = await openDatabase({ url: options.database, folder, log });
+    const database = await openDatabase({ url: options.database, folder, parts: PARTS, log });
     const { url, pool } = database;
-    const changes = new Changes(url, log.child({ part: "changes" }));
-    const store = new OperationStore(pool);
-    const runner = new Runner({ url, store, changes, call: calls.call, log: log.child({ part: "runner" }) });
+    const channels = PARTS.flatMap((part) => part.channels);
+    const changes = new Changes(url, channels, log.child({ part: "changes" }));
     try {
       await changes.start();
     } catch (error) {
       await database.close();
       throw error;
     }
-    runner.start();
-    return { database, store, changes, runner };
+    const open = { ...context, url, pool, changes };
+    const leadership = new Leadership(PARTS, open);
+    leadership.start();
+    return { database, leadership, context: open };
   };
   let opening: Promise<Opened> | undefined;
   const opened = async () => {
     opening ??= open();
     try {
-      return await opening;
+      return (await opening).context;
     } catch (error) {
       // The next call tries it again.
       opening = undefined;
@@ -82,14 +82,15 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     }
   };
 
+  const context: PartContext = { log, mesh, calls, folder, opened };
   const server = new Server({ "grpc.max_receive_message_length": 2 * MOST_BYTES });
-  server.addService(OperationsService, operationsService({ state: () => mesh.state(), opened }));
+  for (const part of PARTS) part.serve(server, { ...context, log: log.child({ part: part.name }) });
   const closeAll = async () => {
     mesh.close();
     consul.close();
     const running = await opening?.catch(() => undefined);
-    await running?.runner.close();
-    await running?.changes.close();
+    await running?.leadership.close();
+    await running?.context.changes.close();
     calls.close();
     await running?.database.close();
   };

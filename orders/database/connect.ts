@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Pool } from "pg";
 import type { Logger } from "pino";
 import { RouseError } from "../../sdk/errors.ts";
+import type { OrdersPart } from "../part.ts";
 import { type Database, embeddedDatabase } from "./embedded.ts";
 import { migrate } from "./schema.ts";
 
@@ -10,6 +11,8 @@ export interface DatabaseOptions {
   readonly url: string | undefined;
   /** Where the packaged one keeps its data. */
   readonly folder: string;
+  /** Whose tables it shall have. */
+  readonly parts: readonly Pick<OrdersPart, "name" | "tables">[];
   readonly log: Logger;
 }
 
@@ -28,7 +31,7 @@ const MOST_CONNECTIONS = 20;
  *
  * @throws RouseError UNAVAILABLE DATABASE_UNREACHABLE; FAILED_PRECONDITION as {@link embeddedDatabase}.
  */
-export async function openDatabase({ url, folder, log }: DatabaseOptions): Promise<OrdersDatabase> {
+export async function openDatabase({ url, folder, parts, log }: DatabaseOptions): Promise<OrdersDatabase> {
   const database: Database =
     url === undefined
       ? await embeddedDatabase(join(folder, "postgres"))
@@ -46,7 +49,7 @@ export async function openDatabase({ url, folder, log }: DatabaseOptions): Promi
     await database.close();
   };
   try {
-    await migrate(pool);
+    await migrate(pool, parts);
     return { url: database.url, pool, close };
   } catch (cause) {
     await close();

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "pg";
 import type { Logger } from "pino";
 import { RouseError } from "../../sdk/errors.ts";
-import type { Changes } from "./changes.ts";
+import type { Changes } from "../database/changes.ts";
+import { untilAborted } from "../leader.ts";
 import { isOver, type OperationRow } from "./record.ts";
 import type { OperationStore } from "./store.ts";
 
@@ -16,97 +16,53 @@ export type MakeCall = (call: {
 }) => Promise<Buffer>;
 
 export interface RunnerOptions {
-  readonly url: string;
   readonly store: OperationStore;
   readonly changes: Changes;
   readonly call: MakeCall;
   readonly log: Logger;
 }
 
-/** Any number that nobody else locks: who holds it makes the calls. */
-const LOCK = 7_305_515;
 /** Calls under way at one time; the others wait. */
 const MOST_CALLS = 500;
+/** Channel that names operations which changed. */
+export const OPERATIONS_CHANNEL = "rouse_operations";
 /** Pauses before a call is made again, ms: the first, doubling, the longest. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
 /** How long it is tried to reach a service that is UNAVAILABLE, ms: a mesh that restarts, a version that crashed. */
 const RETRY_FOR_MS = 600_000;
-/** How often it is tried to become the one that makes the calls, ms. */
-const STAND_MS = 1_000;
 const EXPIRE_MS = 60_000;
 
 /**
- * Makes the calls of all operations that have not ended. Of several processes on one database one does, by a lock; another takes
- * over when it ends.
+ * Makes the calls of all operations that have not ended, as long as this process leads.
  *
  * A call that was under way when a process or an instance ended is made again where the contract says that this does no harm
  * (idempotency_level), and fails with ABORTED otherwise.
  */
 export class Runner {
   readonly #options: RunnerOptions;
-  readonly #closing = new AbortController();
   readonly #running = new Map<string, AbortController>();
   /** The oldest first. */
   readonly #waiting = new Set<string>();
-  #leads = false;
-  #standing: Promise<void> = Promise.resolve();
-  #expiring: NodeJS.Timeout | undefined;
-  #unlisten: () => void = () => undefined;
+  #stopped = false;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
   }
 
-  start(): void {
-    this.#unlisten = this.#options.changes.listen((id) => void this.#changed(id));
-    this.#standing = this.#stand();
-    this.#expiring = setInterval(() => {
-      if (this.#leads) this.#options.store.expire().catch(() => undefined);
-    }, EXPIRE_MS).unref();
-  }
-
-  /** Lets go of calls under way: who takes over makes those again that may be. */
-  async close(): Promise<void> {
-    this.#unlisten();
-    clearInterval(this.#expiring);
-    this.#closing.abort();
-    for (const call of this.#running.values()) call.abort(CLOSING);
-    await this.#standing;
-  }
-
-  async #stand(): Promise<void> {
-    const { url, log } = this.#options;
-    while (!this.#closing.signal.aborted) {
-      const client = new Client({ connectionString: url, application_name: "rouse-orders-lock" });
-      try {
-        const broken = new Promise<void>((resolve) => {
-          client.on("error", () => resolve());
-          client.on("end", () => resolve());
-        });
-        await client.connect();
-        const { rows } = await client.query<{ got: boolean }>("SELECT pg_try_advisory_lock($1) AS got", [
-          LOCK,
-        ]);
-        if (rows[0]?.got === true) {
-          this.#leads = true;
-          log.info("this process makes the calls of operations");
-          await this.#catchUp();
-          const stopped = new Promise<void>((resolve) =>
-            this.#closing.signal.addEventListener("abort", () => resolve(), { once: true }),
-          );
-          await Promise.race([broken, stopped]);
-        }
-      } catch (err) {
-        log.warn({ err }, "operations wait for the database");
-      } finally {
-        if (this.#leads) {
-          this.#leads = false;
-          for (const call of this.#running.values()) call.abort(CLOSING);
-        }
-        await client.end().catch(() => undefined);
-      }
-      await sleep(STAND_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+  /** Works until the signal aborts; then it lets go of calls under way: who takes over makes those again that may be. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { changes, store } = this.#options;
+    const unlisten = changes.listen(OPERATIONS_CHANNEL, (id) => void this.#changed(id));
+    const expiring = setInterval(() => store.expire().catch(() => undefined), EXPIRE_MS).unref();
+    try {
+      await this.#catchUp();
+      await untilAborted(signal);
+    } finally {
+      this.#stopped = true;
+      unlisten();
+      clearInterval(expiring);
+      for (const call of this.#running.values()) call.abort(CLOSING);
     }
   }
 
@@ -115,7 +71,6 @@ export class Runner {
   }
 
   async #changed(id: string | undefined): Promise<void> {
-    if (!this.#leads) return;
     try {
       if (id === undefined) return await this.#catchUp();
       const row = await this.#options.store.get(id);
@@ -134,7 +89,7 @@ export class Runner {
   }
 
   #next(): void {
-    while (this.#running.size < MOST_CALLS) {
+    while (this.#running.size < MOST_CALLS && !this.#stopped) {
       const [id] = this.#waiting;
       if (id === undefined) return;
       this.#waiting.delete(id);
@@ -161,7 +116,7 @@ export class Runner {
       if (outcome instanceof RouseError) await store.fail(id, outcome);
       else if (outcome !== undefined) await store.succeed(id, outcome);
     } catch (err) {
-      // The database is away; the lock's connection breaks too, and all is looked at again when it is back.
+      // The database is away; the lock's connection breaks too, and the next leader looks at all again.
       log.warn({ err, operation: id }, "an operation waits for the database");
     }
   }

@@ -9,8 +9,9 @@ import type { MeshState } from "../../registry/state.ts";
 import { answer, statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
-import type { Changes } from "./changes.ts";
+import type { Changes } from "../database/changes.ts";
 import { isOver, type OperationRow, stateName, toApi } from "./record.ts";
+import { OPERATIONS_CHANNEL } from "./runner.ts";
 import { keyReused, newOperation } from "./start.ts";
 import { type OperationStore, unknownOperation } from "./store.ts";
 
@@ -99,7 +100,7 @@ async function* follow(
   const { changes } = await opened();
   let changed = Promise.withResolvers<void>();
   const wake = () => changed.resolve();
-  const unlisten = changes.listen((other) => {
+  const unlisten = changes.listen(OPERATIONS_CHANNEL, (other) => {
     if (other === undefined || other === id) wake();
   });
   signal.addEventListener("abort", wake, { once: true });

@@ -4,17 +4,22 @@ import type { Logger } from "pino";
 
 const RETRY_MS = 500;
 
-/** Hears which operations changed, whichever process changed them. */
+/** @param payload what NOTIFY was given, such as an id; undefined: anything may have changed, as the connection was away. */
+export type ChangeListener = (payload: string | undefined) => void;
+
+/** Hears what changed in the database, whichever process changed it: one connection that listens to all channels of all parts. */
 export class Changes {
   readonly #url: string;
   readonly #log: Logger;
-  readonly #listeners = new Set<(id: string | undefined) => void>();
+  readonly #listeners: ReadonlyMap<string, Set<ChangeListener>>;
   readonly #closing = new AbortController();
   #client: Client | undefined;
 
-  constructor(url: string, log: Logger) {
+  /** @param channels such as "rouse_operations". */
+  constructor(url: string, channels: readonly string[], log: Logger) {
     this.#url = url;
     this.#log = log;
+    this.#listeners = new Map(channels.map((channel) => [channel, new Set()]));
   }
 
   /** Resolves when it listens. */
@@ -22,10 +27,12 @@ export class Changes {
     await this.#connect();
   }
 
-  /** @param listener told the id of each that changed; undefined: any may have, as the connection was away. */
-  listen(listener: (id: string | undefined) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** @param channel one of a part's channels. @returns ends it. */
+  listen(channel: string, listener: ChangeListener): () => void {
+    const listeners = this.#listeners.get(channel);
+    if (listeners === undefined) throw new Error(`No part of orders names the channel ${channel}.`);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   async close(): Promise<void> {
@@ -46,9 +53,9 @@ export class Changes {
     };
     client.on("error", again);
     client.on("end", () => again());
-    client.on("notification", ({ payload }) => this.#tell(payload));
+    client.on("notification", ({ channel, payload }) => this.#tell(channel, payload));
     await client.connect();
-    await client.query("LISTEN rouse_operations");
+    for (const channel of this.#listeners.keys()) await client.query(`LISTEN ${channel}`);
     connected = true;
     this.#client = client;
   }
@@ -58,7 +65,7 @@ export class Changes {
       try {
         await sleep(RETRY_MS, undefined, { signal: this.#closing.signal });
         await this.#connect();
-        this.#tell(undefined);
+        for (const channel of this.#listeners.keys()) this.#tell(channel, undefined);
         return;
       } catch {
         // The next round.
@@ -66,7 +73,7 @@ export class Changes {
     }
   }
 
-  #tell(id: string | undefined): void {
-    for (const listener of this.#listeners) listener(id);
+  #tell(channel: string, payload: string | undefined): void {
+    for (const listener of this.#listeners.get(channel) ?? []) listener(payload);
   }
 }

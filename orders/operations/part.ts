@@ -1,0 +1,27 @@
+import { OperationsService } from "#proto/rouse/orders/v1/operations.ts";
+import type { OrdersPart } from "../part.ts";
+import { OPERATIONS_CHANNEL, Runner } from "./runner.ts";
+import { operationsService } from "./service.ts";
+import { OperationStore } from "./store.ts";
+import { operationsTables } from "./tables.ts";
+
+/** Async calls. */
+export const operationsPart: OrdersPart = {
+  name: "operations",
+  tables: operationsTables,
+  channels: [OPERATIONS_CHANNEL],
+  serve(server, { mesh, opened }) {
+    const service = operationsService({
+      state: () => mesh.state(),
+      async opened() {
+        const { pool, changes } = await opened();
+        return { store: new OperationStore(pool), changes };
+      },
+    });
+    server.addService(OperationsService, service);
+  },
+  async lead({ pool, changes, calls, log }, signal) {
+    const runner = new Runner({ store: new OperationStore(pool), changes, call: calls.call, log });
+    await runner.run(signal);
+  },
+};

@@ -1,0 +1,49 @@
+import type { Server } from "@grpc/grpc-js";
+import type { Pool } from "pg";
+import type { Logger } from "pino";
+import type { MeshFollower } from "../registry/follower.ts";
+import type { Changes } from "./database/changes.ts";
+import type { MeshCalls } from "./operations/mesh-call.ts";
+
+/** What a part has from the beginning. */
+export interface PartContext {
+  readonly log: Logger;
+  /** What the catalog and the hosts say. */
+  readonly mesh: MeshFollower;
+  /** Calls through the mesh's listener for services. */
+  readonly calls: MeshCalls;
+  /** Folder of orders; a part keeps files in one of its own below it. */
+  readonly folder: string;
+  /**
+   * Starts the database when it is first needed.
+   *
+   * @throws RouseError UNAVAILABLE DATABASE_UNREACHABLE; FAILED_PRECONDITION DATABASE_MISSING, DATABASE_FAILED.
+   */
+  opened(): Promise<OpenContext>;
+}
+
+/** What a part has once the database answers. */
+export interface OpenContext extends PartContext {
+  /** Of the form postgresql://… */
+  readonly url: string;
+  /** Connections whose search path is the schema of orders. */
+  readonly pool: Pool;
+  readonly changes: Changes;
+}
+
+/** One of the things that orders do, such as async calls: its tables, its services and its work. */
+export interface OrdersPart {
+  /** Such as "operations"; its steps are counted under this name. */
+  readonly name: string;
+  /** Steps from no tables to today's, each applied once. Never change one that was released: add another. */
+  readonly tables: readonly string[];
+  /** Channels of NOTIFY that it listens to, such as "rouse_operations". */
+  readonly channels: readonly string[];
+  /** Adds its gRPC services; the database may not be there yet. */
+  serve(server: Server, context: PartContext): void;
+  /**
+   * Work that only one process on a database does at a time: this one, until the signal aborts. It then lets go of what is under
+   * way at once, and resolves; another process may have begun already. When it throws it is called again after a pause.
+   */
+  lead?(context: OpenContext, signal: AbortSignal): Promise<void>;
+}

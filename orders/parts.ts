@@ -1,0 +1,5 @@
+import { operationsPart } from "./operations/part.ts";
+import type { OrdersPart } from "./part.ts";
+
+/** All that orders do. */
+export const PARTS: readonly OrdersPart[] = [operationsPart];
