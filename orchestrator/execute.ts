@@ -16,8 +16,8 @@ import { resume, suspend } from "./suspend.ts";
 const STOP_GRACE_MS = 10_000;
 /** How long after its end Consul surely shows an instance no more, ms. */
 const FORGOTTEN_MS = 30_000;
-/** After a failed stop the instance is looked at again, ms. */
-const STOP_RETRY_MS = 2_000;
+/** After a failed command the instance is looked at again, ms. */
+const COMMAND_RETRY_MS = 2_000;
 /** How long an agent may take to say that an instance retires, ms. */
 const RETIRE_MS = 5_000;
 /** How long after an instance serves it is written down that its generation did, ms. */
@@ -172,8 +172,7 @@ async function adopt(
   } catch (error) {
     // It ended meanwhile, or its agent is away: a start takes its place.
     orchestrator.log.warn({ err: error, instance: instance.id }, "instance cannot be taken over");
-    orchestrator.stopping.add(instance.id);
-    setTimeout(() => orchestrator.stopping.delete(instance.id), STOP_RETRY_MS).unref();
+    setAside(orchestrator, instance.id, target);
     return;
   }
   const nowMs = Date.now();
@@ -210,12 +209,21 @@ async function retire(
   } catch (error) {
     // It has ended, or its agent is away: it is looked at again.
     orchestrator.log.warn({ err: error, instance: id }, "instance cannot be retired");
-    orchestrator.stopping.add(id);
-    setTimeout(() => {
-      orchestrator.stopping.delete(id);
-      orchestrator.evaluate(target.service, target.version);
-    }, STOP_RETRY_MS).unref();
+    setAside(orchestrator, id, target);
   }
+}
+
+/** Leaves an instance alone for a while after a command to it failed; then its version is looked at again. */
+function setAside(
+  orchestrator: Orchestrator,
+  instanceId: string,
+  { service, version }: Pick<Target, "service" | "version">,
+): void {
+  orchestrator.stopping.add(instanceId);
+  setTimeout(() => {
+    orchestrator.stopping.delete(instanceId);
+    orchestrator.evaluate(service, version);
+  }, COMMAND_RETRY_MS).unref();
 }
 
 /** Lets go of what is kept about a retired generation once its last instance has stopped. */
@@ -277,10 +285,7 @@ export async function stopInstance(
   } catch (error) {
     if (RouseError.from(error).status === "NOT_FOUND") return true;
     orchestrator.log.warn({ err: error, instance: instanceId }, "stop failed; it is tried again");
-    setTimeout(() => {
-      orchestrator.stopping.delete(instanceId);
-      orchestrator.evaluate(service, version);
-    }, STOP_RETRY_MS).unref();
+    setAside(orchestrator, instanceId, { service, version });
     return false;
   }
 }
