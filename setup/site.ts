@@ -11,7 +11,7 @@ import { step } from "./progress.ts";
 const root = join(import.meta.dirname, "..");
 
 /** The packages of the mesh's own contracts that the site calls. */
-const contracts = ["registry", "catalog", "usage"];
+const contracts = ["registry", "catalog", "usage", "orders"];
 
 /**
  * Generates the site's gRPC-web clients (web/gen) and builds it (web/dist), unless both are up to date. One process
@@ -26,7 +26,7 @@ export async function prepareSite(): Promise<void> {
 
 async function generateAndBuild(): Promise<void> {
   const genStamp = join(root, "web", "gen", ".inputs");
-  const generated = hash(["proto/rouse/**/*.proto", "codegen/**/*.ts", "package-lock.json"]);
+  const generated = hash(["proto/rouse/**/*.proto", "codegen/**/*.ts", "setup/site.ts", "package-lock.json"]);
   if (readIfThere(genStamp) !== generated) {
     await step("Generating the site's clients", generateClients);
     writeFileSync(genStamp, generated);

@@ -6,7 +6,19 @@ import { type SiteFile, SiteFolder } from "./files.ts";
 const builtSite = join(import.meta.dirname, "..", "..", "web", "dist");
 
 /** The first parts of the paths that the site's own router knows. */
-const pages = new Set(["", "services", "reviews", "hosts", "builds", "providers"]);
+const pages = new Set([
+  "",
+  "services",
+  "orders",
+  "operations",
+  "tasks",
+  "runs",
+  "artifacts",
+  "reviews",
+  "hosts",
+  "builds",
+  "providers",
+]);
 
 /** Scripts and styles come from the site alone, and it calls nobody but its own origin. */
 const policy = [

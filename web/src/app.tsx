@@ -10,6 +10,10 @@ const ReviewsPage = lazy(() => import("./pages/ReviewsPage.tsx").then((module) =
 const HostsPage = lazy(() => import("./pages/HostsPage.tsx").then((module) => module.HostsPage));
 const BuildsPage = lazy(() => import("./pages/BuildsPage.tsx").then((module) => module.BuildsPage));
 const BuildPage = lazy(() => import("./pages/BuildPage.tsx").then((module) => module.BuildPage));
+const OperationsPage = lazy(() =>
+  import("./work/OperationsPage.tsx").then((module) => module.OperationsPage),
+);
+const OperationPage = lazy(() => import("./work/OperationPage.tsx").then((module) => module.OperationPage));
 const ProvidersPage = lazy(() => import("./pages/ProvidersPage.tsx").then((module) => module.ProvidersPage));
 
 /** The whole site: the shell, and the page that the path names. */
@@ -35,7 +39,10 @@ function pageOf({ parts: [first = "", second = "", third = "", fourth], query }:
   if (first === "services" && second !== "" && fourth === undefined)
     return <ServicePage key={second} service={second} tab={third} query={query} />;
   if (first === "builds" && second !== "" && third === "") return <BuildPage key={second} id={second} />;
+  if (first === "operations" && second !== "" && third === "")
+    return <OperationPage key={second} id={second} />;
   if (second !== "") return <NotFound />;
+  if (first === "operations") return <OperationsPage query={query} />;
   if (first === "reviews") return <ReviewsPage query={query} />;
   if (first === "hosts") return <HostsPage />;
   if (first === "builds") return <BuildsPage />;

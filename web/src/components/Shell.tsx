@@ -6,11 +6,15 @@ import { ThemeToggle } from "./ThemeToggle.tsx";
 
 const sections = [
   ["", "Catalog"],
+  ["operations", "Work"],
   ["reviews", "Reviews"],
   ["hosts", "Hosts"],
   ["builds", "Builds"],
   ["providers", "Providers"],
 ] as const;
+
+/** They share one entry, and are told apart by tabs of their own. */
+const workSections = new Set(["operations", "orders", "tasks", "runs", "artifacts"]);
 
 interface Props {
   /** First part of the path. */
@@ -22,7 +26,7 @@ interface Props {
 /** What surrounds each page: a skip link, the navigation, the main part. */
 export function Shell({ section, main, children }: Props) {
   const lost = useConnectionLost();
-  const here = section === "services" ? "" : section;
+  const here = section === "services" ? "" : workSections.has(section) ? "operations" : section;
   return (
     <>
       <a class="skip" href="#main">

@@ -1,0 +1,171 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
+import { chromiumPath, startChromium, type TestBrowser } from "./support/chromium.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe } from "./support/probe.ts";
+
+const work = { steps: 1, stepMs: 1, fail: "", bytes: 0 };
+/** Of work that ends only when it is told to. */
+const endless = { ...work, steps: 600, stepMs: 1_000 };
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+describe.skipIf(chromiumPath === undefined)("the site's pages of work, on a whole mesh", () => {
+  let mesh: TestMesh;
+  let worker: Probe;
+  let chromium: TestBrowser;
+  let page: Page;
+  const problems: string[] = [];
+  /** Pages that each have something to show. */
+  const shown: string[] = [];
+
+  beforeAll(async () => {
+    mesh = await startMesh({ runtime: "process" });
+    worker = await makeProbe({ fixture: "worker" });
+    await worker.register(mesh.data);
+    chromium = await startChromium();
+    page = await chromium.browser.newPage({ viewport: { width: 1280, height: 800 } });
+    page.setDefaultTimeout(60_000);
+    page.on("pageerror", (error) => problems.push(error.message));
+    page.on("console", (message) => {
+      if (message.text().includes("Content Security Policy")) problems.push(message.text());
+    });
+    page.on("request", (request) => {
+      const url = request.url();
+      if (!url.startsWith(`http://${mesh.edge}/`) && !/^(blob|data):/.test(url))
+        problems.push(`asked for ${url}`);
+    });
+  });
+  afterAll(async () => {
+    await chromium?.close();
+    await mesh?.close();
+    await worker?.remove();
+  });
+
+  const eventually = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 60_000 });
+  const open = async (path: string, on = page) => {
+    await on.goto(`http://${mesh.edge}${path}`);
+    await on.locator("main h1").first().waitFor();
+    await on.locator(".loading").first().waitFor({ state: "detached" });
+  };
+  const main = () => page.locator("main");
+  const badge = () => page.locator("main .badge").first();
+  const client = () => createWorkerServiceClient({ target: mesh.edge });
+
+  describe("async calls", () => {
+    test("without any, the page says how to start one", async () => {
+      await open("/operations");
+      await main().getByText("There is no async call yet.").waitFor();
+    });
+
+    test("one is seen on its way, in the list and by itself, and is cancelled with a reason", async () => {
+      using caller = client();
+      await open("/operations?service=worker.v1.WorkerService");
+      const started = await caller.async.work(endless);
+      await page.getByRole("button", { name: "Refresh" }).click();
+      const row = page.getByRole("row", { name: started.id.slice(0, 8) });
+      await row.getByText("running").waitFor();
+      // Nobody clicks: the list is read again while something is under way.
+      const before = await row.getByText(/step \d+ of 600/).textContent();
+      await eventually(() => row.getByText(/step \d+ of 600/).textContent()).not.toBe(before);
+      await row.getByRole("link", { name: started.id.slice(0, 8) }).click();
+      await page.getByRole("progressbar").waitFor();
+      const first = await main()
+        .getByText(/step \d+ of 600/)
+        .textContent();
+      await eventually(() =>
+        main()
+          .getByText(/step \d+ of 600/)
+          .textContent(),
+      ).not.toBe(first);
+      await page.getByText("Cancel this call").click();
+      await page.getByLabel("Reason, for those who wait").fill("the sample was mixed up");
+      await page.getByRole("button", { name: "Cancel the call" }).click();
+      await main().getByText("The operation was cancelled: the sample was mixed up.").waitFor();
+      expect(await badge().textContent()).toBe("cancelled");
+      expect(await page.getByText("Cancel this call").count()).toBe(0);
+      await expect(started.wait()).rejects.toMatchObject({ reason: "OPERATION_CANCELLED" });
+    });
+
+    test("a result is shown by its contract, and is had as a file", async () => {
+      using caller = client();
+      const started = await caller.async.work({ ...work, steps: 2, stepMs: 1, bytes: 3 });
+      await open(`/operations/${started.id}`);
+      const result = page.getByRole("region", { name: "Result" });
+      await result.getByText('"payload": "AAAA"').waitFor();
+      const download = page.waitForEvent("download");
+      await result.getByRole("button", { name: "Download" }).click();
+      const file = await download;
+      expect(file.suggestedFilename()).toBe(`Work-${started.id.slice(0, 8)}.json`);
+      expect(JSON.parse(await readFile(await file.path(), "utf8"))).toMatchObject({
+        version: "1.0.0",
+        operation: started.id,
+        payload: "AAAA",
+      });
+      shown.push("/operations", `/operations/${started.id}`);
+    });
+
+    test("an error is the call's own", async () => {
+      using caller = client();
+      const started = await caller.async.work({ ...work, fail: "The sheep are out." });
+      await open(`/operations/${started.id}`);
+      const alert = page.getByRole("alert");
+      await alert.getByText("The sheep are out.").waitFor();
+      expect(await alert.textContent()).toContain("WORK_REFUSED");
+      await open("/operations?state=failed");
+      await page.getByRole("row", { name: started.id.slice(0, 8) }).waitFor();
+      expect(await page.getByRole("row").count()).toBe(2);
+      shown.push(`/operations/${started.id}`);
+    });
+
+    test("one that is not there is told", async () => {
+      await open("/operations/nonsense");
+      await page.getByRole("alert").getByText('There is no operation "nonsense"').waitFor();
+    });
+  });
+
+  test("every page on a phone of 360 pixels: nothing scrolls sideways", async () => {
+    const phone = await chromium.browser.newPage({ viewport: { width: 360, height: 740 } });
+    phone.setDefaultTimeout(60_000);
+    for (const path of shown) {
+      await open(path, phone);
+      const over = await phone.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      expect({ path, over }).toEqual({ path, over: 0 });
+    }
+    await phone.close();
+  });
+
+  test.each(["light", "dark"] as const)("axe finds nothing serious in the %s theme", async (colorScheme) => {
+    const themed = await chromium.browser.newPage({ colorScheme, bypassCSP: true });
+    themed.setDefaultTimeout(60_000);
+    await themed.addInitScript(axe);
+    const rules = colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {};
+    const found: string[] = [];
+    for (const path of shown) {
+      await open(path, themed);
+      const { violations } = await themed.evaluate(
+        (options) =>
+          (window as unknown as { axe: { run(options: object): Promise<AxeResult> } }).axe.run(options),
+        { resultTypes: ["violations"], ...rules },
+      );
+      for (const { id, impact, nodes } of violations)
+        if (impact === "serious" || impact === "critical") found.push(`${path} ${id}: ${nodes[0]?.html}`);
+    }
+    expect(found).toEqual([]);
+    await themed.close();
+  });
+
+  test("nothing failed unseen, and nobody but the edge was asked", () => {
+    expect(problems).toEqual([]);
+  });
+});
+
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly impact: string;
+    readonly nodes: readonly { readonly html: string }[];
+  }[];
+}

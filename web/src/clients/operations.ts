@@ -1,0 +1,3 @@
+import { createOperationsBrowserClient } from "../../gen/rouse/orders/v1/operations.browser.ts";
+
+export const operations = createOperationsBrowserClient();

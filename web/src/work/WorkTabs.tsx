@@ -1,0 +1,16 @@
+import { Link } from "../router.tsx";
+
+const parts = [["operations", "Async calls"]] as const;
+
+/** The kinds of work that is longer than a call. */
+export function WorkTabs({ here }: { readonly here: (typeof parts)[number][0] }) {
+  return (
+    <nav class="tabs" aria-label="Kinds of work">
+      {parts.map(([path, title]) => (
+        <Link key={path} href={`/${path}`} aria-current={path === here ? "page" : undefined}>
+          {title}
+        </Link>
+      ))}
+    </nav>
+  );
+}
