@@ -44,6 +44,8 @@ export async function startOperation(
         idempotencyKey: key,
         deadlineMs: deadline,
         keepMs: 0,
+        key: "",
+        waitMs: 0,
       },
       { deadlineMs: FIRST_MS },
     ),

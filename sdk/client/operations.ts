@@ -93,6 +93,8 @@ export function asyncMethods(
           idempotencyKey: options.idempotencyKey ?? "",
           deadlineMs: options.deadlineMs ?? 0,
           keepMs: options.keepMs ?? 0,
+          key: "",
+          waitMs: 0,
         },
         { deadlineMs: START_MS, metadata: callerMetadata() },
       );
