@@ -390,6 +390,23 @@ const methods: Record<string, { options: string; says?: string }> = {
   },
 };
 
+/** The same for what is said of a method beside its deadline: what comes before its types, and the field that is at fault. */
+const durables: Record<string, { options: string; stream?: string; field?: string; says?: string }> = {
+  Durable: { options: "durable: true" },
+  DurableAsync: { options: 'durable: true, mode: MODE_ASYNC, deadline: "30d"' },
+  DurableSync: {
+    options: "mode: MODE_SYNC, durable: true",
+    field: "mode",
+    says: "DurableSync is durable, so that its calls are operations, and mode is sync. Leave mode out (callers choose), or write MODE_ASYNC.",
+  },
+  DurableStream: {
+    options: "durable: true",
+    stream: "stream ",
+    field: "durable",
+    says: "DurableStream is a stream, and only unary methods can be durable. Answer with one message, or take durable away.",
+  },
+};
+
 const lines = [
   'syntax = "proto3";',
   "package echo.v1;",
@@ -412,6 +429,12 @@ for (const [name, { options, says }] of Object.entries(methods)) {
   lines.push(`  rpc ${name}(EchoRequest) returns (EchoResponse) {`);
   lines.push(`    option (rouse.mesh.v1.method) = {`, `      ${options}`, "    };", "  }");
   const column = 7 + options.indexOf("deadline");
+  if (says !== undefined) expected.push(`${echoPath}:${lines.length - 2}:${column}: ${says}`);
+}
+for (const [name, { options, stream = "", field = "", says }] of Object.entries(durables)) {
+  lines.push(`  rpc ${name}(EchoRequest) returns (${stream}EchoResponse) {`);
+  lines.push(`    option (rouse.mesh.v1.method) = {`, `      ${options}`, "    };", "  }");
+  const column = 7 + options.indexOf(field);
   if (says !== undefined) expected.push(`${echoPath}:${lines.length - 2}:${column}: ${says}`);
 }
 lines.push("}");

@@ -30,6 +30,8 @@ const method = z.strictObject({
   clientStreaming: z.boolean(),
   serverStreaming: z.boolean(),
   mode: z.enum(["sync", "async", "both"]),
+  /** The handler is a durable function; absent: it is not. */
+  durable: z.literal(true).exactOptional(),
   /** Longest time of a call, ms; 0: none. */
   deadlineMs: ms(0, 30 * 86_400_000),
   /** The standard option idempotency_level. */

@@ -15,6 +15,8 @@ export interface MethodDefinition<Request, Response> {
   /** Longest time of a call in ms, the wake not included; 0: none. */
   readonly deadlineMs: number;
   readonly mode: "sync" | "async" | "both";
+  /** The handler is a durable function; absent: it is not. */
+  readonly durable?: true;
 }
 
 /** Any {@link MethodDefinition}, whatever its messages. */

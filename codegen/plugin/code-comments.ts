@@ -23,6 +23,7 @@ export function methodDoc(f: GeneratedFile, method: MethodModel, indentation: st
     settings.deadlineMs > 0 ? `Deadline ${formatDuration(settings.deadlineMs)}.` : "",
     settings.idempotency === "unknown" ? "" : "May be called again.",
     settings.mode === "sync" ? "" : `Mode ${settings.mode}.`,
+    settings.durable === true ? "Durable." : "",
   ];
   const text = paragraphs(
     commentOf(desc),

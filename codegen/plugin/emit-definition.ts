@@ -50,5 +50,6 @@ function emitMethod(f: GeneratedFile, method: MethodModel): void {
   f.print("      idempotent: ", settings.idempotency !== "unknown", ",");
   f.print("      deadlineMs: ", settings.deadlineMs, ",");
   f.print("      mode: ", f.string(settings.mode), ",");
+  if (settings.durable === true) f.print("      durable: true,");
   f.print("    },");
 }

@@ -115,7 +115,11 @@ const serviceMesh = z.object({
   about: about.optional(),
 });
 
-const methodMesh = z.object({ mode: enumValue("MODE_"), deadline: z.string().default("") });
+const methodMesh = z.object({
+  mode: enumValue("MODE_"),
+  deadline: z.string().default(""),
+  durable: z.boolean().default(false),
+});
 
 /** The option rouse.mesh.v1.service as it is written, proto3 defaults filled in. */
 export type ServiceMesh = z.output<typeof serviceMesh>;

@@ -6,7 +6,10 @@ import type { MethodMesh } from "./mesh-options.ts";
 import { OptionReader } from "./option-reader.ts";
 
 /** The options of a method, checked, with its defaults. */
-export type MethodSettings = Pick<Manifest["methods"][number], "mode" | "deadlineMs" | "idempotency">;
+export type MethodSettings = Pick<
+  Manifest["methods"][number],
+  "mode" | "deadlineMs" | "idempotency" | "durable"
+>;
 
 const hour = 3_600_000;
 
@@ -21,13 +24,32 @@ export function readMethodSettings(
   const otherwise = streams ? 0 : 60_000;
   if (mesh === undefined) return { mode: "sync", deadlineMs: otherwise, idempotency };
   const reader = new OptionReader(desc, problems);
-  const mode = readMode(mesh, reader);
+  const durable = mesh.durable && readDurable(desc, mesh, reader);
+  const mode = durable && mesh.mode === "unspecified" ? "both" : readMode(mesh, reader);
   const most = mode === "sync" ? hour : 30 * 24 * hour;
   const deadlineMs = reader.duration(
     { name: "deadline", path: [2], text: mesh.deadline },
-    { least: 1, most, otherwise },
+    { least: 1, most, otherwise: durable ? 0 : otherwise },
   );
-  return { mode, deadlineMs, idempotency };
+  return { mode, deadlineMs, idempotency, ...(durable && { durable }) };
+}
+
+/** Whether the method can be durable, as its option wants it. */
+function readDurable(desc: DescMethod, mesh: MethodMesh, reader: OptionReader): boolean {
+  if (desc.methodKind !== "unary") {
+    reader.problem(
+      [4],
+      `${desc.name} is a stream, and only unary methods can be durable. Answer with one message, or take durable away.`,
+    );
+    return false;
+  }
+  if (mesh.mode === "sync") {
+    reader.problem(
+      [1],
+      `${desc.name} is durable, so that its calls are operations, and mode is sync. Leave mode out (callers choose), or write MODE_ASYNC.`,
+    );
+  }
+  return true;
 }
 
 function readMode(mesh: MethodMesh, reader: OptionReader): MethodSettings["mode"] {

@@ -79,12 +79,13 @@ export function shapeOf(method: MethodModel): string {
 
 /** What a caller must know of a method beside its types. */
 export function methodFacts(method: MethodModel): string[] {
-  const { deadlineMs, idempotency, mode } = method.settings;
+  const { deadlineMs, durable, idempotency, mode } = method.settings;
   const facts = [shapeOf(method)];
   facts.push(deadlineMs === 0 ? "no deadline" : `deadline ${formatDuration(deadlineMs)}`);
   if (idempotency === "no_side_effects") facts.push("no side effects");
   if (idempotency === "idempotent") facts.push("idempotent");
   if (mode !== "sync") facts.push(mode === "async" ? "asynchronous" : "synchronous or asynchronous");
+  if (durable === true) facts.push("durable");
   if (method.desc.deprecated) facts.push("deprecated");
   return facts;
 }
