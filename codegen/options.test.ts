@@ -372,7 +372,7 @@ const services: Record<string, { options: string; says: [field: string, message:
 };
 
 /** What is written inside a method, whether it's async, and the complaint. */
-const methods: Record<string, { options: string; says?: string }> = {
+const methods: Record<string, { options: string; says?: string; at?: string; stream?: true }> = {
   HourDeadline: { options: 'deadline: "1h"' },
   LongDeadline: {
     options: 'deadline: "61m"',
@@ -384,6 +384,40 @@ const methods: Record<string, { options: string; says?: string }> = {
     says: 'deadline "31d" is out of range. Choose from 1ms to 30d.',
   },
   NoDeadline: { options: 'deadline: "0s"', says: 'deadline "0s" is out of range. Choose from 1ms to 1h.' },
+  JobDeadline: {
+    options: 'mode: MODE_JOB, deadline: "30d", job: {disk: "1Ti", processes: 32768, retries: 10}',
+  },
+  BadDisk: {
+    options: 'mode: MODE_JOB, job: {disk: "much"}',
+    at: "disk",
+    says: 'job.disk "much" is no amount of space. Write a number and one of the units Ki, Mi, Gi, Ti, K, M, G, T, such as "2Gi".',
+  },
+  LittleDisk: {
+    options: 'mode: MODE_JOB, job: {disk: "1Ki"}',
+    at: "disk",
+    says: 'job.disk "1Ki" is out of range. Choose from 1Mi to 1Ti.',
+  },
+  FewProcesses: {
+    options: "mode: MODE_JOB, job: {processes: 1}",
+    at: "processes",
+    says: "job.processes 1 is out of range. Choose from 16 to 32768.",
+  },
+  ManyRetries: {
+    options: "mode: MODE_JOB, job: {retries: 11}",
+    at: "retries",
+    says: "job.retries 11 is out of range. Choose from 0 to 10.",
+  },
+  NoJob: {
+    options: "mode: MODE_ASYNC, job: {retries: 1}",
+    at: "retries",
+    says: "NoJob has settings of a job and is none. Add mode: MODE_JOB, or leave job out.",
+  },
+  StreamJob: {
+    options: "mode: MODE_JOB",
+    at: "mode",
+    stream: true,
+    says: 'StreamJob is a stream, and a job has one request and one response. Take "stream" away; what is large goes in as artifacts and comes out as outputs.',
+  },
   BadDeadline: {
     options: 'deadline: "10 seconds"',
     says: 'deadline "10 seconds" is no length of time. Write a number and one of the units ms, s, m, h, d, such as "30s".',
@@ -398,6 +432,11 @@ const durables: Record<string, { options: string; stream?: string; field?: strin
     options: "mode: MODE_SYNC, durable: true",
     field: "mode",
     says: "DurableSync is durable, so that its calls are operations, and mode is sync. Leave mode out (callers choose), or write MODE_ASYNC.",
+  },
+  DurableJob: {
+    options: "mode: MODE_JOB, durable: true",
+    field: "durable",
+    says: "DurableJob is durable and a job. A job runs once, in a sandbox without network; take durable away, or mode.",
   },
   DurableStream: {
     options: "durable: true",
@@ -425,10 +464,10 @@ for (const [name, { options, says }] of Object.entries(services)) {
   lines.push("}");
 }
 lines.push("service Methods {", '  option (rouse.mesh.v1.service) = {version: "1.0.0", owner: "a"};');
-for (const [name, { options, says }] of Object.entries(methods)) {
-  lines.push(`  rpc ${name}(EchoRequest) returns (EchoResponse) {`);
+for (const [name, { options, says, at = "deadline", stream }] of Object.entries(methods)) {
+  lines.push(`  rpc ${name}(EchoRequest) returns (${stream ? "stream " : ""}EchoResponse) {`);
   lines.push(`    option (rouse.mesh.v1.method) = {`, `      ${options}`, "    };", "  }");
-  const column = 7 + options.indexOf("deadline");
+  const column = 7 + options.indexOf(at);
   if (says !== undefined) expected.push(`${echoPath}:${lines.length - 2}:${column}: ${says}`);
 }
 for (const [name, { options, stream = "", field = "", says }] of Object.entries(durables)) {
@@ -464,7 +503,8 @@ test('limits themselves and "never" are taken', async () => {
         'sessions: {idle_timeout: "1s", hand_over_timeout: "5m"}',
       methods: `rpc Echo(EchoRequest) returns (EchoResponse) { option (rouse.mesh.v1.method).deadline = "1ms"; }
   rpc Follow(EchoRequest) returns (stream EchoResponse);
-  rpc Ask(EchoRequest) returns (EchoResponse) { option idempotency_level = IDEMPOTENT; }`,
+  rpc Ask(EchoRequest) returns (EchoResponse) { option idempotency_level = IDEMPOTENT; }
+  rpc Dig(EchoRequest) returns (EchoResponse) { option (rouse.mesh.v1.method).mode = MODE_JOB; }`,
     }),
   });
   await made.generate();
@@ -512,15 +552,17 @@ test('limits themselves and "never" are taken', async () => {
       ["Echo", false, 1, "unknown"],
       ["Follow", true, 0, "unknown"],
       ["Ask", false, 60_000, "idempotent"],
+      ["Dig", false, 3_600_000, "unknown"],
     ].map(([name, serverStreaming, deadlineMs, idempotency]) => ({
       name,
       input: "echo.v1.EchoRequest",
       output: "echo.v1.EchoResponse",
       clientStreaming: false,
       serverStreaming,
-      mode: "sync",
+      mode: name === "Dig" ? "job" : "sync",
       deadlineMs,
       idempotency,
+      ...(name === "Dig" && { job: { diskBytes: 67_108_864, processes: 128, retries: 0 } }),
       docs: "",
     })),
   });

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import { balancingSchema, LOAD_BALANCING } from "./balancing.ts";
 import { manifestAboutSchema } from "./descriptions/about.ts";
+import { jobSchema } from "./jobs.ts";
 import { placementRulesSchema } from "./placement-rules.ts";
 import { scalingSchema } from "./scaling.ts";
 import { sessionsSchema } from "./sessions.ts";
@@ -29,13 +30,15 @@ const method = z.strictObject({
   output: fullName,
   clientStreaming: z.boolean(),
   serverStreaming: z.boolean(),
-  mode: z.enum(["sync", "async", "both"]),
+  mode: z.enum(["sync", "async", "both", "job"]),
   /** The handler is a durable function; absent: it is not. */
   durable: z.literal(true).exactOptional(),
   /** Longest time of a call, ms; 0: none. */
   deadlineMs: ms(0, 30 * 86_400_000),
   /** The standard option idempotency_level. */
   idempotency: z.enum(["unknown", "no_side_effects", "idempotent"]),
+  /** Of mode "job": what one run may take. */
+  job: jobSchema.exactOptional(),
   /** The method's comment. */
   docs: z.string(),
 });

@@ -14,7 +14,8 @@ export interface MethodDefinition<Request, Response> {
   readonly idempotent: boolean;
   /** Longest time of a call in ms, the wake not included; 0: none. */
   readonly deadlineMs: number;
-  readonly mode: "sync" | "async" | "both";
+  /** "job": not called but ordered, and run once for each order. */
+  readonly mode: "sync" | "async" | "both" | "job";
   /** The handler is a durable function; absent: it is not. */
   readonly durable?: true;
 }
@@ -58,6 +59,11 @@ export interface ServiceDefinition {
   /** By name in camel case, such as "getSequence". */
   readonly methods: Readonly<Record<string, AnyMethodDefinition>>;
 }
+
+/** Methods that are called: jobs are ordered instead. */
+export type CalledName<Definition extends ServiceDefinition> = {
+  [Name in keyof Definition["methods"]]: Definition["methods"][Name]["mode"] extends "job" ? never : Name;
+}[keyof Definition["methods"]];
 
 /** The request message of a method. */
 export type RequestOf<Method extends AnyMethodDefinition> = ReturnType<Method["decodeRequest"]>;

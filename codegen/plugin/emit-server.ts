@@ -40,7 +40,7 @@ function emitHandlers(f: GeneratedFile, service: ServiceModel): void {
       `  ${propertyKey(method.name)}: (`,
       requestOf(method),
       ", call: ",
-      libraryType("Call", "server"),
+      libraryType(method.settings.mode === "job" ? "JobCall" : "Call", "server"),
       "<State>) => ",
       responseOf(method),
       ";",

@@ -119,6 +119,13 @@ const methodMesh = z.object({
   mode: enumValue("MODE_"),
   deadline: z.string().default(""),
   durable: z.boolean().default(false),
+  job: z
+    .object({
+      disk: z.string().default(""),
+      processes: z.number().default(0),
+      retries: z.number().default(0),
+    })
+    .optional(),
 });
 
 /** The option rouse.mesh.v1.service as it is written, proto3 defaults filled in. */

@@ -2,16 +2,18 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import type { Manifest } from "../../registry/manifest.ts";
 import type { Problem } from "../problems.ts";
+import { readJob } from "./job-settings.ts";
 import type { MethodMesh } from "./mesh-options.ts";
 import { OptionReader } from "./option-reader.ts";
 
 /** The options of a method, checked, with its defaults. */
 export type MethodSettings = Pick<
   Manifest["methods"][number],
-  "mode" | "deadlineMs" | "idempotency" | "durable"
+  "mode" | "deadlineMs" | "idempotency" | "durable" | "job"
 >;
 
-const hour = 3_600_000;
+const minute = 60_000;
+const hour = 60 * minute;
 
 /** Checks the options of a method against the limits in rouse/mesh/v1/options.proto. */
 export function readMethodSettings(
@@ -21,7 +23,7 @@ export function readMethodSettings(
 ): MethodSettings {
   const idempotency = idempotencyOf(desc);
   const streams = desc.methodKind !== "unary";
-  const otherwise = streams ? 0 : 60_000;
+  const otherwise = mesh?.mode === "job" ? hour : streams ? 0 : minute;
   if (mesh === undefined) return { mode: "sync", deadlineMs: otherwise, idempotency };
   const reader = new OptionReader(desc, problems);
   const durable = mesh.durable && readDurable(desc, mesh, reader);
@@ -31,7 +33,7 @@ export function readMethodSettings(
     { name: "deadline", path: [2], text: mesh.deadline },
     { least: 1, most, otherwise: durable ? 0 : otherwise },
   );
-  return { mode, deadlineMs, idempotency, ...(durable && { durable }) };
+  return { mode, deadlineMs, idempotency, ...(durable && { durable }), ...readJob(desc, mesh, reader) };
 }
 
 /** Whether the method can be durable, as its option wants it. */
@@ -43,6 +45,12 @@ function readDurable(desc: DescMethod, mesh: MethodMesh, reader: OptionReader): 
     );
     return false;
   }
+  if (mesh.mode === "job") {
+    reader.problem(
+      [4],
+      `${desc.name} is durable and a job. A job runs once, in a sandbox without network; take durable away, or mode.`,
+    );
+  }
   if (mesh.mode === "sync") {
     reader.problem(
       [1],
@@ -53,7 +61,7 @@ function readDurable(desc: DescMethod, mesh: MethodMesh, reader: OptionReader): 
 }
 
 function readMode(mesh: MethodMesh, reader: OptionReader): MethodSettings["mode"] {
-  if (mesh.mode === "async" || mesh.mode === "both") return mesh.mode;
+  if (mesh.mode === "async" || mesh.mode === "both" || mesh.mode === "job") return mesh.mode;
   if (mesh.mode !== "sync" && mesh.mode !== "unspecified")
     reader.problem([1], `mode ${mesh.mode} is unknown. Choose a value of rouse/mesh/v1/options.proto.`);
   return "sync";

@@ -72,6 +72,13 @@ const rules: [string, Partial<VersionManifest>, Partial<VersionManifest>, string
     "breaking",
     "changes the mode of `EchoService.Echo` from both to sync",
   ],
+  [
+    "MODE",
+    echo({ mode: "job" }),
+    echo({ mode: "both" }),
+    "breaking",
+    "changes the mode of `EchoService.Echo` from job to both",
+  ],
   ["MODE", {}, echo({ mode: "both" }), "note", "changes the mode of `EchoService.Echo` from sync to both"],
   [
     "IDEMPOTENCY",

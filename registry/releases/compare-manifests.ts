@@ -105,7 +105,7 @@ function methodRules(name: string, now: Method, old: Method): Found[] {
     );
   }
   if (now.mode !== old.mode) {
-    const widened = now.mode === "both";
+    const widened = now.mode === "both" && old.mode !== "job";
     const what = `changes the mode of ${name} from ${old.mode} to ${now.mode}`;
     add(widened ? "note" : "breaking", "MANIFEST_MODE", what);
   }

@@ -34,6 +34,7 @@ export function createBrowserClient<Definition extends ServiceDefinition>(
   const channel = createChannel(address(baseUrl), FetchTransport());
   const client: Record<string, unknown> = {};
   for (const [name, method] of Object.entries(definition.methods)) {
+    if (method.mode === "job") continue;
     if (method.requestStream) {
       client[name] = () => {
         throw clientStream(definition, method);

@@ -1,4 +1,10 @@
-import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+import type {
+  AnyMethodDefinition,
+  CalledName,
+  RequestOf,
+  ResponseOf,
+  ServiceDefinition,
+} from "../definition.ts";
 
 /** Settings of a browser client. */
 export interface BrowserClientOptions {
@@ -35,7 +41,7 @@ export type BrowserMethod<Method extends AnyMethodDefinition> = (
 
 /** A client for browsers: one function per unary or server-streaming method. */
 export type BrowserClient<Definition extends ServiceDefinition> = {
-  readonly [Name in keyof Definition["methods"] as Definition["methods"][Name]["requestStream"] extends true
+  readonly [Name in CalledName<Definition> as Definition["methods"][Name]["requestStream"] extends true
     ? never
     : Name]: BrowserMethod<Definition["methods"][Name]>;
 };

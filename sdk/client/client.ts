@@ -46,6 +46,7 @@ export function createClient<Definition extends ServiceDefinition>(
     [Symbol.dispose]: route.close,
   };
   for (const [name, method] of Object.entries(definition.methods)) {
+    if (method.mode === "job") continue;
     const call = method.responseStream ? callMany : callOnce;
     client[name] = (request: unknown, callOptions?: ClientCallOptions) =>
       call(context, method, request, callOptions);
@@ -57,7 +58,7 @@ export function createClient<Definition extends ServiceDefinition>(
 function lazyAsync(definition: ServiceDefinition, version: string | undefined, channel: SharedChannel) {
   const out: Record<string, unknown> = {};
   for (const [name, { mode }] of Object.entries(definition.methods)) {
-    if (mode === "sync") continue;
+    if (mode === "sync" || mode === "job") continue;
     out[name] = async (request: unknown, callOptions: unknown) => {
       const { asyncMethods } = await import("./operations.ts");
       const method = asyncMethods(definition, version, channel)[name] as (...args: unknown[]) => unknown;

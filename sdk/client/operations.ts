@@ -63,7 +63,7 @@ export interface OperationHandle<Response> {
 
 /** Methods that are async by the contract: each answers with an operation at once. */
 export type AsyncMethods<Definition extends ServiceDefinition> = {
-  readonly [Name in keyof Definition["methods"] as Definition["methods"][Name]["mode"] extends "sync"
+  readonly [Name in keyof Definition["methods"] as Definition["methods"][Name]["mode"] extends "sync" | "job"
     ? never
     : Name]: (
     request: RequestOf<Definition["methods"][Name]>,
@@ -79,7 +79,7 @@ export function asyncMethods(
 ): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [name, method] of Object.entries(definition.methods)) {
-    if (method.mode === "sync") continue;
+    if (method.mode === "sync" || method.mode === "job") continue;
     out[name] = async (request: unknown, options: AsyncCallOptions = {}) => {
       const bytes = (method.encodeRequest as (message: unknown) => Uint8Array)(request);
       const { id } = await unary(

@@ -1,4 +1,10 @@
-import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+import type {
+  AnyMethodDefinition,
+  CalledName,
+  RequestOf,
+  ResponseOf,
+  ServiceDefinition,
+} from "../definition.ts";
 import type { AsyncMethods } from "./operations.ts";
 
 /** Settings of a client. */
@@ -54,8 +60,8 @@ export type Asynchronous<Definition extends ServiceDefinition> = "async" extends
       readonly async: AsyncMethods<Definition>;
     };
 
-/** A client of a service: one function per method. */
+/** A client of a service: one function per method that is called; jobs are ordered instead. */
 export type Client<Definition extends ServiceDefinition> = {
-  readonly [Name in keyof Definition["methods"]]: ClientMethod<Definition["methods"][Name]>;
+  readonly [Name in CalledName<Definition>]: ClientMethod<Definition["methods"][Name]>;
 } & Closable<Definition> &
   Asynchronous<Definition>;

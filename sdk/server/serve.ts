@@ -38,6 +38,8 @@ const mebibyte = 2 ** 20;
  * Serves a service over gRPC with health, reflection, deadlines, traces and a graceful end, and answers when it is
  * ready: the state is made, the port is bound and the agent (ROUSE_NOTIFY) knows.
  *
+ * Where ROUSE_JOB names a job's socket, its one handler is run instead, and the process ends.
+ *
  * Where ROUSE_WORKERS wants several workers, this process only keeps them running: each of them runs the whole program, and its
  * `serve` does the work.
  *
@@ -59,6 +61,12 @@ export async function serve(
   handlers: Readonly<Record<string, unknown>>,
   options: ServeOptions | StatefulServeOptions<unknown> = {},
 ): Promise<RunningServer> {
+  const { ROUSE_JOB } = process.env;
+  if (ROUSE_JOB && options.handleSignals !== false) {
+    // Most processes serve: they are not to load what runs a job.
+    const { runJob } = await import("./job/run-job.ts");
+    return runJob(ROUSE_JOB, definition, handlers, options);
+  }
   // A session lives in one process: calls that several share would find it in one of them only.
   const workers = definition.sessionKey === "" ? workersWanted() : undefined;
   if (workers !== undefined) {

@@ -95,6 +95,10 @@ export function grpcHandler<State>(
     return (grpc: ServerReadableStream<unknown, unknown>, respond: sendUnaryData<unknown>) =>
       answerOnce(runtime, method, handler, grpc, (call) => readAll(grpc, toMessage, call), respond);
   }
+  if (method.mode === "job") {
+    return (_grpc: ServerUnaryCall<unknown, unknown>, respond: sendUnaryData<unknown>) =>
+      respond(ending(notCallable(method), undefined));
+  }
   // By hand and in tests all methods are called alike.
   const asyncOnly = method.mode === "async" && process.env.ROUSE_INSTANCE !== undefined;
   return (grpc: ServerUnaryCall<unknown, unknown>, respond: sendUnaryData<unknown>) =>
@@ -106,6 +110,15 @@ export function grpcHandler<State>(
       () => toMessage(grpc.request),
       respond,
     );
+}
+
+function notCallable({ name, path }: AnyMethodDefinition): RouseError {
+  const service = path.split("/")[1] ?? "";
+  return new RouseError(
+    "FAILED_PRECONDITION",
+    `${name} is a job by its contract: it is not called but ordered, and each order runs it once in a sandbox of its own. Order it: rouse order ${service}/${name} '{…}'`,
+    { reason: "METHOD_IS_JOB" },
+  );
 }
 
 function onlyAsync<State>(method: AnyMethodDefinition, handler: AnyHandler<State>): AnyHandler<State> {

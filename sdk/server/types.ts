@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { Metadata } from "@grpc/grpc-js";
 import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
 
@@ -33,8 +34,69 @@ export interface CallOperation {
   progress(fraction: number, note?: string): void;
 }
 
+/** What the handler of a job knows beside its request. */
+export interface JobCall<State = undefined> {
+  /** What `options.state` made. */
+  readonly state: State;
+  readonly job: Job;
+  /** When its time is over, ms since 1970. */
+  readonly deadline: number;
+  /** Aborts when the job is told to stop. Its reason is a RouseError. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A job from its inside. It has no network; everything that it reads or leaves behind goes through here. Errors are
+ * {@link RouseError}s.
+ */
+export interface Job {
+  readonly id: string;
+  /** How often the order has tried before. */
+  readonly attempt: number;
+  /** URIs of its inputs, by name. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** What was noted of the order. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** A folder that is its own and goes with it. */
+  readonly scratch: string;
+  /**
+   * The content of an input, as it comes in.
+   *
+   * @throws RouseError NOT_FOUND JOB_INPUT_UNKNOWN, and what the artifact store throws.
+   */
+  input(name: string): Promise<Readable>;
+  /** Copies an input to the scratch folder, for programs that want a file. @returns its path. */
+  inputFile(name: string): Promise<string>;
+  /**
+   * Keeps a result as an artifact, under a name of its own; the same name again replaces it.
+   *
+   * @param name letters, digits, ".", "_", "-"; at most 100.
+   */
+  output(
+    name: string,
+    content: Uint8Array | string | AsyncIterable<Uint8Array | string>,
+    options?: { readonly mediaType?: string },
+  ): Promise<JobOutput>;
+  /** Notes something of this job, for people and searches: short texts. */
+  note(name: string, value: string): Promise<void>;
+  /** Tells whoever waits how far the job is. @param fraction 0 to 1. @param note at most 500 characters. */
+  progress(fraction: number, note?: string): void;
+}
+
+/** An artifact that a job has put out. */
+export interface JobOutput {
+  readonly name: string;
+  /** "artifact:sha256-…", to be passed on. */
+  readonly uri: string;
+  readonly bytes: number;
+}
+
 /** The handler of one method, by its shape. */
-export type Handler<Method extends AnyMethodDefinition, State> = Method["requestStream"] extends true
+export type Handler<Method extends AnyMethodDefinition, State> = Method["mode"] extends "job"
+  ? (request: RequestOf<Method>, call: JobCall<State>) => Promise<ResponseOf<Method>> | ResponseOf<Method>
+  : CallHandler<Method, State>;
+
+type CallHandler<Method extends AnyMethodDefinition, State> = Method["requestStream"] extends true
   ? Method["responseStream"] extends true
     ? (requests: AsyncIterable<RequestOf<Method>>, call: Call<State>) => AsyncIterable<ResponseOf<Method>>
     : (

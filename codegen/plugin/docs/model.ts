@@ -77,14 +77,24 @@ export function shapeOf(method: MethodModel): string {
   return method.responseStream ? "server stream" : "unary";
 }
 
+const MODE_WORDS = {
+  async: "asynchronous",
+  both: "synchronous or asynchronous",
+  job: "a job: ordered, not called",
+} as const;
+
 /** What a caller must know of a method beside its types. */
 export function methodFacts(method: MethodModel): string[] {
-  const { deadlineMs, durable, idempotency, mode } = method.settings;
+  const { deadlineMs, durable, idempotency, job, mode } = method.settings;
   const facts = [shapeOf(method)];
   facts.push(deadlineMs === 0 ? "no deadline" : `deadline ${formatDuration(deadlineMs)}`);
   if (idempotency === "no_side_effects") facts.push("no side effects");
   if (idempotency === "idempotent") facts.push("idempotent");
-  if (mode !== "sync") facts.push(mode === "async" ? "asynchronous" : "synchronous or asynchronous");
+  if (mode !== "sync") facts.push(MODE_WORDS[mode]);
+  if (job !== undefined) {
+    facts.push(`${formatMemory(job.diskBytes)} of scratch space`, `${job.processes} processes`);
+    if (job.retries > 0) facts.push(`tried ${job.retries} times more when it fails`);
+  }
   if (durable === true) facts.push("durable");
   if (method.desc.deprecated) facts.push("deprecated");
   return facts;
