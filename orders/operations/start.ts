@@ -1,9 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { StartOperationRequest } from "#proto/rouse/orders/v1/operations.ts";
-import { barredError, barredVersions } from "../../registry/approval.ts";
-import { resolveSpec, unknownService } from "../../registry/spec.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { settleMethod } from "../settle.ts";
 import { MOST_BYTES } from "./mesh-call.ts";
 import type { NewOperation } from "./store.ts";
 
@@ -29,33 +28,12 @@ export interface Asker {
  */
 export function newOperation(request: StartOperationRequest, state: MeshState, asker: Asker): NewOperation {
   const { service, method: name, idempotencyKey } = request;
-  const external = (known: string) =>
-    [...(state.services.get(known)?.versions.values() ?? [])].some(
-      ({ manifest }) => manifest.exposure === "external",
-    );
-  const visible = [...state.services.keys()].filter((known) => !asker.outside || external(known));
-  const found = visible.includes(service) ? state.services.get(service) : undefined;
-  if (found === undefined) throw unknownService(service, visible);
-  const version = resolveSpec(
-    {
-      service,
-      versions: [...found.versions.keys()],
-      tags: Object.fromEntries([...found.tags].map(([tag, shares]) => [tag, [...shares]])),
-      barred: barredVersions(found),
-    },
-    request.version,
-  );
-  const shown = found.versions.get(version);
-  if (shown === undefined) throw unknownService(service, visible);
-  if (shown.barred === true) throw barredError(service, version, shown.approval);
-  const { methods, startTimeoutMs } = shown.manifest;
-  const method = methods.find((known) => known.name === name);
-  if (method === undefined) {
-    const there = methods.map((known) => known.name).join(", ");
-    throw new RouseError("NOT_FOUND", `${service} ${version} has no method "${name}". It has ${there}.`, {
-      reason: "METHOD_UNKNOWN",
-    });
-  }
+  const {
+    version,
+    state: shown,
+    method,
+  } = settleMethod(state, { service, version: request.version, method: name }, asker.outside);
+  const { startTimeoutMs } = shown.manifest;
   if (method.mode === "sync" || method.clientStreaming || method.serverStreaming) {
     const why =
       method.mode === "sync"
