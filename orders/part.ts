@@ -1,15 +1,20 @@
 import type { Server } from "@grpc/grpc-js";
 import type { Pool } from "pg";
 import type { Logger } from "pino";
+import type { ConsulClient } from "../registry/consul.ts";
 import type { MeshFollower } from "../registry/follower.ts";
+import type { HostsWatch } from "../registry/hosts.ts";
 import type { Changes } from "./database/changes.ts";
 import type { MeshCalls } from "./operations/mesh-call.ts";
 
 /** What a part has from the beginning. */
 export interface PartContext {
   readonly log: Logger;
-  /** What the catalog and the hosts say. */
+  readonly consul: ConsulClient;
+  /** What the catalog says. */
   readonly mesh: MeshFollower;
+  /** The hosts and their agents. */
+  readonly hosts: HostsWatch;
   /** Calls through the mesh's listener for services. */
   readonly calls: MeshCalls;
   /** Folder of orders; a part keeps files in one of its own below it. */

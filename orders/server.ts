@@ -4,6 +4,7 @@ import { Server } from "@grpc/grpc-js";
 import { type Logger, pino } from "pino";
 import { ConsulClient } from "../registry/consul.ts";
 import { MeshFollower } from "../registry/follower.ts";
+import { watchHosts } from "../registry/hosts.ts";
 import { announceOrders } from "../registry/parts.ts";
 import { listen } from "../sdk/grpc.ts";
 import { Changes } from "./database/changes.ts";
@@ -51,6 +52,7 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   const consul = new ConsulClient({ address: options.consul });
   const mesh = new MeshFollower(consul, log);
   mesh.ready.catch(() => undefined);
+  const hosts = watchHosts(consul, { log });
   const calls = new MeshCalls(options.mesh);
   const folder = options.dataDir;
 
@@ -82,11 +84,12 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     }
   };
 
-  const context: PartContext = { log, mesh, calls, folder, opened };
+  const context: PartContext = { log, consul, mesh, hosts, calls, folder, opened };
   const server = new Server({ "grpc.max_receive_message_length": 2 * MOST_BYTES });
   for (const part of PARTS) part.serve(server, { ...context, log: log.child({ part: part.name }) });
   const closeAll = async () => {
     mesh.close();
+    hosts.close();
     consul.close();
     const running = await opening?.catch(() => undefined);
     await running?.leadership.close();

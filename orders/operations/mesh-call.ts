@@ -25,8 +25,9 @@ export class MeshCalls {
   }
 
   readonly call: MakeCall = ({ operation, request, deadlineMs, signal }) => {
-    const { id, service, version, method, caller } = operation;
+    const { id, service, version, method, caller, headers } = operation;
     const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers ?? {})) metadata.set(name, value);
     metadata.set("rouse-version", version);
     metadata.set(OPERATION_HEADER, id);
     if (caller !== "") metadata.set(CALLER_HEADER, caller);

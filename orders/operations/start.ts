@@ -23,7 +23,7 @@ export interface Asker {
 /**
  * Checks a request against the catalog, and settles the version.
  *
- * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN, METHOD_UNKNOWN; FAILED_PRECONDITION METHOD_NOT_ASYNC,
+ * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN, METHOD_UNKNOWN; FAILED_PRECONDITION METHOD_NOT_ASYNC, METHOD_IS_JOB;
  *   INVALID_ARGUMENT OPERATION_INVALID.
  */
 export function newOperation(request: StartOperationRequest, state: MeshState, asker: Asker): NewOperation {
@@ -34,6 +34,13 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
     method,
   } = settleMethod(state, { service, version: request.version, method: name }, asker.outside);
   const { startTimeoutMs } = shown.manifest;
+  if (method.mode === "job") {
+    throw new RouseError(
+      "FAILED_PRECONDITION",
+      `${service}/${name} is a job by its contract: it is not called but ordered. Order it by "rouse order" or CreateOrder.`,
+      { reason: "METHOD_IS_JOB" },
+    );
+  }
   if (method.mode === "sync" || method.clientStreaming || method.serverStreaming) {
     const why =
       method.mode === "sync"

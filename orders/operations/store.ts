@@ -19,6 +19,8 @@ export interface NewOperation {
   readonly deadlineMs: number;
   readonly startTimeoutMs: number;
   readonly keepMs: number;
+  /** More request headers. Default: none. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const OPEN = "state IN ('waiting', 'running')";
@@ -36,8 +38,8 @@ export class OperationStore {
     const key = made.idempotencyKey === "" ? null : made.idempotencyKey;
     const [row] = await this.#query(
       `INSERT INTO operations (id, service, version, method, caller, idempotency_key, request, request_digest, idempotent,
-         deadline_ms, start_timeout_ms, keep_ms, state)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'waiting')
+         deadline_ms, start_timeout_ms, keep_ms, headers, state)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'waiting')
        ON CONFLICT (service, method, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
        RETURNING ${COLUMNS}`,
       [
@@ -53,6 +55,7 @@ export class OperationStore {
         made.deadlineMs,
         made.startTimeoutMs,
         made.keepMs,
+        made.headers === undefined ? null : JSON.stringify(made.headers),
       ],
     );
     if (row !== undefined) return row;
