@@ -11,7 +11,10 @@ export interface ByteRange {
  * @param bytes Of all of it.
  * @returns undefined: all; "unsatisfiable": it has no such bytes.
  */
-export function parseRange(header: string | undefined, bytes: number): ByteRange | "unsatisfiable" | undefined {
+export function parseRange(
+  header: string | undefined,
+  bytes: number,
+): ByteRange | "unsatisfiable" | undefined {
   const [, first = "", last = ""] = /^bytes=(\d{0,16})-(\d{0,16})$/.exec(header ?? "") ?? [];
   if (first === "" && last === "") return undefined;
   if (first === "") {

@@ -10,7 +10,7 @@ import type { Artifacts } from "./store.ts";
 import { artifactUri } from "./uri.ts";
 
 /** Where artifacts are on the HTTP side of orders, and behind Envoy. */
-export const ARTIFACTS_PATH = "/artifacts";
+export const CONTENT_PATH = "/content";
 
 /** How long a request is still read whose answer is clear already, so that its sender hears it; ms. */
 const LINGER_MS = 5_000;
@@ -18,13 +18,13 @@ const LINGER_MS = 5_000;
 /**
  * Artifacts over HTTP, for browsers and for speed:
  *
- *   GET, HEAD /artifacts/sha256-<digest>[/<name>][?download]   with Range
- *   PUT       /artifacts/uploads/<id>?offset=<n>               the rest of an upload; answers with its offset
- *   PUT, POST /artifacts?name=<name>&sha256=<digest>           all of an artifact; answers with it
+ *   GET, HEAD /content/sha256-<digest>[/<name>][?download]   with Range
+ *   PUT       /content/uploads/<id>?offset=<n>               the rest of an upload; answers with its offset
+ *   PUT, POST /content/new?name=<name>&sha256=<digest>       all of an artifact; answers with it
  */
 export function artifactsRoute(artifacts: Artifacts, log: Logger): HttpRoute {
   return {
-    prefix: ARTIFACTS_PATH,
+    prefix: CONTENT_PATH,
     async handle(request, response, url) {
       try {
         await route(artifacts, request, response, url);
@@ -43,20 +43,20 @@ async function route(
   response: ServerResponse,
   url: URL,
 ): Promise<void> {
-  const [first = "", second = ""] = url.pathname.slice(ARTIFACTS_PATH.length + 1).split("/");
+  const [first = "", second = ""] = url.pathname.slice(CONTENT_PATH.length + 1).split("/");
   const { method } = request;
   const writes = method === "PUT" || method === "POST";
   if (writes && first === "uploads") {
     const offset = Number(url.searchParams.get("offset") ?? "0");
     json(response, 200, await artifacts.uploads.write(second, offset, request));
-  } else if (writes && first === "") {
+  } else if (writes && first === "new") {
     json(response, 201, await putWhole(artifacts, request, url));
   } else if ((method === "GET" || method === "HEAD") && first !== "") {
     await get(artifacts, request, response, first, url.searchParams.has("download"));
   } else {
     throw new RouseError(
       "UNIMPLEMENTED",
-      `${method} ${url.pathname} is nothing that artifacts have. There are GET ${ARTIFACTS_PATH}/sha256-DIGEST and PUT ${ARTIFACTS_PATH}?name=NAME.`,
+      `${method} ${url.pathname} is nothing that artifacts have. There are GET ${CONTENT_PATH}/sha256-DIGEST and PUT ${CONTENT_PATH}/new?name=NAME.`,
       { reason: "ARTIFACT_REQUEST_UNKNOWN" },
     );
   }
@@ -112,14 +112,21 @@ async function get(
   }
   if (range === "unsatisfiable") {
     response.setHeader("content-range", `bytes */${bytes}`);
-    throw new RouseError("OUT_OF_RANGE", `${uri} has ${bytes} bytes, and not those of ${request.headers.range}.`, {
-      reason: "ARTIFACT_RANGE",
-      metadata: { bytes: String(bytes) },
-    });
+    throw new RouseError(
+      "OUT_OF_RANGE",
+      `${uri} has ${bytes} bytes, and not those of ${request.headers.range}.`,
+      {
+        reason: "ARTIFACT_RANGE",
+        metadata: { bytes: String(bytes) },
+      },
+    );
   }
   const { from, to } = range ?? { from: 0, to: bytes - 1 };
   const text = mediaType.startsWith("text/") && !mediaType.includes("charset");
-  response.setHeader("content-type", text ? `${mediaType}; charset=utf-8` : mediaType || "application/octet-stream");
+  response.setHeader(
+    "content-type",
+    text ? `${mediaType}; charset=utf-8` : mediaType || "application/octet-stream",
+  );
   response.setHeader("content-length", to - from + 1);
   response.setHeader("content-disposition", disposition(download, name));
   if (range !== undefined) response.setHeader("content-range", `bytes ${from}-${to}/${bytes}`);
@@ -130,7 +137,11 @@ async function get(
   }
   const gone = new AbortController();
   response.once("close", () => gone.abort());
-  const { chunks } = await artifacts.readout(uri, { offset: from, length: to - from + 1, signal: gone.signal });
+  const { chunks } = await artifacts.readout(uri, {
+    offset: from,
+    length: to - from + 1,
+    signal: gone.signal,
+  });
   // Headers go out with the first block that is good: who gets an error instead gets its message.
   for await (const chunk of chunks) {
     if (gone.signal.aborted) return;
@@ -159,7 +170,8 @@ function refuse(request: IncomingMessage, response: ServerResponse, error: Rouse
     response.destroy();
     return;
   }
-  for (const name of ["content-length", "content-disposition", "cache-control", "etag"]) response.removeHeader(name);
+  for (const name of ["content-length", "content-disposition", "cache-control", "etag"])
+    response.removeHeader(name);
   response.setHeader("connection", "close");
   const { code, reason, message, metadata } = error;
   json(response, httpStatus(error.status), { code, reason, message, metadata });

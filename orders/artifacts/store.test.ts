@@ -15,8 +15,10 @@ afterAll(() => rig?.close());
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const uriOf = (bytes: Buffer) => `artifact:sha256-${sha256(bytes)}`;
-const put = (bytes: Buffer, more: { name?: string; holder?: string; metadata?: Record<string, string> } = {}) =>
-  rig.artifacts.write(Readable.from([bytes]), { owner: "tester", ...more });
+const put = (
+  bytes: Buffer,
+  more: { name?: string; holder?: string; metadata?: Record<string, string> } = {},
+) => rig.artifacts.write(Readable.from([bytes]), { owner: "tester", ...more });
 const newUpload = (id = "") => ({
   id,
   name: "",
@@ -81,7 +83,9 @@ describe("content", () => {
       reason: "ARTIFACT_RANGE",
       message: expect.stringContaining("has 5 bytes; there are no bytes from 6 on"),
     });
-    await expect(gather(rig.artifacts.read(uri, { offset: 1, length: 5 }))).rejects.toThrow("no 5 bytes from 1 on");
+    await expect(gather(rig.artifacts.read(uri, { offset: 1, length: 5 }))).rejects.toThrow(
+      "no 5 bytes from 1 on",
+    );
   });
 
   test("that never was is not there", async () => {
@@ -128,7 +132,9 @@ describe("damage", () => {
       message: expect.stringContaining("bytes 1048576 to 2097151 are not what was stored"),
     });
     expect(Buffer.concat(got)).toEqual(bytes.subarray(0, BLOCK_BYTES));
-    await expect(gather(rig.artifacts.read(uri, { offset: BLOCK_BYTES, length: 1 }))).rejects.toThrow(/damaged/);
+    await expect(gather(rig.artifacts.read(uri, { offset: BLOCK_BYTES, length: 1 }))).rejects.toThrow(
+      /damaged/,
+    );
     // What is not damaged can still be had.
     expect(await gather(rig.artifacts.read(uri, { offset: 2 * BLOCK_BYTES }))).toEqual(
       bytes.subarray(2 * BLOCK_BYTES),
@@ -188,7 +194,11 @@ describe("an upload", () => {
       metadata: { offset: String(BLOCK_BYTES + 7) },
       message: expect.stringContaining("goes on at 1048583, not at 3"),
     });
-    await next.artifacts.uploads.write("resumed-upload", again.offset, Readable.from([bytes.subarray(again.offset)]));
+    await next.artifacts.uploads.write(
+      "resumed-upload",
+      again.offset,
+      Readable.from([bytes.subarray(again.offset)]),
+    );
     await expect(next.artifacts.uploads.finish("resumed-upload", "")).rejects.toMatchObject({
       reason: "UPLOAD_INVALID",
       message: expect.stringContaining("its sha256 is needed to know that it is whole"),

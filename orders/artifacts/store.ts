@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
+import type { Pool } from "pg";
+import type { Logger } from "pino";
 import type {
   Artifact,
   ArtifactEvent,
@@ -9,9 +11,10 @@ import type {
 import type { ArtifactStore, StoredArtifact, WriteOptions } from "./artifact-store.ts";
 import { corruptArtifact, heldArtifact, unknownArtifact } from "./errors.ts";
 import { checkHolder, checkMetadata } from "./metadata.ts";
-import type { OpenArtifacts } from "./open.ts";
+import { type ArtifactSettings, type OpenArtifacts, openArtifacts } from "./open.ts";
 import { type Readout, type ReadRange, readChecked } from "./read.ts";
 import { COLUMNS, eventToApi, rowSchema, toApi } from "./record.ts";
+import { runRetention } from "./retention.ts";
 import { addEvent, addHold, type Db, findRow, holdersOf, type LiveRow, liveRow, writeSaid } from "./rows.ts";
 import { pageAfter, searchCondition } from "./search.ts";
 import { checked, inTransaction } from "./transaction.ts";
@@ -21,11 +24,12 @@ import { artifactUri, parseArtifactUri } from "./uri.ts";
 const LIMIT = { default: 50, most: 500 } as const;
 const LONGEST_REASON = 500;
 
-export interface ArtifactsOptions {
-  /** Opens them when they are first needed. */
-  readonly open: () => Promise<OpenArtifacts>;
-  /** How long an artifact is kept of which nobody says it, ms; undefined: for ever. */
-  readonly keepMs: number | undefined;
+export interface ArtifactsOptions extends ArtifactSettings {
+  /** Of orders. */
+  readonly folder: string;
+  /** Starts the database when it is first needed. */
+  readonly pool: () => Promise<Pool>;
+  readonly log: Logger;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -33,13 +37,36 @@ export interface ArtifactsOptions {
 /** Artifacts: contents, and what was said of them. Everything throws UNAVAILABLE DATABASE_UNREACHABLE while the database is away. */
 export class Artifacts implements ArtifactStore {
   readonly uploads: Uploads;
-  readonly #open: () => Promise<OpenArtifacts>;
+  readonly #options: ArtifactsOptions;
   readonly #now: () => number;
+  #opening: Promise<OpenArtifacts> | undefined;
 
-  constructor({ open, keepMs, now = Date.now }: ArtifactsOptions) {
-    this.#open = open;
-    this.#now = now;
-    this.uploads = new Uploads(open, now, keepMs);
+  constructor(options: ArtifactsOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.uploads = new Uploads(() => this.open(), this.#now, options.keepMs);
+  }
+
+  /** Opens their store, when it is first needed; what fails is tried again by who needs it next. */
+  async open(): Promise<OpenArtifacts> {
+    const { pool, folder, log } = this.#options;
+    const open = async () => openArtifacts(await pool(), folder, this.#options, log);
+    this.#opening ??= open().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async close(): Promise<void> {
+    const open = await this.#opening?.catch(() => undefined);
+    await open?.spool.close();
+    open?.contents.close();
+  }
+
+  /** Takes away what nobody needs, until the signal aborts; one process of all does so. */
+  async retain(signal: AbortSignal): Promise<void> {
+    await runRetention(await this.open(), this.#now, this.#options.log, signal);
   }
 
   async *read(uri: string, range: ReadRange = {}): AsyncGenerator<Buffer> {
@@ -49,7 +76,7 @@ export class Artifacts implements ArtifactStore {
 
   /** Begins to read; see {@link readChecked}. */
   async readout(uri: string, range: ReadRange = {}): Promise<Readout> {
-    return readChecked(await this.#open(), parseArtifactUri(uri).digest, range, this.#now);
+    return readChecked(await this.open(), parseArtifactUri(uri).digest, range, this.#now);
   }
 
   async write(source: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<StoredArtifact> {
@@ -81,7 +108,7 @@ export class Artifacts implements ArtifactStore {
 
   async release(holder: string, uri?: string): Promise<void> {
     checkHolder(holder);
-    const { pool } = await this.#open();
+    const { pool } = await this.open();
     const digest = uri === undefined ? null : parseArtifactUri(uri).digest;
     await inTransaction(pool, async (db) => {
       const { rows } = await db.query(
@@ -117,7 +144,7 @@ export class Artifacts implements ArtifactStore {
 
   /** @throws RouseError FAILED_PRECONDITION ARTIFACT_HELD; NOT_FOUND ARTIFACT_UNKNOWN, ARTIFACT_REMOVED. */
   async remove(uri: string, reason: string, by: string): Promise<void> {
-    const { contents } = await this.#open();
+    const { contents } = await this.open();
     const place = await this.#change(uri, async (db, { digest, place }) => {
       const holders = (await holdersOf(db, [digest])).get(digest);
       if (holders !== undefined) throw heldArtifact(digest, holders);
@@ -139,7 +166,7 @@ export class Artifacts implements ArtifactStore {
     const hash = createHash("sha256");
     for await (const chunk of chunks) hash.update(chunk);
     if (hash.digest("hex") === row.digest) return row.bytes;
-    throw corruptArtifact(row.digest, "its digest is another", (await this.#open()).contents.title);
+    throw corruptArtifact(row.digest, "its digest is another", (await this.open()).contents.title);
   }
 
   async get(uri: string): Promise<Artifact> {
@@ -188,13 +215,13 @@ export class Artifacts implements ArtifactStore {
   }
 
   async #db(): Promise<Db> {
-    return checked((await this.#open()).pool);
+    return checked((await this.open()).pool);
   }
 
   /** Runs work on an artifact that nobody else changes meanwhile. */
   async #change<T>(uri: string, work: (db: Db, row: LiveRow) => Promise<T>): Promise<T> {
     const { digest } = parseArtifactUri(uri);
-    const { pool } = await this.#open();
+    const { pool } = await this.open();
     return inTransaction(pool, async (db) => work(db, await liveRow(db, digest, true)));
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { openDatabase } from "../../database/connect.ts";
-import { type ArtifactSettings, type OpenArtifacts, openArtifacts } from "../open.ts";
+import type { ArtifactSettings, OpenArtifacts } from "../open.ts";
 import { Artifacts } from "../store.ts";
 import { artifactsTables } from "../tables.ts";
 
@@ -30,18 +30,16 @@ export async function startArtifacts(settings: ArtifactSettings = {}): Promise<A
     },
   );
   const clock = { ms: Date.now() };
-  const opened: OpenArtifacts[] = [];
+  const opened: Artifacts[] = [];
   const again = async (other: ArtifactSettings = settings) => {
-    const open = await openArtifacts(database.pool, folder, other, log);
-    opened.push(open);
-    const artifacts = new Artifacts({ open: async () => open, keepMs: other.keepMs, now: () => clock.ms });
+    const now = () => clock.ms;
+    const artifacts = new Artifacts({ ...other, folder, pool: async () => database.pool, log, now });
+    const open = await artifacts.open();
+    opened.push(artifacts);
     return { artifacts, open };
   };
   const close = async () => {
-    for (const { spool, contents } of opened) {
-      await spool.close();
-      contents.close();
-    }
+    for (const artifacts of opened) await artifacts.close();
     await database.close();
     await rm(folder, { recursive: true, force: true });
   };
