@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { artifactArguments } from "../artifact-flags.ts";
 import { buildArguments } from "../build-flags.ts";
 import type { Mesh } from "../connect.ts";
 import { hostArguments } from "../host-flags.ts";
@@ -55,10 +54,7 @@ export function meshServers(
         ...common,
         "--mesh",
         mesh.mesh,
-        "--http",
-        mesh.ordersHttp,
         ...(options.database === undefined ? [] : ["--database", options.database]),
-        ...artifactArguments(options),
       ],
       25_000,
     ),
@@ -106,8 +102,6 @@ export function controlPlanes(mesh: Mesh, options: UpOptions, addresses: readonl
     mesh.registryHttp,
     "--orders",
     mesh.orders,
-    "--orders-http",
-    mesh.ordersHttp,
     ...(traceSampling === undefined ? [] : ["--trace-sampling", String(traceSampling)]),
     "--otlp",
     mesh.registry,

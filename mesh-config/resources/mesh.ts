@@ -61,14 +61,9 @@ export function versionResources(
   return { clusters, endpoints: lists };
 }
 
-/** A service's node in a route table. */
+/** A service's node in a route table; the world sees external versions only. */
 export function routesFor(table: string, service: string, state: ServiceState): JsonObject {
-  return serviceRoutes(service, shownIn(table, state));
-}
-
-/** What a table shows of a service: the world sees external versions only. The very same state where that is all of it. */
-export function shownIn(table: string, state: ServiceState): ServiceState {
-  if (table !== EDGE_ROUTES) return state;
+  if (table !== EDGE_ROUTES) return serviceRoutes(service, state);
   const versions = [...state.versions].filter(([, { manifest }]) => manifest.exposure === "external");
-  return versions.length === state.versions.size ? state : { ...state, versions: new Map(versions) };
+  return serviceRoutes(service, { ...state, versions: new Map(versions) });
 }

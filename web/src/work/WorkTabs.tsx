@@ -1,12 +1,6 @@
 import { Link } from "../router.tsx";
 
-const parts = [
-  ["orders", "Orders"],
-  ["operations", "Async calls"],
-  ["runs", "Durable runs"],
-  ["tasks", "Tasks"],
-  ["artifacts", "Artifacts"],
-] as const;
+const parts = [["operations", "Async calls"]] as const;
 
 /** The kinds of work that is longer than a call. */
 export function WorkTabs({ here }: { readonly here: (typeof parts)[number][0] }) {

@@ -1,3 +1,0 @@
-import { createOrdersBrowserClient } from "../../gen/rouse/orders/v1/orders.browser.ts";
-
-export const orders = createOrdersBrowserClient();
