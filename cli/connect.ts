@@ -28,6 +28,8 @@ const meshSchema = z.object({
   control: address,
   agent: address,
   orders: address,
+  /** HTTP side of orders. */
+  ordersHttp: address,
   envoyAdmin: address,
   runtime: z.string(),
   /** Process id of `rouse up`. */

@@ -166,7 +166,7 @@ test("URLs lose their passwords only", () => {
 test("the administrator's key goes to one's own mesh only, and helps where the kept key does not do", async () => {
   const data = join(dir, "own");
   const writeMesh = (registry: string) => {
-    const names = ["edge", "mesh", "consul", "registryHttp", "control", "agent", "orders", "envoyAdmin"];
+    const names = "edge mesh consul registryHttp control agent orders ordersHttp envoyAdmin".split(" ");
     const others = Object.fromEntries(names.map((name) => [name, "127.0.0.1:9"]));
     const mesh = { ...others, registry, meshSocket: "/nowhere", runtime: "process", pid: process.pid };
     return writeFile(join(data, "mesh.json"), JSON.stringify(mesh));

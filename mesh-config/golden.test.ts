@@ -24,6 +24,7 @@ const plain: MeshSettings = {
   meshSocket: "/run/rouse/mesh.sock",
   registry: "127.0.0.1:8071",
   registryHttp: "127.0.0.1:8070",
+  ordersHttp: "127.0.0.1:8075",
   json: true,
 };
 const genome = "genome.v1.GenomeService";

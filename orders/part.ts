@@ -1,20 +1,26 @@
 import type { Server } from "@grpc/grpc-js";
 import type { Pool } from "pg";
 import type { Logger } from "pino";
+import type { ConsulClient } from "../registry/consul.ts";
 import type { MeshFollower } from "../registry/follower.ts";
+import type { HostsWatch } from "../registry/hosts.ts";
+import type { HttpRoute } from "../registry/http.ts";
+import type { Artifacts } from "./artifacts/store.ts";
 import type { Changes } from "./database/changes.ts";
 import type { MeshCalls } from "./operations/mesh-call.ts";
-import type { VersionPins } from "./runs/pins.ts";
 
 /** What a part has from the beginning. */
 export interface PartContext {
   readonly log: Logger;
-  /** What the catalog and the hosts say. */
+  readonly consul: ConsulClient;
+  /** What the catalog says. */
   readonly mesh: MeshFollower;
+  /** The hosts and their agents. */
+  readonly hosts: HostsWatch;
   /** Calls through the mesh's listener for services. */
   readonly calls: MeshCalls;
-  /** Keeps versions with durable runs in the catalog. */
-  readonly pins: VersionPins;
+  /** Content that parts keep for others, and pass along by URI. */
+  readonly artifacts: Artifacts;
   /** Folder of orders; a part keeps files in one of its own below it. */
   readonly folder: string;
   /**
@@ -44,6 +50,8 @@ export interface OrdersPart {
   readonly channels: readonly string[];
   /** Adds its gRPC services; the database may not be there yet. */
   serve(server: Server, context: PartContext): void;
+  /** What it answers over HTTP. */
+  http?(context: PartContext): readonly HttpRoute[];
   /**
    * Work that only one process on a database does at a time: this one, until the signal aborts. It then lets go of what is under
    * way at once, and resolves; another process may have begun already. When it throws it is called again after a pause.

@@ -1,6 +1,7 @@
+import { artifactsPart } from "./artifacts/part.ts";
 import { operationsPart } from "./operations/part.ts";
 import type { OrdersPart } from "./part.ts";
-import { runsPart } from "./runs/part.ts";
+import { tasksPart } from "./tasks/part.ts";
 
 /** All that orders do. */
-export const PARTS: readonly OrdersPart[] = [operationsPart, runsPart];
+export const PARTS: readonly OrdersPart[] = [operationsPart, artifactsPart, tasksPart];

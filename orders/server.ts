@@ -4,15 +4,18 @@ import { Server } from "@grpc/grpc-js";
 import { type Logger, pino } from "pino";
 import { ConsulClient } from "../registry/consul.ts";
 import { MeshFollower } from "../registry/follower.ts";
+import { watchHosts } from "../registry/hosts.ts";
+import { type HttpRoute, type RunningHttp, startHttp } from "../registry/http.ts";
 import { announceOrders } from "../registry/parts.ts";
 import { listen } from "../sdk/grpc.ts";
+import type { ArtifactSettings } from "./artifacts/open.ts";
+import { Artifacts } from "./artifacts/store.ts";
 import { Changes } from "./database/changes.ts";
 import { type OrdersDatabase, openDatabase } from "./database/connect.ts";
 import { Leadership } from "./leader.ts";
 import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
 import type { OpenContext, PartContext } from "./part.ts";
 import { PARTS } from "./parts.ts";
-import { VersionPins } from "./runs/pins.ts";
 
 export interface OrdersOptions {
   /** "host:port"; port 0: any. */
@@ -25,12 +28,17 @@ export interface OrdersOptions {
   readonly dataDir: string;
   /** postgresql://… of another server. */
   readonly database?: string;
+  /** HTTP side, "host:port"; port 0: any; undefined: none. */
+  readonly http?: string;
+  readonly artifacts?: ArtifactSettings;
   readonly log?: Logger;
 }
 
 export interface RunningOrders {
   /** "host:port" that clients dial. */
   readonly address: string;
+  /** "host:port" of the HTTP side; empty: there is none. */
+  readonly httpAddress: string;
   /** Lets go of calls under way, and ends the database if it is the packaged one. */
   close(): Promise<void>;
 }
@@ -52,6 +60,7 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   const consul = new ConsulClient({ address: options.consul });
   const mesh = new MeshFollower(consul, log);
   mesh.ready.catch(() => undefined);
+  const hosts = watchHosts(consul, { log });
   const calls = new MeshCalls(options.mesh);
   const folder = options.dataDir;
 
@@ -83,34 +92,52 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     }
   };
 
-  const pins = new VersionPins(consul, log.child({ part: "pins" }));
-  const context: PartContext = { log, mesh, calls, pins, folder, opened };
+  const artifacts = new Artifacts({
+    ...options.artifacts,
+    folder,
+    pool: async () => (await opened()).pool,
+    log: log.child({ part: "artifacts" }),
+  });
+  const context: PartContext = { log, consul, mesh, hosts, calls, artifacts, folder, opened };
   const server = new Server({ "grpc.max_receive_message_length": 2 * MOST_BYTES });
-  for (const part of PARTS) part.serve(server, { ...context, log: log.child({ part: part.name }) });
+  const routes: HttpRoute[] = [];
+  for (const part of PARTS) {
+    const own = { ...context, log: log.child({ part: part.name }) };
+    part.serve(server, own);
+    routes.push(...(part.http?.(own) ?? []));
+  }
+  let http: RunningHttp | undefined;
   const closeAll = async () => {
     mesh.close();
+    hosts.close();
     consul.close();
     const running = await opening?.catch(() => undefined);
     await running?.leadership.close();
     await running?.context.changes.close();
+    await artifacts.close();
     calls.close();
     await running?.database.close();
   };
   try {
     const address = await listen(server, options.listen);
+    if (options.http !== undefined) http = await startHttp(options.http, routes, log);
+    const httpAddress = http?.address ?? "";
     // Something may have been under way when the last process ended.
     if (options.database !== undefined || existsSync(join(folder, "postgres", "data")))
       opened().catch((err) => log.error({ err }, "the database of orders does not start"));
-    const announced = announceOrders(consul, address, log);
+    const announced = announceOrders(consul, { address, httpAddress }, log);
     return {
       address,
+      httpAddress,
       async close() {
         await announced.close();
         server.forceShutdown();
+        await http?.close();
         await closeAll();
       },
     };
   } catch (thrown) {
+    await http?.close();
     await closeAll();
     throw thrown;
   }

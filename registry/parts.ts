@@ -20,6 +20,8 @@ export interface MeshParts {
   readonly registry: string;
   readonly registryHttp: string;
   readonly orders: string;
+  /** HTTP side of orders. */
+  readonly ordersHttp: string;
   /** Control planes, the leader first. */
   readonly control: readonly string[];
 }
@@ -27,10 +29,12 @@ export interface MeshParts {
 /** Tells other hosts where orders are served, until close(). */
 export function announceOrders(
   consul: ConsulClient,
-  address: string,
+  addresses: { readonly address: string; readonly httpAddress: string },
   log?: Logger,
 ): { close(): Promise<void> } {
-  return announcePart(consul, ORDERS_SERVICE, "orders are served", address, { address }, log);
+  const { address, httpAddress } = addresses;
+  const meta = { address, http: httpAddress };
+  return announcePart(consul, ORDERS_SERVICE, "orders are served", address, meta, log);
 }
 
 /** Tells other hosts where a registry is, until close(). */
@@ -77,9 +81,9 @@ export async function findParts(consul: ConsulClient): Promise<MeshParts | undef
   const { address: registry, http: registryHttp } = registries[0]?.Meta ?? {};
   const all = controls.filter(({ healthy }) => healthy).map(({ address }) => address);
   const control = [...new Set([...(leader === undefined ? [] : [leader.address]), ...all])];
-  const orders = orderServers[0]?.Meta?.address;
-  if (!registry || !registryHttp || !orders || control.length === 0) return undefined;
-  return { registry, registryHttp, orders, control };
+  const { address: orders, http: ordersHttp } = orderServers[0]?.Meta ?? {};
+  if (!registry || !registryHttp || !orders || !ordersHttp || control.length === 0) return undefined;
+  return { registry, registryHttp, orders, ordersHttp, control };
 }
 
 async function passing(consul: ConsulClient, service: string) {

@@ -279,6 +279,7 @@ describe("without a mesh", () => {
         "control",
         "agent",
         "orders",
+        "ordersHttp",
         "envoyAdmin",
       ].map((name) => [name, nobody]);
       const gone = { ...Object.fromEntries(addresses), meshSocket: "", runtime: "process", pid: 1 };

@@ -60,6 +60,7 @@ export class InProcessRuntime implements Runtime {
     const facts = { host, instance: id, listen: `${bind}:0`, notify: notifySocket, mesh: meshTarget };
     const env = {
       ...systemEnvironment(),
+      NODE_COMPILE_CACHE: this.#bundles.compileCache(spec.bundle),
       ...instanceEnvironment(withoutMounts(spec), { ...facts, app, otlpEndpoint }),
     };
     const worker = new Worker(pathToFileURL(join(app, "main.mjs")), {

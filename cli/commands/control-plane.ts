@@ -18,6 +18,7 @@ interface ControlPlaneFlags {
   registry?: string;
   registryHttp?: string;
   orders?: string;
+  ordersHttp?: string;
   corsOrigin: string[];
   traceSampling?: number;
   otlp?: string;
@@ -49,6 +50,7 @@ export function addControlPlane(program: Command): void {
       parseAddress,
     )
     .option("--orders <host:port>", "the server of orders, to be called through Envoy", parseAddress)
+    .option("--orders-http <host:port>", "its HTTP side, for contents of artifacts", parseAddress)
     .option(
       "--cors-origin <origin>",
       "web origin that may call the edge; repeatable (default: any)",
@@ -74,6 +76,7 @@ export function addControlPlane(program: Command): void {
           json: true,
           ...(flags.registry === undefined ? {} : { registry: flags.registry }),
           ...(flags.orders === undefined ? {} : { orders: flags.orders }),
+          ...(flags.ordersHttp === undefined ? {} : { ordersHttp: flags.ordersHttp }),
           ...(flags.registryHttp === undefined ? {} : { registryHttp: flags.registryHttp }),
           ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),
           ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling ?? 0 } }),

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { addArtifactFlags } from "../artifact-flags.ts";
 import { addBuildFlags } from "../build-flags.ts";
 import { dataFolder } from "../connect.ts";
 import { addHostFlags } from "../host-flags.ts";
@@ -59,6 +60,7 @@ export function addUp(program: Command): void {
   );
   addHostFlags(command);
   addBuildFlags(command);
+  addArtifactFlags(command);
   for (const name of Object.keys(portNames) as PortName[]) {
     const { port, title } = portNames[name];
     command.option(`${portFlag(name)} <port>`, `port of ${title}; 0: any`, parsePort, port);

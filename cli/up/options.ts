@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import { InvalidArgumentError } from "commander";
+import type { ArtifactFlags } from "../artifact-flags.ts";
 import type { BuildFlags } from "../build-flags.ts";
 import type { HostFlags } from "../host-flags.ts";
 import type { NetworkFlags } from "./network.ts";
@@ -12,7 +13,7 @@ export const traceSamplingHelp =
   "share of calls without a traceparent that are traced, 0 to 1 (default: one each second and instance)";
 
 /** What `rouse up` was asked for. */
-export interface UpOptions extends BuildFlags, HostFlags, NetworkFlags {
+export interface UpOptions extends ArtifactFlags, BuildFlags, HostFlags, NetworkFlags {
   /** Data folder, absolute. */
   readonly data: string;
   readonly runtime: (typeof runtimes)[number];

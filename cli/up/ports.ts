@@ -14,6 +14,7 @@ export const portNames = {
   control: { port: 8072, title: "the control plane" },
   agent: { port: 8073, title: "the agent" },
   orders: { port: 8074, title: "orders" },
+  ordersHttp: { port: 8075, title: "the HTTP side of orders" },
   envoyAdmin: { port: 9901, title: "Envoy's admin page" },
 } as const;
 

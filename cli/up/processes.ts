@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { artifactArguments } from "../artifact-flags.ts";
 import { buildArguments } from "../build-flags.ts";
 import type { Mesh } from "../connect.ts";
 import { hostArguments } from "../host-flags.ts";
@@ -54,7 +55,10 @@ export function meshServers(
         ...common,
         "--mesh",
         mesh.mesh,
+        "--http",
+        mesh.ordersHttp,
         ...(options.database === undefined ? [] : ["--database", options.database]),
+        ...artifactArguments(options),
       ],
       25_000,
     ),
@@ -102,6 +106,8 @@ export function controlPlanes(mesh: Mesh, options: UpOptions, addresses: readonl
     mesh.registryHttp,
     "--orders",
     mesh.orders,
+    "--orders-http",
+    mesh.ordersHttp,
     ...(traceSampling === undefined ? [] : ["--trace-sampling", String(traceSampling)]),
     "--otlp",
     mesh.registry,

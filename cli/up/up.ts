@@ -60,6 +60,7 @@ export async function up(
     control: at("control"),
     agent: at("agent"),
     orders: at("orders"),
+    ordersHttp: at("ordersHttp"),
     envoyAdmin: at("envoyAdmin"),
     runtime: options.runtime,
     pid: process.pid,
@@ -90,7 +91,12 @@ export async function up(
     const parts = runs === "all" ? undefined : await joinedParts(mesh.consul, stopping);
     const joined: Mesh = {
       ...mesh,
-      ...(parts && { registry: parts.registry, registryHttp: parts.registryHttp, orders: parts.orders }),
+      ...(parts && {
+        registry: parts.registry,
+        registryHttp: parts.registryHttp,
+        orders: parts.orders,
+        ordersHttp: parts.ordersHttp,
+      }),
       ...(parts && runs !== "control" && { control: parts.control[0] ?? mesh.control }),
     };
     const servers = meshServers(joined, options, bind);
@@ -121,15 +127,15 @@ export async function up(
 
 /** What other hosts reach; everything else is for this host. */
 function isShared(name: PortName): boolean {
-  return ["registry", "registryHttp", "control", "agent", "orders"].includes(name);
+  return ["registry", "registryHttp", "control", "agent", "orders", "ordersHttp"].includes(name);
 }
 
 /** The ports that this host needs. */
 function portsOf(runs: "all" | "control" | "instances"): PortName[] {
   const elsewhere: Record<typeof runs, readonly PortName[]> = {
     all: [],
-    control: ["registry", "registryHttp", "orders"],
-    instances: ["registry", "registryHttp", "orders", "control"],
+    control: ["registry", "registryHttp", "orders", "ordersHttp"],
+    instances: ["registry", "registryHttp", "orders", "ordersHttp", "control"],
   };
   return (Object.keys(portNames) as PortName[]).filter((name) => !elsewhere[runs].includes(name));
 }

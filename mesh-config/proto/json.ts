@@ -58,9 +58,20 @@ function single(field: protobuf.Field, value: Json, path: string): unknown {
     const url = object["@type"];
     // An empty one says something, too: that a filter is on, without a configuration.
     if (url === undefined) return {};
-    return { type_url: url, value: encodeJson(String(url).slice(String(url).lastIndexOf("/") + 1), object) };
+    return { type_url: url, value: encodedAny(String(url), object) };
   }
   return message(type as protobuf.Type, object, path);
+}
+
+const anys = new WeakMap<JsonObject, Uint8Array>();
+
+/** What stands in many places, or in one resource after the other, is encoded once. */
+function encodedAny(url: string, object: JsonObject): Uint8Array {
+  const known = anys.get(object);
+  if (known !== undefined) return known;
+  const made = encodeJson(url.slice(url.lastIndexOf("/") + 1), object);
+  anys.set(object, made);
+  return made;
 }
 
 /** "1.5s" → 1 second, 500,000,000 ns. */

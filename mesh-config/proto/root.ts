@@ -77,10 +77,16 @@ export function envoyProtos(): protobuf.Root {
   return loaded;
 }
 
+const types = new Map<string, protobuf.Type>();
+
 /** @throws RouseError INTERNAL when `root.ts` does not list the file of the type. */
 export function messageType(name: string): protobuf.Type {
+  const known = types.get(name);
+  if (known !== undefined) return known;
   try {
-    return envoyProtos().lookupType(name);
+    const type = envoyProtos().lookupType(name);
+    types.set(name, type);
+    return type;
   } catch (cause) {
     throw new RouseError("INTERNAL", `mesh-config/proto/root.ts lists no file with the message ${name}.`, {
       reason: "ENVOY_TYPE_UNKNOWN",

@@ -36,8 +36,8 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
   const edge = prefix === "edge";
   return any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", {
     stat_prefix: prefix,
-    // Browsers bring HTTP/1.1 as well.
-    codec_type: edge ? "AUTO" : "HTTP2",
+    // Browsers bring HTTP/1.1 as well, and so do contents of artifacts.
+    codec_type: "AUTO",
     rds: { route_config_name: routes, config_source: { ads: {}, resource_api_version: "V3" } },
     http_filters: [
       ...(edge

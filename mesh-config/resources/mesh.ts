@@ -61,9 +61,14 @@ export function versionResources(
   return { clusters, endpoints: lists };
 }
 
-/** A service's node in a route table; the world sees external versions only. */
+/** A service's node in a route table. */
 export function routesFor(table: string, service: string, state: ServiceState): JsonObject {
-  if (table !== EDGE_ROUTES) return serviceRoutes(service, state);
+  return serviceRoutes(service, shownIn(table, state));
+}
+
+/** What a table shows of a service: the world sees external versions only. The very same state where that is all of it. */
+export function shownIn(table: string, state: ServiceState): ServiceState {
+  if (table !== EDGE_ROUTES) return state;
   const versions = [...state.versions].filter(([, { manifest }]) => manifest.exposure === "external");
-  return serviceRoutes(service, { ...state, versions: new Map(versions) });
+  return versions.length === state.versions.size ? state : { ...state, versions: new Map(versions) };
 }

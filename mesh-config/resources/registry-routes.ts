@@ -8,6 +8,7 @@ import {
   EDGE_ROUTES,
   type MeshSettings,
   ORDERS_CLUSTER,
+  ORDERS_HTTP_CLUSTER,
   REGISTRY_CLUSTER,
   REGISTRY_HTTP_CLUSTER,
 } from "./settings.ts";
@@ -15,6 +16,8 @@ import {
 /** Packages of the mesh's own services that are called through Envoy; nobody else may register in them. */
 const PACKAGES = ["rouse.registry.v1", "rouse.catalog.v1", "rouse.usage.v1"] as const;
 const ORDERS_PACKAGE = "rouse.orders.v1";
+/** Paths of contents of artifacts, which go by plain HTTP. */
+const CONTENT_PREFIX = "/content/";
 
 /** Says the registry's HTTP side that a request came through the edge, from anybody. */
 export const EDGE_HEADER = "x-rouse-edge";
@@ -34,8 +37,14 @@ export function ownService(name: string): boolean {
   );
 }
 
-/** Entries of a table's tree over paths: the gRPC services of the registry and of orders, on every listener. */
-export function registryRoutes(table: string, { registry, orders }: MeshSettings): [string, JsonObject][] {
+/**
+ * Entries of a table's tree over paths: the gRPC services of the registry and of orders, on every listener; and contents of artifacts,
+ * which have to pass what stands before the tree on the edge.
+ */
+export function registryRoutes(
+  table: string,
+  { registry, orders, ordersHttp }: MeshSettings,
+): [string, JsonObject][] {
   const out: [string, JsonObject][] = [];
   if (registry !== undefined) {
     const node = action({ route: { cluster: REGISTRY_CLUSTER, ...unlimited } });
@@ -46,6 +55,8 @@ export function registryRoutes(table: string, { registry, orders }: MeshSettings
     const outside = table === EDGE_ROUTES ? { request_headers_to_add: [throughTheEdge] } : {};
     out.push([`/${ORDERS_PACKAGE}.`, action({ route, ...outside })]);
   }
+  if (ordersHttp !== undefined && table !== EDGE_ROUTES)
+    out.push([CONTENT_PREFIX, action({ route: { cluster: ORDERS_HTTP_CLUSTER, ...unlimited } })]);
   return out;
 }
 
@@ -55,15 +66,16 @@ const throughTheEdge: JsonObject = {
 };
 
 /** The clusters of the registry and of orders: they are always there, and are no version's. */
-export function registryClusters({ registry, registryHttp, orders }: MeshSettings): Map<string, JsonObject> {
+export function registryClusters(settings: MeshSettings): Map<string, JsonObject> {
+  const { registry, registryHttp, orders, ordersHttp } = settings;
   const out = new Map<string, JsonObject>();
   const http2 = { http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } } };
   if (registry !== undefined) out.set(REGISTRY_CLUSTER, cluster(REGISTRY_CLUSTER, registry, http2));
   if (orders !== undefined) out.set(ORDERS_CLUSTER, cluster(ORDERS_CLUSTER, orders, http2));
-  if (registryHttp !== undefined) {
-    const http1 = { http_protocol_options: {} };
+  const http1 = { http_protocol_options: {} };
+  if (registryHttp !== undefined)
     out.set(REGISTRY_HTTP_CLUSTER, cluster(REGISTRY_HTTP_CLUSTER, registryHttp, http1));
-  }
+  if (ordersHttp !== undefined) out.set(ORDERS_HTTP_CLUSTER, cluster(ORDERS_HTTP_CLUSTER, ordersHttp, http1));
   return out;
 }
 
@@ -102,8 +114,22 @@ const preflights: JsonObject = {
   exact_match_map: { map: { OPTIONS: action({ route: { cluster: "preflight" } }) } },
 };
 
-/** Requests that are no gRPC calls: pages, MCP, OpenAPI. */
-function webMatcher({ registryHttp, json }: MeshSettings): JsonObject {
+/** Requests that are no gRPC calls: contents of artifacts, and all that is the registry's. */
+function webMatcher(settings: MeshSettings): JsonObject {
+  const { ordersHttp } = settings;
+  const registrys = registrysMatcher(settings);
+  if (ordersHttp === undefined) return registrys;
+  const content = action({
+    route: { cluster: ORDERS_HTTP_CLUSTER, ...unlimited },
+    typed_per_filter_config: answersToBrowsers(),
+    request_headers_to_add: [throughTheEdge],
+  });
+  const paths = { input: headerInput(":path"), prefix_match_map: { map: { [CONTENT_PREFIX]: content } } };
+  return { matcher_tree: paths, on_no_match: { matcher: registrys } };
+}
+
+/** Pages, MCP, OpenAPI. */
+function registrysMatcher({ registryHttp, json }: MeshSettings): JsonObject {
   // Which filters a call passes is settled by the route that it has at first; JSON finds its service's later.
   const typed_per_filter_config = { ...answersToBrowsers(), ...(json && jsonOn()) };
   const nothing = action({ ...noSuchMethod, typed_per_filter_config });

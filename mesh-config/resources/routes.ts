@@ -19,20 +19,21 @@ const WAIT_MARGIN_MS = 2_000;
  */
 export function serviceRoutes(service: string, state: ServiceState): JsonObject {
   const versions = new Map([...state.versions].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const leaves = new Leaves(service);
   const exact: Record<string, JsonObject> = {};
   for (const [tag, weights] of [...state.tags].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const members = membersOf(weights, versions);
-    exact[tag] = action(
-      members.length === 0 ? answer(emptyTag(service, tag, state)) : weightedRoute(service, members),
-    );
+    exact[tag] = members.length === 0 ? answerWith(emptyTag(service, tag, state)) : leaves.weighted(members);
   }
-  for (const [version, found] of versions) exact[version] = action(versionRoute(service, found));
+  for (const [version, found] of versions) exact[version] = leaves.of(found);
   return {
     matcher_tree: {
       input: headerInput(VERSION_HEADER),
       exact_match_map: { map: exact },
     },
-    on_no_match: { matcher: rangeMatcher(service, state, versions, defaultRoute(service, state, versions)) },
+    on_no_match: {
+      matcher: rangeMatcher(service, state, versions, leaves, defaultRoute(service, state, versions, leaves)),
+    },
   };
 }
 
@@ -40,17 +41,18 @@ function defaultRoute(
   service: string,
   state: ServiceState,
   versions: ReadonlyMap<string, VersionState>,
+  leaves: Leaves,
 ): JsonObject {
   const release = state.tags.get("release");
   if (release !== undefined) {
     const members = membersOf(release, versions);
-    if (members.length > 0) return weightedRoute(service, members);
-    return answer(emptyTag(service, "release", state));
+    if (members.length > 0) return leaves.weighted(members);
+    return answerWith(emptyTag(service, "release", state));
   }
   const newest = versions.get(
     highestStable(running(versions).keys()) ?? highestStable(versions.keys()) ?? "",
   );
-  return newest === undefined ? answer(noDefault(service, state)) : versionRoute(service, newest);
+  return newest === undefined ? answerWith(noDefault(service, state)) : leaves.of(newest);
 }
 
 /** The versions that a tag names: without those which may not run, where there are others. */
@@ -75,23 +77,24 @@ function rangeMatcher(
   service: string,
   state: ServiceState,
   versions: ReadonlyMap<string, VersionState>,
+  leaves: Leaves,
   withoutHeader: JsonObject,
 ): JsonObject {
   const matchers: JsonObject[] = [];
   for (const { version, patterns } of specPatterns([...running(versions).keys()])) {
     const found = versions.get(version);
     if (found !== undefined) {
-      const on_match = action(versionRoute(service, found));
+      const on_match = leaves.of(found);
       matchers.push({ predicate: headerMatches(patterns.join("|")), on_match });
     }
   }
-  const unknown = action(answer(unknownVersion(service, state)));
+  const unknown = answerWith(unknownVersion(service, state));
   const ranges =
     matchers.length === 0 ? unknown : { matcher: { matcher_list: { matchers }, on_no_match: unknown } };
   // Most calls come without the header: they pass one expression, not one for each range.
   return {
     matcher_list: { matchers: [{ predicate: headerMatches(".+"), on_match: ranges }] },
-    on_no_match: action(withoutHeader),
+    on_no_match: withoutHeader,
   };
 }
 
@@ -120,6 +123,33 @@ export function answerWith(error: RouseError): JsonObject {
   return action(answer(error));
 }
 
+/**
+ * The leaves of a service's tree. A version stands in it once for each way to name it, always as the same object, so that it is encoded
+ * once (encodeJson).
+ */
+class Leaves {
+  readonly #service: string;
+  readonly #made = new Map<VersionState, JsonObject>();
+
+  constructor(service: string) {
+    this.#service = service;
+  }
+
+  of(version: VersionState): JsonObject {
+    const known = this.#made.get(version);
+    if (known !== undefined) return known;
+    const made = action(versionRoute(this.#service, version));
+    this.#made.set(version, made);
+    return made;
+  }
+
+  weighted(members: readonly Member[]): JsonObject {
+    const [only] = members;
+    if (members.length === 1 && only !== undefined) return this.of(only.version);
+    return action(weightedRoute(this.#service, members));
+  }
+}
+
 function versionRoute(service: string, { manifest, activation, approval, barred }: VersionState): JsonObject {
   if (barred === true) return answer(barredError(service, manifest.version, approval));
   if (activation.stopped !== undefined) {
@@ -138,8 +168,6 @@ export interface Member {
 }
 
 function weightedRoute(service: string, members: readonly Member[]): JsonObject {
-  const [only] = members;
-  if (members.length === 1 && only !== undefined) return versionRoute(service, only.version);
   const keys = new Set(members.map(({ version }) => version.manifest.sessionKey));
   const [key = ""] = keys;
   const sessionKey = keys.size === 1 ? key : "";

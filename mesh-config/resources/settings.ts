@@ -12,6 +12,8 @@ export interface MeshSettings {
   readonly registry?: string;
   /** The server of orders, "host:port"; without it there are no async calls. */
   readonly orders?: string;
+  /** HTTP side of orders (contents of artifacts), "host:port". */
+  readonly ordersHttp?: string;
   /** The registry's HTTP side (site, MCP, OpenAPI), "host:port"; without it the edge has no pages. */
   readonly registryHttp?: string;
   /** Instances run on other hosts, too, and are reached over a network that may be cut. */
@@ -31,8 +33,9 @@ export const CONTROL_PLANE_CLUSTER = "control_plane";
 export const REGISTRY_CLUSTER = "rouse_registry";
 export const REGISTRY_HTTP_CLUSTER = "rouse_registry_http";
 
-/** Name of the cluster of orders. */
+/** Names of the two clusters of orders. */
 export const ORDERS_CLUSTER = "rouse_orders";
+export const ORDERS_HTTP_CLUSTER = "rouse_orders_http";
 
 /** Names of the two route tables: of the edge listener, and of those for calls between services. */
 export const EDGE_ROUTES = "edge";

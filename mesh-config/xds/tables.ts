@@ -1,7 +1,7 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { MeshState, ServiceState } from "../../registry/state.ts";
 import { encodeJson, type JsonObject } from "../proto/json.ts";
-import { routesFor } from "../resources/mesh.ts";
+import { shownIn } from "../resources/mesh.ts";
 import { beforeServices } from "../resources/registry-routes.ts";
 import {
   fixedRoutes,
@@ -12,6 +12,7 @@ import {
   unknown,
   virtualHost,
 } from "../resources/route-tables.ts";
+import { serviceRoutes } from "../resources/routes.ts";
 import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Resource, resourceOfBytes } from "./resource.ts";
 
@@ -28,6 +29,8 @@ interface Node {
 interface Table {
   /** In the order of the services' names; changed in place. */
   readonly nodes: Map<string, Node>;
+  /** What calls get whose path begins with none of these names, encoded. */
+  readonly none: Uint8Array;
   readonly resource: Resource;
 }
 
@@ -50,7 +53,7 @@ export class RouteTables {
   /** @param changed Names of the services that may differ from the last state; default: all. */
   build(state: MeshState, number: number, changed?: ReadonlySet<string>): Map<string, Resource> {
     // Most services look the same in both tables.
-    const encoded = new Map<string, Uint8Array>();
+    const encoded = new Map<ServiceState, Matcher>();
     const made = [...this.#memos].map(
       ([name, memo]) => [name, this.#table(name, memo, state, number, encoded, changed)] as const,
     );
@@ -62,7 +65,7 @@ export class RouteTables {
     memo: WeakMap<ServiceState, Node>,
     state: MeshState,
     number: number,
-    encoded: Map<string, Uint8Array>,
+    encoded: Map<ServiceState, Matcher>,
     changed?: ReadonlySet<string>,
   ): Resource {
     const last = this.#tables.get(name);
@@ -70,9 +73,9 @@ export class RouteTables {
     if (last !== undefined && few !== undefined) {
       if (few.size === 0) return last.resource;
       for (const [service, node] of few) last.nodes.set(service, node);
-      const made = resourceOfBytes("route", name, encodeTable(name, last.nodes, this.#fixed(name)), number);
+      const made = resourceOfBytes("route", name, encodeTable(last, this.#fixed(name)), number);
       const resource = last.resource.version === made.version ? last.resource : made;
-      this.#tables.set(name, { nodes: last.nodes, resource });
+      this.#tables.set(name, { ...last, resource });
       return resource;
     }
     const nodes = new Map<string, Node>();
@@ -81,18 +84,19 @@ export class RouteTables {
       if (found === undefined) continue;
       let node = memo.get(found);
       if (node === undefined) {
-        node = encodeNode(service, routesFor(name, service, found), last?.nodes.get(service), encoded);
+        node = encodeNode(service, shownIn(name, found), last?.nodes.get(service), encoded);
         memo.set(found, node);
       }
       nodes.set(service, node);
     }
     if (last !== undefined && same(last.nodes, nodes)) return last.resource;
+    const none = encodeJson(matcherType, { on_no_match: unknown(name, [...nodes.keys()]) });
     const made =
       nodes.size === 0
         ? encodeResource("route", name, routeTable({ name, services: new Map() }, this.#settings), number)
-        : resourceOfBytes("route", name, encodeTable(name, nodes, this.#fixed(name)), number);
+        : resourceOfBytes("route", name, encodeTable({ nodes, none }, this.#fixed(name)), number);
     const resource = last?.resource.version === made.version ? last.resource : made;
-    this.#tables.set(name, { nodes, resource });
+    this.#tables.set(name, { nodes, none, resource });
     return resource;
   }
 
@@ -102,7 +106,7 @@ export class RouteTables {
     last: Table,
     state: MeshState,
     changed: ReadonlySet<string>,
-    encoded: Map<string, Uint8Array>,
+    encoded: Map<ServiceState, Matcher>,
   ): Map<string, Node> | undefined {
     const services = new Map<string, ServiceState>();
     for (const service of changed) {
@@ -116,7 +120,7 @@ export class RouteTables {
       if ((before !== undefined) !== listed.has(service)) return undefined;
       const found = services.get(service);
       if (before === undefined || found === undefined) continue;
-      const node = encodeNode(service, routesFor(name, service, found), before, encoded);
+      const node = encodeNode(service, shownIn(name, found), before, encoded);
       if (node !== before) out.set(service, node);
     }
     return out;
@@ -153,18 +157,31 @@ function encodeFixed(name: string, settings: MeshSettings): Fixed {
   };
 }
 
+/** A service's matcher as JSON and, once it is needed, encoded. */
+interface Matcher {
+  readonly json: string;
+  readonly matcher: JsonObject;
+  bytes?: Uint8Array;
+}
+
 /** Instances come and go without a change to the routes: then it is the last node. */
 function encodeNode(
   service: string,
-  matcher: JsonObject,
+  shown: ServiceState,
   last: Node | undefined,
-  encoded: Map<string, Uint8Array>,
+  encoded: Map<ServiceState, Matcher>,
 ): Node {
-  const json = JSON.stringify(matcher);
+  const made = encoded.get(shown) ?? matcherOf(service, shown);
+  encoded.set(shown, made);
+  const { json, matcher } = made;
   if (last?.json === json) return last;
-  const onMatch = encoded.get(json) ?? encodeJson(onMatchType, { matcher });
-  encoded.set(json, onMatch);
-  return { json, bytes: encodeEntry(pathPrefix(service), onMatch) };
+  made.bytes ??= encodeJson(onMatchType, { matcher });
+  return { json, bytes: encodeEntry(pathPrefix(service), made.bytes) };
+}
+
+function matcherOf(service: string, shown: ServiceState): Matcher {
+  const matcher = serviceRoutes(service, shown);
+  return { json: JSON.stringify(matcher), matcher };
 }
 
 function encodeEntry(prefix: string, onMatch: Uint8Array): Uint8Array {
@@ -172,13 +189,12 @@ function encodeEntry(prefix: string, onMatch: Uint8Array): Uint8Array {
 }
 
 /** The same message as routeTable's, from the inside out. */
-function encodeTable(name: string, nodes: ReadonlyMap<string, Node>, fixed: Fixed): Uint8Array {
+function encodeTable({ nodes, none }: Pick<Table, "nodes" | "none">, fixed: Fixed): Uint8Array {
   const tree = new BinaryWriter().raw(fixed.input);
   tree.uint32(tag(3)).fork(); // prefix_match_map
   for (const { bytes } of nodes.values()) tree.uint32(tag(1)).bytes(bytes);
   for (const entry of fixed.entries) tree.uint32(tag(1)).bytes(entry);
   tree.join();
-  const none = encodeJson(matcherType, { on_no_match: unknown(name, [...nodes.keys()]) });
   let root = new BinaryWriter().uint32(tag(2)).bytes(tree.finish()).raw(none).finish();
   for (const outer of fixed.before.toReversed()) {
     // on_no_match, and therein the matcher.

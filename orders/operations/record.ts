@@ -35,6 +35,10 @@ export const rowSchema = z.object({
   deadline_ms: count,
   start_timeout_ms: count,
   keep_ms: count,
+  headers: z
+    .string()
+    .transform((text) => z.record(z.string(), z.string()).parse(JSON.parse(text)))
+    .nullable(),
   state: z.enum(STATES),
   progress_fraction: z.number().nullable(),
   progress_note: z.string().nullable(),
@@ -45,8 +49,6 @@ export const rowSchema = z.object({
   started_at: z.date().nullable(),
   ended_at: z.date().nullable(),
   revision: count,
-  durable: z.boolean(),
-  parent: z.string().nullable(),
 });
 export type OperationRow = z.infer<typeof rowSchema>;
 

@@ -1,9 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { StartOperationRequest } from "#proto/rouse/orders/v1/operations.ts";
-import { barredError, barredVersions } from "../../registry/approval.ts";
-import { resolveSpec, unknownService } from "../../registry/spec.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { settleMethod } from "../settle.ts";
 import { MOST_BYTES } from "./mesh-call.ts";
 import type { NewOperation } from "./store.ts";
 
@@ -24,37 +23,23 @@ export interface Asker {
 /**
  * Checks a request against the catalog, and settles the version.
  *
- * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN, METHOD_UNKNOWN; FAILED_PRECONDITION METHOD_NOT_ASYNC,
+ * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN, METHOD_UNKNOWN; FAILED_PRECONDITION METHOD_NOT_ASYNC, METHOD_IS_JOB;
  *   INVALID_ARGUMENT OPERATION_INVALID.
  */
 export function newOperation(request: StartOperationRequest, state: MeshState, asker: Asker): NewOperation {
   const { service, method: name, idempotencyKey } = request;
-  const external = (known: string) =>
-    [...(state.services.get(known)?.versions.values() ?? [])].some(
-      ({ manifest }) => manifest.exposure === "external",
+  const {
+    version,
+    state: shown,
+    method,
+  } = settleMethod(state, { service, version: request.version, method: name }, asker.outside);
+  const { startTimeoutMs } = shown.manifest;
+  if (method.mode === "job") {
+    throw new RouseError(
+      "FAILED_PRECONDITION",
+      `${service}/${name} is a job by its contract: it is not called but ordered. Order it by "rouse order" or CreateOrder.`,
+      { reason: "METHOD_IS_JOB" },
     );
-  const visible = [...state.services.keys()].filter((known) => !asker.outside || external(known));
-  const found = visible.includes(service) ? state.services.get(service) : undefined;
-  if (found === undefined) throw unknownService(service, visible);
-  const version = resolveSpec(
-    {
-      service,
-      versions: [...found.versions.keys()],
-      tags: Object.fromEntries([...found.tags].map(([tag, shares]) => [tag, [...shares]])),
-      barred: barredVersions(found),
-    },
-    request.version,
-  );
-  const shown = found.versions.get(version);
-  if (shown === undefined) throw unknownService(service, visible);
-  if (shown.barred === true) throw barredError(service, version, shown.approval);
-  const { methods, startTimeoutMs } = shown.manifest;
-  const method = methods.find((known) => known.name === name);
-  if (method === undefined) {
-    const there = methods.map((known) => known.name).join(", ");
-    throw new RouseError("NOT_FOUND", `${service} ${version} has no method "${name}". It has ${there}.`, {
-      reason: "METHOD_UNKNOWN",
-    });
   }
   if (method.mode === "sync" || method.clientStreaming || method.serverStreaming) {
     const why =
@@ -72,12 +57,7 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
   const keepMs = request.keepMs || KEEP.default;
   if (keepMs < KEEP.least || keepMs > KEEP.most)
     throw invalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP.least}) to 90 days (${KEEP.most})`);
-  const durable = method.durable === true;
-  if (request.key !== "" && !durable)
-    throw invalid(`a key is for durable methods, and ${service}/${name} is none (option durable)`);
-  if (request.key.length > LONGEST_KEY) throw invalid(`the key has more than ${LONGEST_KEY} characters`);
-  // A durable run sleeps as long as it likes.
-  const longest = method.deadlineMs || (durable ? Number.MAX_SAFE_INTEGER : LONGEST_MS);
+  const longest = method.deadlineMs || LONGEST_MS;
   if (request.deadlineMs > longest)
     throw invalid(`deadline_ms is ${request.deadlineMs}; the contract allows ${longest} at most`);
   const bytes = Buffer.from(request.request);
@@ -89,20 +69,12 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
     caller: asker.caller,
     idempotencyKey,
     request: bytes,
-    requestDigest: digest(request.version, request.key, bytes),
+    requestDigest: createHash("sha256").update(request.version).update("\0").update(bytes).digest(),
     idempotent: method.idempotency !== "unknown",
-    deadlineMs: request.deadlineMs || method.deadlineMs || (durable ? 0 : LONGEST_MS),
+    deadlineMs: request.deadlineMs || longest,
     startTimeoutMs,
     keepMs,
-    durable,
-    key: request.key,
   };
-}
-
-function digest(version: string, key: string, request: Buffer): Buffer {
-  const hash = createHash("sha256").update(version).update("\0");
-  if (key !== "") hash.update(key).update("\0");
-  return hash.update(request).digest();
 }
 
 function invalid(why: string): RouseError {

@@ -30,4 +30,6 @@ export const operationsTables: readonly string[] = [
    CREATE FUNCTION tell_operation() RETURNS trigger LANGUAGE plpgsql AS
      $$ BEGIN PERFORM pg_notify('rouse_operations', NEW.id::text); RETURN NULL; END $$;
    CREATE TRIGGER tell_operation AFTER INSERT OR UPDATE ON operations FOR EACH ROW EXECUTE FUNCTION tell_operation();`,
+  // JSON; null: none.
+  "ALTER TABLE operations ADD COLUMN headers text",
 ];

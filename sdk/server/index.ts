@@ -8,6 +8,15 @@
  *   asset(path): string                                      absolute path of a file of the service's package
  *   RouseError, and the types below
  */
+export type {
+  DurableFunction,
+  Run,
+  RunCallOptions,
+  RunClient,
+  RunOperation,
+  StepCall,
+  StepOptions,
+} from "../durable/types.ts";
 export { RouseError } from "../errors.ts";
 export { asset } from "./asset.ts";
 export { bindService, serve } from "./serve.ts";

@@ -3,3 +3,6 @@
  * from the outside.
  */
 export const CALLER_HEADER = "rouse-caller";
+
+/** Request header in which the command line says who uses it, for the history of what is changed. */
+export const USER_HEADER = "rouse-user";

@@ -6,7 +6,7 @@ import { ThemeToggle } from "./ThemeToggle.tsx";
 
 const sections = [
   ["", "Catalog"],
-  ["operations", "Work"],
+  ["orders", "Work"],
   ["reviews", "Reviews"],
   ["hosts", "Hosts"],
   ["builds", "Builds"],
@@ -26,7 +26,7 @@ interface Props {
 /** What surrounds each page: a skip link, the navigation, the main part. */
 export function Shell({ section, main, children }: Props) {
   const lost = useConnectionLost();
-  const here = section === "services" ? "" : workSections.has(section) ? "operations" : section;
+  const here = section === "services" ? "" : workSections.has(section) ? "orders" : section;
   return (
     <>
       <a class="skip" href="#main">

@@ -4,13 +4,13 @@ import { ErrorNote, Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { duration } from "../format.ts";
 import { useLoad } from "../load.ts";
-import { Link, navigate, servicePath, withQuery } from "../router.tsx";
+import { Link, servicePath } from "../router.tsx";
 import { useTitle } from "../title.ts";
 import { isOver, operationStates, operationWord, ranFor } from "./operation-state.ts";
 import { useEvery } from "./use-every.ts";
 import { WorkBadge } from "./WorkBadge.tsx";
+import { WorkFilters } from "./WorkFilters.tsx";
 import { WorkTabs } from "./WorkTabs.tsx";
-import "./work.css";
 
 /** How often the list is read again while something of it is under way, ms. */
 const AGAIN_MS = 2_000;
@@ -30,31 +30,12 @@ export function OperationsPage({ query }: { readonly query: URLSearchParams }) {
     <div class="stack">
       <h1>Work</h1>
       <WorkTabs here="operations" />
-      <div class="row spread">
-        <div class="work-filters">
-          <label>
-            Service
-            <input
-              type="text"
-              value={service}
-              spellcheck={false}
-              onChange={({ currentTarget }) => narrow("service", currentTarget.value.trim())}
-            />
-          </label>
-          <label>
-            State
-            <select value={state} onChange={({ currentTarget }) => narrow("state", currentTarget.value)}>
-              <option value="">any</option>
-              {[...operationStates.keys()].map((word) => (
-                <option key={word}>{word}</option>
-              ))}
-            </select>
-          </label>
-        </div>
-        <button type="button" onClick={reload}>
-          Refresh
-        </button>
-      </div>
+      <WorkFilters
+        text={{ name: "service", label: "Service", value: service }}
+        state={state}
+        states={[...operationStates.keys()]}
+        reload={reload}
+      />
       {error !== undefined && <ErrorNote error={error} what="the async calls" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value?.operations.length === 0 && (
@@ -67,10 +48,6 @@ export function OperationsPage({ query }: { readonly query: URLSearchParams }) {
       {value?.operations.length === MOST && <p class="soft">{`These are the latest ${MOST}.`}</p>}
     </div>
   );
-}
-
-function narrow(name: "service" | "state", value: string): void {
-  navigate(withQuery({ [name]: value }), { replace: true });
 }
 
 function OperationTable({ operations }: { readonly operations: readonly Operation[] }) {

@@ -1,6 +1,12 @@
 import { Link } from "../router.tsx";
 
-const parts = [["operations", "Async calls"]] as const;
+const parts = [
+  ["orders", "Orders"],
+  ["operations", "Async calls"],
+  ["runs", "Durable runs"],
+  ["tasks", "Tasks"],
+  ["artifacts", "Artifacts"],
+] as const;
 
 /** The kinds of work that is longer than a call. */
 export function WorkTabs({ here }: { readonly here: (typeof parts)[number][0] }) {

@@ -1,0 +1,95 @@
+import { crc32 } from "node:zlib";
+
+/**
+ * Content is checked in blocks of so many bytes, each before it is given away: so a part of it can be read without reading the
+ * whole, and what is damaged is never passed on.
+ */
+export const BLOCK_BYTES = 2 ** 20;
+/** Of one block's CRC-32. */
+const SUM_BYTES = 4;
+
+/** Makes the checksums of a content's blocks while it comes in. */
+export class BlockSums {
+  readonly #sums: number[] = [];
+  #sum = 0;
+  #filled = 0;
+
+  update(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + BLOCK_BYTES - this.#filled);
+      this.#sum = crc32(part, this.#sum);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled === BLOCK_BYTES) this.#close();
+    }
+  }
+
+  /** All up to now, 4 bytes each, big endian. */
+  bytes(): Buffer {
+    const sums = this.#filled > 0 ? [...this.#sums, this.#sum] : this.#sums;
+    const out = Buffer.alloc(sums.length * SUM_BYTES);
+    for (const [index, sum] of sums.entries()) out.writeUInt32BE(sum, index * SUM_BYTES);
+    return out;
+  }
+
+  #close(): void {
+    this.#sums.push(this.#sum);
+    this.#sum = 0;
+    this.#filled = 0;
+  }
+}
+
+/** A part of a content, and the blocks that have to be read for it. */
+export interface BlockRange {
+  /** The blocks' bytes: from, and how many. */
+  readonly offset: number;
+  readonly length: number;
+  readonly firstBlock: number;
+  /** Bytes before the part, in the first block. */
+  readonly skip: number;
+  /** Bytes of the part. */
+  readonly take: number;
+}
+
+/** The whole blocks around a part of a content. The part must be within it. */
+export function blockRange(bytes: number, offset: number, length: number): BlockRange {
+  const firstBlock = Math.floor(offset / BLOCK_BYTES);
+  const from = firstBlock * BLOCK_BYTES;
+  const to = length === 0 ? from : Math.min(bytes, Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES);
+  return { offset: from, length: to - from, firstBlock, skip: offset - from, take: length };
+}
+
+/** True where a block is what was stored. */
+export function isGood(block: Uint8Array, index: number, sums: Buffer): boolean {
+  const at = index * SUM_BYTES;
+  return at + SUM_BYTES <= sums.length && crc32(block) === sums.readUInt32BE(at);
+}
+
+/**
+ * Cuts a stream into whole blocks; the last may be shorter.
+ *
+ * Blocks that come as one chunk are passed on as they are.
+ */
+export async function* inBlocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let parts: Uint8Array[] = [];
+  let held = 0;
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + BLOCK_BYTES - held);
+      parts.push(part);
+      held += part.length;
+      at += part.length;
+      if (held < BLOCK_BYTES) continue;
+      yield whole(parts);
+      parts = [];
+      held = 0;
+    }
+  }
+  if (held > 0) yield whole(parts);
+}
+
+function whole(parts: readonly Uint8Array[]): Buffer {
+  const [first] = parts;
+  if (first === undefined || parts.length > 1) return Buffer.concat(parts);
+  return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
+}

@@ -1,0 +1,279 @@
+import { createHash, type Hash } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { RouseError } from "../../../sdk/errors.ts";
+import { BLOCK_BYTES, BlockSums } from "../blocks.ts";
+import { readFileRange } from "../content/folder.ts";
+import { roomError } from "../content/room.ts";
+import { tooLarge } from "../errors.ts";
+
+/** What has arrived of an upload. */
+interface Gathered {
+  readonly handle: FileHandle;
+  readonly hash: Hash;
+  readonly sums: BlockSums;
+  bytes: number;
+  /** The last part of it came before this process began: only a digest can tell whether it is whole. */
+  readonly resumed: boolean;
+  syncing: Promise<void> | undefined;
+  unsynced: number;
+  usedAt: number;
+  /** Who writes now. */
+  writer: { stop(): void; readonly done: Promise<unknown> } | undefined;
+}
+
+/** All of an upload, on disk. */
+export interface Finished {
+  readonly file: string;
+  readonly digest: string;
+  readonly sums: Buffer;
+  readonly bytes: number;
+  readonly resumed: boolean;
+}
+
+/** So much is written before the disk is asked to keep it, so that the end has little to wait for; bytes. */
+const SYNC_BYTES = 64 * 2 ** 20;
+/** An upload that nobody writes to is let go of after this time, ms; its file stays. */
+const IDLE_MS = 60_000;
+
+/** Uploads as they come in, a file each; what was written stays when a process ends. */
+export class Spool {
+  readonly #folder: string;
+  readonly #open = new Map<string, Promise<Gathered>>();
+  readonly #idle: NodeJS.Timeout;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#idle = setInterval(() => void this.#closeIdle(), IDLE_MS / 2);
+    this.#idle.unref();
+  }
+
+  /** Bytes that have arrived. */
+  async offset(id: string): Promise<number> {
+    const gathered = await this.#open.get(id);
+    if (gathered !== undefined) return gathered.bytes;
+    const found = await stat(this.#fileOf(id)).catch(() => undefined);
+    return found?.size ?? 0;
+  }
+
+  /**
+   * Writes at the end of an upload; resolves to its new offset. Who comes later takes it over from who came before, whose
+   * connection may have ended without word. When the source breaks, what came before stays.
+   *
+   * @param source Is left as it is, so that its other side can be answered, but for when it is taken over.
+   *
+   * @param mostBytes Of all of the upload.
+   * @throws RouseError FAILED_PRECONDITION UPLOAD_OFFSET; ABORTED UPLOAD_TAKEN_OVER; RESOURCE_EXHAUSTED ARTIFACT_TOO_LARGE,
+   *   ARTIFACT_NO_ROOM, after which the file is gone; what the source throws.
+   */
+  async write(
+    id: string,
+    offset: number,
+    source: Readable,
+    mostBytes = Number.POSITIVE_INFINITY,
+  ): Promise<number> {
+    const gathered = await this.#gathered(id);
+    await stopWriter(gathered);
+    const writing = this.#write(id, gathered, offset, source, mostBytes);
+    const stop = () => void source.destroy(takenOver(id));
+    const writer = { stop, done: writing.catch(() => undefined) };
+    gathered.writer = writer;
+    try {
+      return await writing;
+    } finally {
+      if (gathered.writer === writer) gathered.writer = undefined;
+    }
+  }
+
+  /** Puts all of an upload on disk. Idempotent. */
+  async finish(id: string): Promise<Finished> {
+    const gathered = await this.#gathered(id);
+    await stopWriter(gathered);
+    const file = this.#fileOf(id);
+    try {
+      await gathered.syncing;
+      await gathered.handle.sync();
+    } catch (thrown) {
+      throw roomError(this.#folder, thrown);
+    }
+    const sums = gathered.sums.bytes();
+    return {
+      file,
+      digest: gathered.hash.copy().digest("hex"),
+      sums,
+      bytes: gathered.bytes,
+      resumed: gathered.resumed,
+    };
+  }
+
+  /** Idempotent. */
+  async remove(id: string): Promise<void> {
+    await this.#close(id);
+    await rm(this.#fileOf(id), { force: true });
+  }
+
+  /** Ids of all files. */
+  async ids(): Promise<string[]> {
+    return (await readdir(this.#folder)).filter((name) => /^[A-Za-z0-9_-]{8,64}$/.test(name));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#idle);
+    await Promise.all([...this.#open.keys()].map((id) => this.#close(id)));
+  }
+
+  async #write(
+    id: string,
+    gathered: Gathered,
+    offset: number,
+    source: Readable,
+    mostBytes: number,
+  ): Promise<number> {
+    if (offset !== gathered.bytes) throw wrongOffset(id, offset, gathered.bytes);
+    let chunks: Uint8Array[] = [];
+    let held = 0;
+    let written: Promise<void> = Promise.resolve();
+    const flush = async () => {
+      const batch = chunks;
+      const at = gathered.bytes;
+      chunks = [];
+      gathered.bytes += held;
+      gathered.unsynced += held;
+      held = 0;
+      await written;
+      written = writeAll(gathered.handle, batch, at);
+      written.catch(() => undefined);
+      // While the disk is at it.
+      for (const chunk of batch) {
+        gathered.hash.update(chunk);
+        gathered.sums.update(chunk);
+      }
+      if (gathered.unsynced >= SYNC_BYTES && gathered.syncing === undefined) {
+        gathered.unsynced = 0;
+        await written;
+        gathered.syncing = gathered.handle.datasync().finally(() => {
+          gathered.syncing = undefined;
+        });
+        gathered.syncing.catch(() => undefined);
+      }
+    };
+    try {
+      try {
+        for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+          if (gathered.bytes + held + chunk.length > mostBytes) throw tooLarge(mostBytes);
+          chunks.push(chunk);
+          held += chunk.length;
+          if (held >= BLOCK_BYTES) await flush();
+        }
+      } finally {
+        // What came before the source broke is good.
+        if (held > 0) await flush();
+        await written;
+      }
+    } catch (thrown) {
+      throw await this.#failed(id, thrown);
+    } finally {
+      gathered.usedAt = Date.now();
+    }
+    return gathered.bytes;
+  }
+
+  async #failed(id: string, thrown: unknown): Promise<unknown> {
+    const { syscall } = thrown as NodeJS.ErrnoException;
+    if (syscall !== "write" && syscall !== "fdatasync") return thrown;
+    const error = roomError(this.#folder, thrown);
+    // What is in the file is not what was hashed any more: it is read anew, or is gone where it only took the last room.
+    if (error === thrown) await this.#close(id);
+    else await this.remove(id);
+    return error;
+  }
+
+  #gathered(id: string): Promise<Gathered> {
+    let gathered = this.#open.get(id);
+    if (gathered === undefined) {
+      gathered = this.#gather(id);
+      this.#open.set(id, gathered);
+      gathered.catch(() => this.#open.delete(id));
+    }
+    return gathered;
+  }
+
+  async #gather(id: string): Promise<Gathered> {
+    const file = this.#fileOf(id);
+    const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+    const handle = await open(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600).catch((thrown: unknown) => {
+      throw roomError(this.#folder, thrown);
+    });
+    const { size } = await handle.stat();
+    const hash = createHash("sha256");
+    const sums = new BlockSums();
+    for await (const block of readFileRange(file, 0, size)) {
+      hash.update(block);
+      sums.update(block);
+    }
+    return {
+      handle,
+      hash,
+      sums,
+      bytes: size,
+      resumed: size > 0,
+      syncing: undefined,
+      unsynced: 0,
+      usedAt: Date.now(),
+      writer: undefined,
+    };
+  }
+
+  async #close(id: string): Promise<void> {
+    const opening = this.#open.get(id);
+    this.#open.delete(id);
+    const gathered = await opening?.catch(() => undefined);
+    gathered?.writer?.stop();
+    await gathered?.syncing?.catch(() => undefined);
+    await gathered?.handle.close().catch(() => undefined);
+  }
+
+  async #closeIdle(): Promise<void> {
+    for (const [id, opening] of this.#open) {
+      const gathered = await opening.catch(() => undefined);
+      if (gathered === undefined || gathered.writer !== undefined) continue;
+      if (gathered.usedAt + IDLE_MS < Date.now()) await this.#close(id);
+    }
+  }
+
+  #fileOf(id: string): string {
+    return join(this.#folder, id);
+  }
+}
+
+async function stopWriter({ writer }: Gathered): Promise<void> {
+  writer?.stop();
+  await writer?.done;
+}
+
+/** All of the chunks at a place of a file. */
+async function writeAll(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+  const total = chunks.reduce((sum, { length }) => sum + length, 0);
+  const { bytesWritten } = await handle.writev(chunks as Uint8Array[], position);
+  if (bytesWritten === total) return;
+  // The rest tells why it does not fit.
+  const rest = Buffer.concat(chunks).subarray(bytesWritten);
+  for (let at = 0; at < rest.length; )
+    at += (await handle.write(rest, at, rest.length - at, position + bytesWritten + at)).bytesWritten;
+}
+
+function wrongOffset(id: string, offset: number, wanted: number): RouseError {
+  return new RouseError(
+    "FAILED_PRECONDITION",
+    `The upload ${id} goes on at ${wanted}, not at ${offset}. Ask for its offset, and send what comes after it.`,
+    { reason: "UPLOAD_OFFSET", metadata: { offset: String(wanted) } },
+  );
+}
+
+function takenOver(id: string): RouseError {
+  return new RouseError("ABORTED", `The upload ${id} is written to from elsewhere by now.`, {
+    reason: "UPLOAD_TAKEN_OVER",
+  });
+}

@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
+import { z } from "zod";
+import type { BeginUploadRequest, Upload } from "#proto/rouse/orders/v1/artifacts.ts";
+import { RouseError } from "../../../sdk/errors.ts";
+import { placeOf } from "../content/content.ts";
+import { doneUpload, invalidUpload, unknownUpload, wrongDigest } from "../errors.ts";
+import { checkHolder, checkSaid } from "../metadata.ts";
+import type { OpenArtifacts } from "../open.ts";
+import { publish } from "../publish.ts";
+import type { UploadRow } from "../record.ts";
+import { findUpload } from "../rows.ts";
+import { checked, inTransaction } from "../transaction.ts";
+import { artifactUri } from "../uri.ts";
+
+const ID = /^[A-Za-z0-9_-]{8,64}$/;
+const DIGEST = /^[0-9a-f]{64}$/;
+const LONGEST_KEEP_MS = 100 * 365 * 86_400_000;
+/** How often an upload that goes on is noted to be alive, ms. */
+const TOUCH_MS = 60_000;
+
+/** What the API asks for, and who. */
+export type NewUpload = BeginUploadRequest & { readonly owner: string };
+
+/** Uploads: begun, written to in any number of pieces, finished. */
+export class Uploads {
+  readonly #open: () => Promise<OpenArtifacts>;
+  readonly #now: () => number;
+  readonly #keepMs: number | undefined;
+
+  /** @param keepMs Of those who do not say; undefined: for ever. */
+  constructor(open: () => Promise<OpenArtifacts>, now: () => number, keepMs: number | undefined) {
+    this.#open = open;
+    this.#now = now;
+    this.#keepMs = keepMs;
+  }
+
+  /** Begins an upload, or finds it again by its id. */
+  async begin(request: NewUpload): Promise<Upload> {
+    const { name, mediaType, metadata, owner, holder, keepMs, keepForever, bytes } = request;
+    const id = request.id === "" ? randomUUID() : request.id;
+    if (!ID.test(id)) throw invalidUpload('its id is no 8 to 64 letters, digits, "-" and "_"');
+    if (keepMs > LONGEST_KEEP_MS) throw invalidUpload(`keep_ms is ${keepMs}; say keep_forever`);
+    checkSaid({ name, mediaType, metadata });
+    if (holder !== "") checkHolder(holder);
+    const { pool, spool, contents } = await this.#open();
+    const keep = keepForever ? null : keepMs || (this.#keepMs ?? null);
+    const { rowCount } = await checked(pool).query(
+      `INSERT INTO artifact_uploads (id, name, media_type, metadata, owner, holder, keep_ms, touched_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING`,
+      [id, name, mediaType, JSON.stringify(metadata), owner, holder, keep, new Date(this.#now())],
+    );
+    if (rowCount !== 1) return this.get(id);
+    try {
+      await contents.checkRoom(bytes);
+    } catch (error) {
+      await this.abandon(id);
+      throw error;
+    }
+    return { id, offset: await spool.offset(id), uri: "" };
+  }
+
+  /** @throws RouseError NOT_FOUND UPLOAD_UNKNOWN. */
+  async get(id: string): Promise<Upload> {
+    const { pool, spool } = await this.#open();
+    const row = await findUpload(checked(pool), id);
+    if (row === undefined) throw unknownUpload(id);
+    if (row.digest === null) return { id, offset: await spool.offset(id), uri: "" };
+    const { rows } = await checked(pool).query("SELECT bytes FROM artifacts WHERE digest = $1", [row.digest]);
+    const [found] = z.array(z.object({ bytes: z.coerce.number() })).parse(rows);
+    return { id, offset: found?.bytes ?? 0, uri: artifactUri(row.digest, row.name) };
+  }
+
+  /** Writes at the end of an upload, as {@link Spool.write}. @param mostBytes Of all of the upload. */
+  async write(id: string, offset: number, source: Readable, mostBytes?: number): Promise<Upload> {
+    const { spool } = await this.#open();
+    await this.#touch(id);
+    const touch = setInterval(() => void this.#touch(id).catch(() => undefined), TOUCH_MS);
+    try {
+      const end = await spool.write(id, offset, source, mostBytes);
+      return { id, offset: end, uri: "" };
+    } catch (error) {
+      // Nothing can go on from there, and nothing of it may stay.
+      if (error instanceof RouseError && error.status === "RESOURCE_EXHAUSTED") await this.abandon(id);
+      throw error;
+    } finally {
+      clearInterval(touch);
+    }
+  }
+
+  /**
+   * Makes an artifact of an upload. Again, it answers the same.
+   *
+   * @param sha256 Of what was sent; empty: it is not compared.
+   */
+  async finish(id: string, sha256: string): Promise<{ readonly digest: string; readonly upload: UploadRow }> {
+    if (sha256 !== "" && !DIGEST.test(sha256)) throw invalidUpload("sha256 is no 64 lower-case hex digits");
+    const { pool, spool, contents } = await this.#open();
+    const known = await findUpload(checked(pool), id);
+    if (known === undefined) throw unknownUpload(id);
+    if (known.digest !== null) {
+      if (sha256 !== "" && sha256 !== known.digest) throw doneUpload(id);
+      return { digest: known.digest, upload: known };
+    }
+    await this.#touch(id);
+    const { file, digest, sums, bytes, resumed } = await spool.finish(id);
+    if (resumed && sha256 === "")
+      throw invalidUpload("it went on after a pause, so its sha256 is needed to know that it is whole");
+    if (sha256 !== "" && sha256 !== digest) {
+      await this.abandon(id);
+      throw wrongDigest(sha256, digest);
+    }
+    const place = placeOf(digest, id);
+    await contents.keep(file, place, bytes);
+    const isThere = async (other: string, size: number) => (await contents.size(other)) === size;
+    const { upload, unused } = await inTransaction(pool, (db) =>
+      publish(db, { upload: id, digest, bytes, sums }, new Date(this.#now()), isThere),
+    );
+    await spool.remove(id);
+    // What this does not reach, the sweep does.
+    for (const other of unused) await contents.remove(other).catch(() => undefined);
+    return { digest, upload };
+  }
+
+  /** Gives an upload up. Idempotent. */
+  async abandon(id: string): Promise<void> {
+    const { pool, spool } = await this.#open();
+    await checked(pool).query("DELETE FROM artifact_uploads WHERE id = $1 AND digest IS NULL", [id]);
+    const finished = await findUpload(checked(pool), id);
+    if (finished === undefined && ID.test(id)) await spool.remove(id);
+  }
+
+  /** @throws RouseError NOT_FOUND UPLOAD_UNKNOWN; FAILED_PRECONDITION UPLOAD_FINISHED. */
+  async #touch(id: string): Promise<void> {
+    const { pool } = await this.#open();
+    const { rowCount } = await checked(pool).query(
+      "UPDATE artifact_uploads SET touched_at = $2 WHERE id = $1 AND digest IS NULL",
+      [id, new Date(this.#now())],
+    );
+    if (rowCount === 1) return;
+    throw (await findUpload(checked(pool), id)) === undefined ? unknownUpload(id) : doneUpload(id);
+  }
+}

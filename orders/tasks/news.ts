@@ -1,0 +1,49 @@
+import type { Changes } from "../database/changes.ts";
+import { isOver } from "./machine.ts";
+import type { TaskRow } from "./record.ts";
+import type { TaskStore } from "./store.ts";
+import { TASKS_CHANGED } from "./tables.ts";
+
+/** Tells those who follow a task that it has changed: one listener for all of them. */
+export class TaskNews {
+  readonly #followers = new Map<string, Set<() => void>>();
+  readonly #unlisten: () => void;
+
+  constructor(changes: Changes) {
+    this.#unlisten = changes.listen(TASKS_CHANGED, (payload) => {
+      const id = payload?.split(" ")[0];
+      const told = id === undefined ? [...this.#followers.values()] : [this.#followers.get(id) ?? []];
+      for (const followers of told) for (const tell of followers) tell();
+    });
+  }
+
+  close(): void {
+    this.#unlisten();
+  }
+
+  /**
+   * The task as it is and after changes, until it has ended or the signal aborts.
+   *
+   * @throws RouseError NOT_FOUND TASK_UNKNOWN; UNAVAILABLE DATABASE_UNREACHABLE.
+   */
+  async *follow(tasks: TaskStore, id: string, signal: AbortSignal): AsyncGenerator<TaskRow> {
+    let changed = Promise.withResolvers<void>();
+    const tell = () => changed.resolve();
+    const followers = this.#followers.get(id) ?? new Set();
+    this.#followers.set(id, followers.add(tell));
+    signal.addEventListener("abort", tell, { once: true });
+    try {
+      while (!signal.aborted) {
+        changed = Promise.withResolvers();
+        const row = await tasks.get(id);
+        yield row;
+        if (isOver(row)) return;
+        if (!signal.aborted) await changed.promise;
+      }
+    } finally {
+      signal.removeEventListener("abort", tell);
+      followers.delete(tell);
+      if (followers.size === 0) this.#followers.delete(id);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
+import type { OperationError } from "#proto/rouse/orders/v1/operations.ts";
+import { RouseError } from "../errors.ts";
+import { statusName } from "../status.ts";
+
+export { type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
+
+/** Most characters of an entry's name. */
+const MOST_NAME = 200;
+const EMPTY = Buffer.alloc(0);
+
+/** An entry with only what its kind needs. */
+export function makeEntry(parts: Pick<Entry, "index" | "kind" | "name"> & Partial<Entry>): Entry {
+  return {
+    done: false,
+    value: EMPTY,
+    error: undefined,
+    untilMs: 0,
+    call: undefined,
+    beganAtMs: Date.now(),
+    order: 0,
+    digest: EMPTY,
+    ...parts,
+  };
+}
+
+const words: Readonly<Record<EntryKind, string>> = {
+  [EntryKind.UNSPECIFIED]: "an entry of a kind that this version of Rouse does not know,",
+  [EntryKind.STEP]: "step",
+  [EntryKind.RANDOM]: "random",
+  [EntryKind.TIME]: "time",
+  [EntryKind.SLEEP]: "sleep",
+  [EntryKind.CALL]: "call",
+  [EntryKind.ANSWER]: "answer",
+  [EntryKind.PATCH]: "patch",
+};
+
+/** How people are told of an entry: 'step "charge"'. */
+export function describeEntry({ kind, name }: Pick<Entry, "kind" | "name">): string {
+  const word = words[kind];
+  return name === word ? word : `${word} ${JSON.stringify(name)}`;
+}
+
+/** @throws RouseError INVALID_ARGUMENT STEP_NAME_INVALID */
+export function checkName(name: string): string {
+  if (typeof name === "string" && name.length > 0 && name.length <= MOST_NAME) return name;
+  const found = typeof name === "string" ? `one with ${name.length} characters` : `a ${typeof name}`;
+  throw new RouseError(
+    "INVALID_ARGUMENT",
+    `A step of a durable function needs a name of 1 to ${MOST_NAME} characters, and this is ${found}. Name it by what it does, such as "charge".`,
+    { reason: "STEP_NAME_INVALID" },
+  );
+}
+
+/** An error as a journal keeps it. */
+export function errorEntry(error: RouseError): OperationError {
+  const { code, message, reason, metadata } = error;
+  return { code, message, reason, metadata };
+}
+
+/** An error of a journal, as code gets it. */
+export function entryError({ code, message, reason, metadata }: OperationError): RouseError {
+  return new RouseError(statusName(code) ?? "UNKNOWN", message, { reason, metadata });
+}

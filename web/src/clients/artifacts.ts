@@ -1,0 +1,3 @@
+import { createArtifactsBrowserClient } from "../../gen/rouse/orders/v1/artifacts.browser.ts";
+
+export const artifacts = createArtifactsBrowserClient();

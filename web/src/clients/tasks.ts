@@ -1,0 +1,3 @@
+import { createTasksBrowserClient } from "../../gen/rouse/orders/v1/tasks.browser.ts";
+
+export const tasks = createTasksBrowserClient();
