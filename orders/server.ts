@@ -16,6 +16,7 @@ import { Leadership } from "./leader.ts";
 import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
 import type { OpenContext, PartContext } from "./part.ts";
 import { PARTS } from "./parts.ts";
+import { VersionPins } from "./runs/pins.ts";
 
 export interface OrdersOptions {
   /** "host:port"; port 0: any. */
@@ -98,7 +99,8 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     pool: async () => (await opened()).pool,
     log: log.child({ part: "artifacts" }),
   });
-  const context: PartContext = { log, consul, mesh, hosts, calls, artifacts, folder, opened };
+  const pins = new VersionPins(consul, log.child({ part: "pins" }));
+  const context: PartContext = { log, consul, mesh, hosts, calls, artifacts, pins, folder, opened };
   const server = new Server({ "grpc.max_receive_message_length": 2 * MOST_BYTES });
   const routes: HttpRoute[] = [];
   for (const part of PARTS) {

@@ -81,3 +81,7 @@ export function parseVersionKey(
   const [service, version] = parts;
   return parts.length === 2 && service && version ? { service, version } : undefined;
 }
+
+/** Durable runs that have not ended, by the version that they are pinned to: it stays in the catalog. */
+export const RUNS_PREFIX = "rouse/runs/";
+export const runsKey = (service: string, version: string) => `${RUNS_PREFIX}${service}/${version}`;

@@ -67,3 +67,7 @@ export type ApprovalRecord = z.infer<typeof approvalSchema>;
 
 /** What a version without a key under rouse/activation/ is in. */
 export const FIRST_ACTIVATION: Activation = Object.freeze({ generation: 1 });
+
+/** Value of rouse/runs/<service>/<version>: how many durable runs of it are open, and ids of some. */
+export const openRunsSchema = z.object({ open: z.number().int().min(0), runs: z.array(z.string()) });
+export type OpenRuns = z.infer<typeof openRunsSchema>;

@@ -4,6 +4,7 @@ import { withdrawSteps } from "./descriptions/withdraw.ts";
 import { healthAnswerSchema, instanceOf } from "./instance-record.ts";
 import { ALL_VERSIONS, activationKey, BLOBS_PREFIX, catalogKey, tagsKey, tuningKey } from "./keys.ts";
 import { readKey, transact } from "./kv.ts";
+import { withoutOpenRuns } from "./open-runs.ts";
 import { activationSchema, FIRST_ACTIVATION } from "./records.ts";
 import { contended } from "./register-version.ts";
 import { releaseLeftovers } from "./releases/leftovers.ts";
@@ -22,7 +23,7 @@ const MOST_TRIES = 16;
  *
  * @param by - Provider id, or "administrator".
  * @throws RouseError NOT_FOUND; FAILED_PRECONDITION VERSION_TAGGED while a tag names it, VERSION_RUNNING while it has instances,
- *   VERSION_STOPPING while those of a stopped version end; ABORTED CATALOG_CONTENDED.
+ *   VERSION_STOPPING while those of a stopped version end, VERSION_HAS_RUNS while durable runs of it go on; ABORTED CATALOG_CONTENDED.
  */
 export async function removeVersion(
   consul: ConsulClient,
@@ -41,8 +42,10 @@ export async function removeVersion(
     const { generation, stopped } =
       activation === undefined ? FIRST_ACTIVATION : parseValue(activationSchema, activation);
     await checkInstances(consul, service, version, stopped !== undefined);
+    const noRuns = await withoutOpenRuns(consul, service, version);
     const removed = await transact(consul, [
       { verb: "delete-cas", key, index: entry.ModifyIndex },
+      ...noRuns,
       { verb: "delete-tree", key: `${BLOBS_PREFIX}${service}/${version}/` },
       { verb: "delete-tree", key: tuningKey(service, version) },
       ...(rest.length === 0 ? [{ verb: "delete-tree", key: tuningKey(service, ALL_VERSIONS) } as const] : []),

@@ -1,9 +1,18 @@
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
+import {
+  DurableRunsService,
+  type RouseRunRequest,
+  type RouseRunResponse,
+} from "#proto/rouse/orders/v1/durable.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { callError } from "../../sdk/grpc.ts";
 import { OPERATION_HEADER } from "../../sdk/operation-header.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
+import type { OperationRow } from "./record.ts";
 import type { MakeCall } from "./runner.ts";
+
+/** A durable run's stream between orders and an instance. */
+export type RunStream = ClientDuplexStream<RouseRunRequest, RouseRunResponse>;
 
 /** A result is kept in the database, and read as one message. */
 export const MOST_BYTES = 16 * 2 ** 20;
@@ -53,6 +62,26 @@ export class MeshCalls {
       else signal.addEventListener("abort", cancel, { once: true });
     });
   };
+
+  /** Opens the stream of a durable run to an instance of exactly that version (durable.proto). */
+  run({
+    id,
+    service,
+    version,
+    caller,
+  }: Pick<OperationRow, "id" | "service" | "version" | "caller">): RunStream {
+    const metadata = new Metadata();
+    metadata.set("rouse-version", version);
+    metadata.set(OPERATION_HEADER, id);
+    if (caller !== "") metadata.set(CALLER_HEADER, caller);
+    const { requestSerialize, responseDeserialize } = DurableRunsService.rouseRun;
+    return this.#client.makeBidiStreamRequest(
+      `/${service}/RouseRun`,
+      requestSerialize,
+      responseDeserialize,
+      metadata,
+    );
+  }
 
   close(): void {
     this.#client.close();

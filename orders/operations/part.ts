@@ -1,6 +1,6 @@
 import { OperationsService } from "#proto/rouse/orders/v1/operations.ts";
 import type { OrdersPart } from "../part.ts";
-import { OPERATIONS_CHANNEL, Runner } from "./runner.ts";
+import { CALLS_CHANNEL, OPERATIONS_CHANNEL, Runner } from "./runner.ts";
 import { operationsService } from "./service.ts";
 import { OperationStore } from "./store.ts";
 import { operationsTables } from "./tables.ts";
@@ -9,10 +9,11 @@ import { operationsTables } from "./tables.ts";
 export const operationsPart: OrdersPart = {
   name: "operations",
   tables: operationsTables,
-  channels: [OPERATIONS_CHANNEL],
-  serve(server, { mesh, opened }) {
+  channels: [OPERATIONS_CHANNEL, CALLS_CHANNEL],
+  serve(server, { mesh, pins, opened }) {
     const service = operationsService({
       state: () => mesh.state(),
+      pin: (service, version) => pins.pin(service, version),
       async opened() {
         const { pool, changes } = await opened();
         return { store: new OperationStore(pool), changes };

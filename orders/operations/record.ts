@@ -49,6 +49,8 @@ export const rowSchema = z.object({
   started_at: z.date().nullable(),
   ended_at: z.date().nullable(),
   revision: count,
+  durable: z.boolean(),
+  parent: z.string().nullable(),
 });
 export type OperationRow = z.infer<typeof rowSchema>;
 

@@ -26,6 +26,8 @@ export interface RunnerOptions {
 const MOST_CALLS = 500;
 /** Channel that names operations which changed. */
 export const OPERATIONS_CHANNEL = "rouse_operations";
+/** The same without durable runs. */
+export const CALLS_CHANNEL = "rouse_calls";
 /** Pauses before a call is made again, ms: the first, doubling, the longest. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
@@ -53,7 +55,7 @@ export class Runner {
   /** Works until the signal aborts; then it lets go of calls under way: who takes over makes those again that may be. */
   async run(signal: AbortSignal): Promise<void> {
     const { changes, store } = this.#options;
-    const unlisten = changes.listen(OPERATIONS_CHANNEL, (id) => void this.#changed(id));
+    const unlisten = changes.listen(CALLS_CHANNEL, (id) => void this.#changed(id));
     const expiring = setInterval(() => store.expire().catch(() => undefined), EXPIRE_MS).unref();
     try {
       await this.#catchUp();
@@ -151,7 +153,7 @@ const CLOSING = new Error("another process makes the call");
 const OVER = new Error("the operation is over");
 
 /** What the mesh itself says of calls that no instance saw. */
-function neverBegun({ reason, message }: RouseError): boolean {
+export function neverBegun({ reason, message }: RouseError): boolean {
   const words = /^No connection established|no healthy upstream|connect(ion)? (refused|failure)/i;
   return reason === "START_FAILED" || reason === "START_UNANSWERED" || words.test(message);
 }

@@ -18,15 +18,19 @@ import { type OperationStore, unknownOperation } from "./store.ts";
 /** What the service answers from; the database may have to be started first. */
 export interface OperationsDeps {
   readonly state: () => Promise<MeshState>;
+  /** Keeps a version in the catalog, as a durable run of it is about to begin. */
+  readonly pin: (service: string, version: string) => Promise<void>;
   readonly opened: () => Promise<{ readonly store: OperationStore; readonly changes: Changes }>;
 }
 
 const LIMIT = { default: 50, most: 500 } as const;
 const LONGEST_NOTE = 500;
+/** Longest time of a Node timer, ms. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The service rouse.orders.v1.Operations. */
-export function operationsService({ state, opened }: OperationsDeps): OperationsServer {
+export function operationsService({ state, pin, opened }: OperationsDeps): OperationsServer {
   const known = async (id: string): Promise<OperationRow> => {
     const { store } = await opened();
     const row = UUID.test(id) ? await store.get(id) : undefined;
@@ -34,13 +38,30 @@ export function operationsService({ state, opened }: OperationsDeps): Operations
     return row;
   };
   return {
-    startOperation: answer(async (request, metadata) => {
-      const made = newOperation(request, await state(), asker(metadata));
-      const { store } = await opened();
-      const row = await store.insert(made);
-      if (row.id !== made.id && !row.request_digest.equals(made.requestDigest)) throw keyReused(made, row.id);
-      return toApi(row);
-    }),
+    startOperation: (call, callback) => {
+      const { request, metadata } = call;
+      const gone = new AbortController();
+      call.on("cancelled", () => gone.abort());
+      const start = async () => {
+        const made = newOperation(request, await state(), asker(metadata));
+        const { store } = await opened();
+        if (made.durable) await pin(made.service, made.version);
+        const row = await store.insert(made);
+        if (row.id !== made.id && !row.request_digest.equals(made.requestDigest))
+          throw keyReused(made, row.id);
+        if (request.waitMs === 0 || isOver(row)) return row;
+        const timer = setTimeout(() => gone.abort(), Math.min(request.waitMs, LONGEST_WAIT_MS));
+        try {
+          return await last(follow(known, opened, row.id, gone.signal));
+        } finally {
+          clearTimeout(timer);
+        }
+      };
+      start().then(
+        (row) => callback(null, toApi(row)),
+        (thrown: unknown) => callback(statusObject(thrown)),
+      );
+    },
     getOperation: answer(async ({ id }) => toApi(await known(id))),
     waitOperation: (call, callback) => {
       const gone = new AbortController();

@@ -57,7 +57,12 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
   const keepMs = request.keepMs || KEEP.default;
   if (keepMs < KEEP.least || keepMs > KEEP.most)
     throw invalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP.least}) to 90 days (${KEEP.most})`);
-  const longest = method.deadlineMs || LONGEST_MS;
+  const durable = method.durable === true;
+  if (request.key !== "" && !durable)
+    throw invalid(`a key is for durable methods, and ${service}/${name} is none (option durable)`);
+  if (request.key.length > LONGEST_KEY) throw invalid(`the key has more than ${LONGEST_KEY} characters`);
+  // A durable run sleeps as long as it likes.
+  const longest = method.deadlineMs || (durable ? Number.MAX_SAFE_INTEGER : LONGEST_MS);
   if (request.deadlineMs > longest)
     throw invalid(`deadline_ms is ${request.deadlineMs}; the contract allows ${longest} at most`);
   const bytes = Buffer.from(request.request);
@@ -69,12 +74,20 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
     caller: asker.caller,
     idempotencyKey,
     request: bytes,
-    requestDigest: createHash("sha256").update(request.version).update("\0").update(bytes).digest(),
+    requestDigest: digest(request.version, request.key, bytes),
     idempotent: method.idempotency !== "unknown",
-    deadlineMs: request.deadlineMs || longest,
+    deadlineMs: request.deadlineMs || method.deadlineMs || (durable ? 0 : LONGEST_MS),
     startTimeoutMs,
     keepMs,
+    durable,
+    key: request.key,
   };
+}
+
+function digest(version: string, key: string, request: Buffer): Buffer {
+  const hash = createHash("sha256").update(version).update("\0");
+  if (key !== "") hash.update(key).update("\0");
+  return hash.update(request).digest();
 }
 
 function invalid(why: string): RouseError {

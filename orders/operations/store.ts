@@ -21,6 +21,12 @@ export interface NewOperation {
   readonly keepMs: number;
   /** More request headers. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** It is a run with a journal (orders/runs). */
+  readonly durable: boolean;
+  /** Of a durable run: those with the same key come one after the other; empty: none. */
+  readonly key: string;
+  /** Durable run that started it. */
+  readonly parent?: string;
 }
 
 const OPEN = "state IN ('waiting', 'running')";
@@ -35,33 +41,11 @@ export class OperationStore {
 
   /** @returns the new operation, or the one that has its key already. */
   async insert(made: NewOperation): Promise<OperationRow> {
-    const key = made.idempotencyKey === "" ? null : made.idempotencyKey;
-    const [row] = await this.#query(
-      `INSERT INTO operations (id, service, version, method, caller, idempotency_key, request, request_digest, idempotent,
-         deadline_ms, start_timeout_ms, keep_ms, headers, state)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'waiting')
-       ON CONFLICT (service, method, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-       RETURNING ${COLUMNS}`,
-      [
-        made.id,
-        made.service,
-        made.version,
-        made.method,
-        made.caller,
-        key,
-        made.request,
-        made.requestDigest,
-        made.idempotent,
-        made.deadlineMs,
-        made.startTimeoutMs,
-        made.keepMs,
-        made.headers === undefined ? null : JSON.stringify(made.headers),
-      ],
-    );
+    const [row] = await this.#query(...insertion(made));
     if (row !== undefined) return row;
     const [known] = await this.#query(
       `SELECT ${COLUMNS} FROM operations WHERE service = $1 AND method = $2 AND idempotency_key = $3`,
-      [made.service, made.method, key],
+      [made.service, made.method, made.idempotencyKey],
     );
     // It was forgotten in between.
     return known ?? this.insert(made);
@@ -78,9 +62,11 @@ export class OperationStore {
     return row?.request;
   }
 
-  /** Ids of what has not ended, the oldest first. */
+  /** Ids of what has not ended and is no durable run, the oldest first. */
   async open(): Promise<string[]> {
-    const { rows } = await this.#run(`SELECT id FROM operations WHERE ${OPEN} ORDER BY created_at`);
+    const { rows } = await this.#run(
+      `SELECT id FROM operations WHERE ${OPEN} AND NOT durable ORDER BY created_at`,
+    );
     return (rows as { id: string }[]).map(({ id }) => id);
   }
 
@@ -149,6 +135,35 @@ export class OperationStore {
       throw unreachable(cause);
     }
   }
+}
+
+/** The statement that inserts an operation unless its idempotency key is there already; answers with its row. */
+export function insertion(made: NewOperation): [text: string, values: unknown[]] {
+  const values: unknown[] = [
+    made.id,
+    made.service,
+    made.version,
+    made.method,
+    made.caller,
+    made.idempotencyKey === "" ? null : made.idempotencyKey,
+    made.request,
+    made.requestDigest,
+    made.idempotent,
+    made.deadlineMs,
+    made.startTimeoutMs,
+    made.keepMs,
+    made.headers === undefined ? null : JSON.stringify(made.headers),
+    made.durable,
+    made.parent ?? null,
+  ];
+  const insert = `INSERT INTO operations (id, service, version, method, caller, idempotency_key, request, request_digest, idempotent,
+      deadline_ms, start_timeout_ms, keep_ms, headers, durable, parent, state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'waiting')
+    ON CONFLICT (service, method, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+    RETURNING ${COLUMNS}`;
+  if (!made.durable) return [insert, values];
+  const run = "INSERT INTO runs (id, key) SELECT id, $16 FROM made";
+  return [`WITH made AS (${insert}), run AS (${run}) SELECT ${COLUMNS} FROM made`, [...values, made.key]];
 }
 
 /** NOT_FOUND for an operation that is not there (any more). */

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EngineRig, SERVICE } from "./testing/rig.ts";
+
+let rig: EngineRig;
+beforeAll(async () => {
+  rig = await EngineRig.start();
+}, 60_000);
+afterAll(() => rig?.close(), 60_000);
+
+const patience = { timeout: 60_000, interval: 20 };
+/** Values of the run's steps, as its journal has them. */
+async function recorded(id: string): Promise<string[]> {
+  const rows = await rig.runs.journal(id);
+  return rows
+    .sort((a, b) => a.index - b.index)
+    .filter(({ kind }) => kind === 1)
+    .map(({ value }) => value.toString());
+}
+
+test("a run's steps are recorded, and its result is the operation's", async () => {
+  const id = await rig.start({ steps: 3, together: 4 });
+  const result = await rig.result(id);
+  expect(result).toEqual(await recorded(id));
+  expect(result).toHaveLength(7);
+  expect(await rig.ended(id)).toMatchObject({ state: "succeeded", attempts: 1, durable: true });
+});
+
+test("a sleep holds no instance, also over a change of the leader", async () => {
+  const id = await rig.start({ steps: 1, sleepMs: 4_000 });
+  await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [1], state: "running" });
+  await expect.poll(() => rig.instance.live.has(id), patience).toBe(false);
+  const { made } = rig.instance;
+  await rig.crash();
+  expect(await rig.result(id)).toEqual(await recorded(id));
+  expect(made.get(`${id} step 0`)).toBe(1);
+  expect(rig.instance.made.size).toBe(0);
+});
+
+test("a short sleep keeps its instance", async () => {
+  const id = await rig.start({ sleepMs: 50, steps: 1 });
+  await rig.result(id);
+  expect(rig.instance.begun.get(id)).toBe(1);
+});
+
+test("whatever crashes, a step that is recorded is not made again", async () => {
+  const id = await rig.start({ steps: 30, stepMs: 20 });
+  for (const entries of [5, 15]) {
+    await expect.poll(async () => (await recorded(id)).length, patience).toBeGreaterThan(entries);
+    const before = await recorded(id);
+    await rig.crash();
+    await expect.poll(async () => (await recorded(id)).length, patience).toBeGreaterThan(before.length);
+    expect((await recorded(id)).slice(0, before.length)).toEqual(before);
+    for (let step = 0; step < before.length; step++)
+      expect(rig.instance.made.has(`${id} step ${step}`)).toBe(false);
+  }
+  expect(await rig.result(id)).toEqual(await recorded(id));
+});
+
+test("calls of other methods are operations, and their answers wake the run", async () => {
+  const call = { service: SERVICE, method: "Plain", request: "pong" };
+  const id = await rig.start({ call });
+  expect(await rig.result(id)).toBe("pong");
+  const [entry] = await rig.runs.journal(id);
+  expect(await rig.operations.get(entry?.child ?? "")).toMatchObject({ parent: id, state: "succeeded" });
+});
+
+test("a call of another durable method is a run of its own", async () => {
+  const inner = { service: SERVICE, method: "Play", request: { sleepMs: 2_500, steps: 2 } };
+  const id = await rig.start({ steps: 1, call: inner });
+  expect(await rig.result(id)).toHaveLength(2);
+});
+
+test("an answer from outside ends the wait, whenever it is given", async () => {
+  const id = await rig.start({ answer: "approval" });
+  await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [0] });
+  await rig.runs.giveAnswer(id, "approval", Buffer.from('"yes"'));
+  await rig.runs.giveAnswer(id, "approval", Buffer.from('"no"'));
+  expect(await rig.result(id)).toBe("yes");
+});
+
+test("runs of a key come one after the other, in the order in which they were started", async () => {
+  const ids: string[] = [];
+  for (let number = 0; number < 8; number++) ids.push(await rig.start({ steps: 3, stepMs: 2 }, "key a"));
+  const other = await rig.start({ steps: 1 }, "key b");
+  await Promise.all([...ids, other].map((id) => rig.result(id)));
+  expect(rig.instance.together.get("key a")).toBe(1);
+  expect(rig.instance.order.filter((id) => ids.includes(id))).toEqual(ids);
+});
+
+test("a run that is cancelled takes what it started with it, and lets the next of its key begin", async () => {
+  const inner = { service: SERVICE, method: "Play", request: { sleepMs: 3_600_000 } };
+  const id = await rig.start({ call: inner }, "key c");
+  const next = await rig.start({ steps: 1 }, "key c");
+  await expect.poll(async () => (await rig.runs.journal(id))[0]?.child, patience).toBeTypeOf("string");
+  const child = (await rig.runs.journal(id))[0]?.child ?? "";
+  const { RouseError } = await import("../../sdk/errors.ts");
+  await rig.operations.fail(id, new RouseError("CANCELLED", "Not needed."), "cancelled");
+  expect(await rig.ended(child)).toMatchObject({
+    state: "cancelled",
+    error: { message: "The operation was cancelled with the durable run that started it." },
+  });
+  await rig.result(next);
+});
+
+test("an ended run is retried from a step", async () => {
+  const id = await rig.start({ steps: 3, fail: "No luck." });
+  expect(await rig.ended(id)).toMatchObject({ state: "failed", error: { message: "No luck." } });
+  const before = await recorded(id);
+  expect(await rig.runs.reopen(id, 2, "1.0.0")).toBe(true);
+  expect(await rig.ended(id)).toMatchObject({ state: "failed" });
+  const after = await recorded(id);
+  expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
+  expect(after[2]).not.toBe(before[2]);
+  expect(await rig.runs.get(id)).toMatchObject({ retries: 1 });
+});
+
+test("what is too large fails the run with what to do", async () => {
+  const large = await rig.ended(await rig.start({ bytes: 2 * 2 ** 20 }));
+  expect(large.error).toMatchObject({
+    reason: "RUN_ENTRY_TOO_LARGE",
+    message: expect.stringContaining(
+      "2 MiB, more than the 1 MiB that a journal takes. Keep what is large as",
+    ),
+  });
+  const result = await rig.ended(await rig.start({ resultBytes: 17 * 2 ** 20 }));
+  expect(result.error).toMatchObject({
+    reason: "RESULT_TOO_LARGE",
+    message: expect.stringContaining("17 MiB, more than the 16 MiB that an operation keeps. Keep what is"),
+  });
+});

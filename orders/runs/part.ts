@@ -1,0 +1,45 @@
+import { RunsService } from "#proto/rouse/orders/v1/runs.ts";
+import { newOperation } from "../operations/start.ts";
+import { OperationStore } from "../operations/store.ts";
+import type { OrdersPart } from "../part.ts";
+import { RUNS_CHANNEL, RunEngine } from "./engine.ts";
+import { runsService } from "./service.ts";
+import { RunStore } from "./store.ts";
+import { runsTables } from "./tables.ts";
+
+/** Durable runs; its tables add to those of operations. */
+export const runsPart: OrdersPart = {
+  name: "runs",
+  tables: runsTables,
+  channels: [RUNS_CHANNEL],
+  serve(server, { mesh, pins, opened }) {
+    const service = runsService({
+      state: () => mesh.state(),
+      pin: (service, version) => pins.pin(service, version),
+      async opened() {
+        const { pool } = await opened();
+        return { runs: new RunStore(pool), operations: new OperationStore(pool) };
+      },
+    });
+    server.addService(RunsService, service);
+  },
+  async lead({ pool, changes, calls, mesh, pins, log }, signal) {
+    const store = new RunStore(pool);
+    const keeping = pins.keep(store, signal);
+    const engine = new RunEngine({
+      store,
+      changes,
+      log,
+      open: (run) => calls.run(run),
+      async child(run, call) {
+        const request = { ...call, idempotencyKey: "", keepMs: 0, waitMs: 0 };
+        const made = newOperation(request, await mesh.state(), { caller: run.service, outside: false });
+        if (made.durable) await pins.pin(made.service, made.version);
+        return { ...made, parent: run.id };
+      },
+      changed: () => pins.changed(),
+    });
+    await engine.run(signal);
+    await keeping;
+  },
+};

@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
+import { type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
+import { type OperationRow, rowSchema, toApi } from "../operations/record.ts";
+
+const count = z.coerce.number();
+const bytes = z.instanceof(Buffer);
+
+/** Entry kinds by the numbers that the database keeps. */
+const KINDS = [
+  EntryKind.UNSPECIFIED,
+  EntryKind.STEP,
+  EntryKind.RANDOM,
+  EntryKind.TIME,
+  EntryKind.SLEEP,
+  EntryKind.CALL,
+  EntryKind.ANSWER,
+] as const;
+
+const error = z
+  .object({
+    code: z.number(),
+    message: z.string(),
+    reason: z.string(),
+    metadata: z.record(z.string(), z.string()),
+  })
+  .nullable();
+
+/** A row of the table run_entries. */
+export const entrySchema = z.object({
+  index: z.number(),
+  kind: z.number(),
+  name: z.string(),
+  digest: bytes,
+  done: z.boolean(),
+  value: bytes,
+  error,
+  until_ms: count,
+  child: z.string().nullable(),
+  began_at_ms: count,
+  recorded_at_ms: count,
+  completed_at_ms: count,
+  ord: count,
+});
+export type EntryRow = z.infer<typeof entrySchema>;
+export const ENTRY_COLUMNS = Object.keys(entrySchema.shape).join(", ");
+
+export function toEntry(row: EntryRow): Entry {
+  return {
+    index: row.index,
+    kind: KINDS[row.kind] ?? EntryKind.UNSPECIFIED,
+    name: row.name,
+    digest: row.digest,
+    done: row.done,
+    value: row.value,
+    error: row.error ?? undefined,
+    untilMs: row.until_ms,
+    call: undefined,
+    beganAtMs: row.began_at_ms,
+    order: row.ord,
+  };
+}
+
+export function kindNumber(kind: EntryKind): number {
+  return Math.max(0, KINDS.indexOf(kind as (typeof KINDS)[number]));
+}
+
+/** An operation that is a run, with what only runs have. */
+export const runSchema = rowSchema.extend({
+  key: z.string(),
+  waiting: z.array(z.number()).nullable(),
+  wakes_at_ms: count.nullable(),
+  retries: z.number(),
+  trouble: z.string(),
+  entries: count,
+  bytes: count,
+});
+export type RunRow = z.infer<typeof runSchema>;
+
+/** As the API has it, without its journal. */
+export function runToApi(row: RunRow): Run {
+  const state = runState(row);
+  return {
+    operation: toApi(row),
+    key: row.key,
+    state,
+    wakesAtMs: state === RunState.SLEEPING ? (row.wakes_at_ms ?? 0) : 0,
+    entries: row.entries,
+    bytes: row.bytes,
+    retries: row.retries,
+    parent: row.parent ?? "",
+    trouble: row.trouble,
+    journal: [],
+  };
+}
+
+function runState({
+  state,
+  waiting,
+  entries,
+}: Pick<OperationRow, "state"> & Pick<RunRow, "waiting" | "entries">): RunState {
+  switch (state) {
+    case "succeeded":
+      return RunState.SUCCEEDED;
+    case "failed":
+      return RunState.FAILED;
+    case "cancelled":
+      return RunState.CANCELLED;
+    default:
+      if (waiting !== null) return RunState.SLEEPING;
+      return state === "waiting" && entries === 0 ? RunState.QUEUED : RunState.RUNNING;
+  }
+}

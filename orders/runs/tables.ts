@@ -1,0 +1,63 @@
+/** Steps of the tables of durable runs, which add to those of operations: a run is an operation with a journal. */
+export const runsTables: readonly string[] = [
+  `ALTER TABLE operations
+     ADD COLUMN durable boolean NOT NULL DEFAULT false,
+     ADD COLUMN parent uuid;
+   CREATE INDEX operations_parent ON operations (parent) WHERE parent IS NOT NULL;
+   CREATE INDEX operations_durable ON operations (created_at DESC) WHERE durable;
+   CREATE INDEX operations_pinned ON operations (service, version) WHERE durable AND state IN ('waiting', 'running');
+
+   CREATE TABLE runs (
+     id uuid PRIMARY KEY,
+     -- Order in which runs were started, within a key above all.
+     seq bigserial,
+     key text NOT NULL,
+     -- Indexes of the entries that a run which holds no instance waits for.
+     waiting integer[],
+     wakes_at_ms bigint,
+     retries integer NOT NULL DEFAULT 0,
+     trouble text NOT NULL DEFAULT ''
+   );
+   CREATE TABLE run_entries (
+     run uuid NOT NULL,
+     index integer NOT NULL,
+     kind smallint NOT NULL,
+     name text NOT NULL,
+     digest bytea NOT NULL,
+     done boolean NOT NULL,
+     value bytea NOT NULL,
+     error jsonb,
+     until_ms bigint NOT NULL,
+     child uuid,
+     began_at_ms bigint NOT NULL,
+     recorded_at_ms bigint NOT NULL,
+     completed_at_ms bigint NOT NULL,
+     ord bigint NOT NULL,
+     PRIMARY KEY (run, index)
+   );
+   CREATE INDEX run_entries_open ON run_entries (run) WHERE NOT done;
+   CREATE TABLE run_answers (
+     run uuid NOT NULL,
+     name text NOT NULL,
+     value bytea NOT NULL,
+     PRIMARY KEY (run, name)
+   );
+
+   CREATE OR REPLACE FUNCTION tell_operation() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN
+       PERFORM pg_notify('rouse_operations', NEW.id::text);
+       IF NOT NEW.durable THEN PERFORM pg_notify('rouse_calls', NEW.id::text); END IF;
+       IF NEW.durable OR NEW.parent IS NOT NULL THEN
+         PERFORM pg_notify('rouse_runs', NEW.id::text || ' ' || NEW.state);
+       END IF;
+       RETURN NULL;
+     END $$;
+   CREATE FUNCTION forget_run() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN
+       DELETE FROM run_entries WHERE run = OLD.id;
+       DELETE FROM run_answers WHERE run = OLD.id;
+       DELETE FROM runs WHERE id = OLD.id;
+       RETURN NULL;
+     END $$;
+   CREATE TRIGGER forget_run AFTER DELETE ON operations FOR EACH ROW WHEN (OLD.durable) EXECUTE FUNCTION forget_run();`,
+];
