@@ -1,0 +1,37 @@
+import { type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
+import { table } from "../table.ts";
+import { runStateWord, span } from "./timeline.ts";
+
+/** A line for each run. */
+export function runLines(runs: readonly Run[], nowMs: number): string[] {
+  const rows = runs.map((run) => {
+    const { operation, state, key, entries } = run;
+    return [
+      operation?.id ?? "",
+      `${operation?.service}/${operation?.method}`,
+      operation?.version ?? "",
+      runStateWord(state),
+      key,
+      String(entries),
+      span(nowMs - (operation?.createdAtMs ?? nowMs)),
+      note(run, nowMs),
+    ];
+  });
+  return table(["RUN", "METHOD", "VERSION", "STATE", "KEY", "STEPS", "AGE", ""], rows);
+}
+
+function note({ operation, state, wakesAtMs, trouble }: Run, nowMs: number): string {
+  if (operation?.error !== undefined) return operation.error.message.split("\n")[0]?.slice(0, 80) ?? "";
+  if (trouble !== "") return trouble.split("\n")[0]?.slice(0, 80) ?? "";
+  return state === RunState.SLEEPING && wakesAtMs > 0 ? `wakes in ${span(wakesAtMs - nowMs)}` : "";
+}
+
+/** States by the words that people give. */
+export const RUN_STATES: Readonly<Record<string, RunState>> = {
+  queued: RunState.QUEUED,
+  running: RunState.RUNNING,
+  sleeping: RunState.SLEEPING,
+  succeeded: RunState.SUCCEEDED,
+  failed: RunState.FAILED,
+  cancelled: RunState.CANCELLED,
+};
