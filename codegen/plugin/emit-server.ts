@@ -39,8 +39,7 @@ function emitHandlers(f: GeneratedFile, service: ServiceModel): void {
       methodDoc(f, method, "  "),
       `  ${propertyKey(method.name)}: (`,
       requestOf(method),
-      ", call: ",
-      libraryType(method.settings.mode === "job" ? "JobCall" : "Call", "server"),
+      contextOf(method),
       "<State>) => ",
       responseOf(method),
       ";",
@@ -48,6 +47,11 @@ function emitHandlers(f: GeneratedFile, service: ServiceModel): void {
   }
   f.print("}");
   f.print();
+}
+
+function contextOf({ settings }: MethodModel): Printable {
+  if (settings.durable === true) return [", run: ", libraryType("Run", "server")];
+  return [", call: ", libraryType(settings.mode === "job" ? "JobCall" : "Call", "server")];
 }
 
 function requestOf(method: MethodModel): Printable {

@@ -1,4 +1,6 @@
 import type { ServiceDefinition } from "../definition.ts";
+import { RouseError } from "../errors.ts";
+import { KEY_HEADER } from "../operation-header.ts";
 import { type ClientContext, defaultTarget } from "./attempt.ts";
 import { callMany, callOnce } from "./calls.ts";
 import { type SharedChannel, shareChannel } from "./channel.ts";
@@ -47,7 +49,11 @@ export function createClient<Definition extends ServiceDefinition>(
   };
   for (const [name, method] of Object.entries(definition.methods)) {
     if (method.mode === "job") continue;
-    const call = method.responseStream ? callMany : callOnce;
+    const call = method.durable
+      ? durableCall(options.version, channel)
+      : method.responseStream
+        ? callMany
+        : callOnce;
     client[name] = (request: unknown, callOptions?: ClientCallOptions) =>
       call(context, method, request, callOptions);
   }
@@ -66,6 +72,23 @@ function lazyAsync(definition: ServiceDefinition, version: string | undefined, c
     };
   }
   return out;
+}
+
+/** A durable method's run is started, and its end awaited; a server outside of a mesh runs it by itself. */
+function durableCall(version: string | undefined, channel: SharedChannel): typeof callOnce {
+  return async (context, method, request, options = {}) => {
+    const { definition } = context;
+    const { startAndWait } = await import("./operations.ts");
+    try {
+      return await startAndWait({ definition, method, version, channel }, request, options);
+    } catch (thrown) {
+      const error = RouseError.from(thrown);
+      if (error.status !== "UNIMPLEMENTED" || error.reason !== "UNIMPLEMENTED") throw error;
+      const { key, metadata = {} } = options;
+      const headers = key === undefined ? metadata : { ...metadata, [KEY_HEADER]: key };
+      return callOnce(context, method, request, { ...options, metadata: headers });
+    }
+  };
 }
 
 /** Clients that no agent started are mostly outside of the mesh, where nobody tells them of instances. */

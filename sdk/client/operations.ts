@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Metadata } from "@grpc/grpc-js";
 import { type Operation, OperationState, OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
 import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
@@ -27,6 +28,10 @@ export interface AsyncCallOptions {
   readonly deadlineMs?: number;
   /** How long the result is kept after the end, ms: 1 minute to 90 days. Default 7 days. */
   readonly keepMs?: number;
+  /** Durable methods only: runs of a service with the same key are made one after the other, in their order. */
+  readonly key?: string;
+  /** Waits so long for the end before it answers, ms: a call that is done by then has its result at once. Default 0. */
+  readonly waitMs?: number;
 }
 
 /** An operation as it is at one moment. */
@@ -48,6 +53,8 @@ export interface OperationView<Response> {
 /** An async call: its id is all that one needs to ask for it again, from anywhere. Errors are {@link RouseError}s. */
 export interface OperationHandle<Response> {
   readonly id: string;
+  /** It had ended when it was started with `waitMs`: then `wait` answers at once. */
+  readonly ended: boolean;
   get(): Promise<OperationView<Response>>;
   /**
    * The response.
@@ -81,27 +88,93 @@ export function asyncMethods(
   for (const [name, method] of Object.entries(definition.methods)) {
     if (method.mode === "sync" || method.mode === "job") continue;
     out[name] = async (request: unknown, options: AsyncCallOptions = {}) => {
-      const bytes = (method.encodeRequest as (message: unknown) => Uint8Array)(request);
-      const { id } = await unary(
-        clientOf(channel),
-        "startOperation",
-        {
-          service: definition.name,
-          version: version ?? "",
-          method: method.name,
-          request: Buffer.from(bytes),
-          idempotencyKey: options.idempotencyKey ?? "",
-          deadlineMs: options.deadlineMs ?? 0,
-          keepMs: options.keepMs ?? 0,
-          key: "",
-          waitMs: 0,
-        },
-        { deadlineMs: START_MS, metadata: callerMetadata() },
-      );
-      return handle(method, id, channel);
+      const started = await start({ definition, method, version, channel }, request, options);
+      return handle(method, started.id, channel, started);
     };
   }
   return out;
+}
+
+interface StartedAt {
+  readonly definition: ServiceDefinition;
+  readonly method: AnyMethodDefinition;
+  readonly version: string | undefined;
+  readonly channel: SharedChannel;
+}
+
+function start(
+  { definition, method, version, channel }: StartedAt,
+  request: unknown,
+  options: AsyncCallOptions & { readonly signal?: AbortSignal },
+): Promise<Operation> {
+  const bytes = (method.encodeRequest as (message: unknown) => Uint8Array)(request);
+  const { idempotencyKey = "", deadlineMs = 0, keepMs = 0, key = "", waitMs = 0, signal } = options;
+  return unary(
+    clientOf(channel),
+    "startOperation",
+    {
+      service: definition.name,
+      version: version ?? "",
+      method: method.name,
+      request: Buffer.from(bytes),
+      idempotencyKey,
+      deadlineMs,
+      keepMs,
+      key,
+      waitMs,
+    },
+    { deadlineMs: START_MS + waitMs, metadata: callerMetadata(), ...(signal && { signal }) },
+  );
+}
+
+/** Settings of {@link startAndWait}. */
+export interface WaitedCallOptions extends Pick<AsyncCallOptions, "idempotencyKey" | "key"> {
+  /** Longest time that one waits, ms; 0: none. The operation goes on after it. */
+  readonly deadlineMs?: number;
+  /** Ends the wait; the operation goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A plain call of a durable method: starts its run, and waits for its end. While orders are away it waits for them.
+ *
+ * @throws RouseError the function's own; DEADLINE_EXCEEDED OPERATION_NOT_ENDED; CANCELLED CALL_CANCELLED.
+ */
+export async function startAndWait(
+  at: StartedAt,
+  request: unknown,
+  { idempotencyKey, key = "", deadlineMs = 0, signal }: WaitedCallOptions,
+): Promise<unknown> {
+  const endMs = deadlineMs > 0 ? performance.now() + deadlineMs : Number.POSITIVE_INFINITY;
+  // An answer that got lost must not begin it twice.
+  const options = { idempotencyKey: idempotencyKey || randomUUID(), key, ...(signal && { signal }) };
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const leftMs = Math.max(1, Math.min(POLL_MS, endMs - performance.now()));
+      const started = await ask(() => start(at, request, { ...options, waitMs: Math.round(leftMs) }));
+      if (started !== undefined) {
+        const timeoutMs = Math.max(1, endMs - performance.now());
+        return await handle(at.method, started.id, at.channel, started).wait({ ...options, timeoutMs });
+      }
+      if (performance.now() >= endMs) throw ordersAway();
+      await pause(AWAY_MS, signal);
+    }
+  } catch (thrown) {
+    if (!signal?.aborted || signal.reason instanceof RouseError) throw thrown;
+    throw new RouseError("CANCELLED", `${at.method.name} was cancelled by its signal; its run goes on.`, {
+      reason: "CALL_CANCELLED",
+      cause: signal.reason,
+    });
+  }
+}
+
+function ordersAway(): RouseError {
+  return new RouseError(
+    "UNAVAILABLE",
+    'Orders, which keep durable runs, do not answer. Look at "rouse status"; the same idempotencyKey makes a second try safe.',
+    { reason: "ORDERS_AWAY" },
+  );
 }
 
 /**
@@ -121,24 +194,29 @@ function handle<Method extends AnyMethodDefinition>(
   method: Method,
   id: string,
   channel: SharedChannel,
+  started?: Operation,
 ): OperationHandle<ResponseOf<Method>> {
   type Response = ResponseOf<Method>;
   const view = (found: Operation): OperationView<Response> => viewOf(method, found);
+  const early = started !== undefined && started.endedAtMs > 0 ? started : undefined;
   return {
     id,
+    ended: early !== undefined,
     get: async () => view(await unary(clientOf(channel), "getOperation", { id })),
     async wait({ timeoutMs = Number.POSITIVE_INFINITY, signal } = {}) {
       const endMs = performance.now() + timeoutMs;
       for (;;) {
         const leftMs = Math.max(1, Math.min(POLL_MS, endMs - performance.now()));
-        const found = await ask(() =>
-          unary(
-            clientOf(channel),
-            "waitOperation",
-            { id, timeoutMs: Math.round(leftMs) },
-            { deadlineMs: leftMs + 10_000, ...(signal && { signal }) },
-          ),
-        );
+        const found =
+          early ??
+          (await ask(() =>
+            unary(
+              clientOf(channel),
+              "waitOperation",
+              { id, timeoutMs: Math.round(leftMs) },
+              { deadlineMs: leftMs + 10_000, ...(signal && { signal }) },
+            ),
+          ));
         if (found !== undefined && found.endedAtMs > 0) {
           const { response, error } = view(found);
           if (error !== undefined) throw error;

@@ -33,6 +33,10 @@ export interface ClientCallOptions {
   deadlineMs?: number;
   /** Request headers. */
   metadata?: Readonly<Record<string, string>>;
+  /** Durable methods only: runs of a service with the same key are made one after the other. */
+  key?: string;
+  /** Durable methods only: the same idempotency key gives the same run. */
+  idempotencyKey?: string;
   /** W3C trace context. Default: that of the server call in whose handler the client is used. */
   traceparent?: string;
 }

@@ -98,7 +98,7 @@ test("a value that is too large names the way out", () => {
   const attempt = () => encodeValue("x".repeat(MOST_VALUE_BYTES), "It");
   expect(attempt).toThrow(RouseError);
   expect(attempt).toThrow(
-    "It has 4194306 bytes in the journal, and 4194304 is the most. Write it somewhere, such as to an artifact, and return where.",
+    "It has 1048578 bytes in the journal, and 1048576 is the most. Write it somewhere, such as to an artifact, and return where.",
   );
 });
 

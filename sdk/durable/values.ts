@@ -5,8 +5,8 @@ import { RouseError } from "../errors.ts";
  * object with the key "$": {"$":"bigint","v":"12"}; an object of the user's that has this key itself is {"$":"object","v":{…}}.
  */
 
-/** Most bytes of one value in a journal. */
-export const MOST_VALUE_BYTES = 4 * 2 ** 20;
+/** Most bytes of one value in a journal: those that orders takes. */
+export const MOST_VALUE_BYTES = 2 ** 20;
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 

@@ -19,7 +19,7 @@ type Reporter = import("./operation.ts").ProgressReporter;
 let reporter: Promise<Reporter> | undefined;
 
 /** Most servers have no async calls, and need not load what tells of their progress. */
-function reportProgress(id: string, fraction: number, note: string): void {
+export function reportProgress(id: string, fraction: number, note: string): void {
   reporter ??= import("./operation.ts").then(({ ProgressReporter }) => new ProgressReporter());
   void reporter.then((loaded) => loaded.report(id, fraction, note));
 }

@@ -1,5 +1,6 @@
 import { Server } from "@grpc/grpc-js";
 import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
+import type { DurableMethod } from "../durable/stream.ts";
 import { RouseError } from "../errors.ts";
 import { countCalls } from "../usage/reporter.ts";
 import { Health } from "./health.ts";
@@ -98,11 +99,23 @@ export async function serve(
     state: () => runtime.state,
     log: runtime.log,
   });
+  // Most services are not durable: they are not to load what runs are made of.
+  const durable = Object.values(definition.methods).some((method) => method.durable)
+    ? await import("../durable/serve.ts")
+    : undefined;
+  const runs: DurableMethod<unknown>[] = [];
   for (const [name, method] of Object.entries(definition.methods)) {
     const handler = handlers[name];
     if (typeof handler !== "function") throw missing(definition, name);
-    register(server, runtime, method, (request, call) => handler.call(handlers, request, call), keeper);
+    const work = (request: unknown, call: unknown) => handler.call(handlers, request, call);
+    if (durable !== undefined && method.durable === true) runs.push({ method, work });
+    const plain =
+      durable !== undefined && method.durable === true
+        ? durable.callDurably(definition, method, work, runtime)
+        : work;
+    register(server, runtime, method, plain, keeper);
   }
+  durable?.serveRuns(server, runtime, runs);
   const health = new Health(server, [definition.name]);
   if (options.descriptorSet !== undefined) addReflection(server, definition.name, options.descriptorSet);
 

@@ -100,7 +100,8 @@ export function grpcHandler<State>(
       respond(ending(notCallable(method), undefined));
   }
   // By hand and in tests all methods are called alike.
-  const asyncOnly = method.mode === "async" && process.env.ROUSE_INSTANCE !== undefined;
+  const asyncOnly =
+    method.mode === "async" && method.durable !== true && process.env.ROUSE_INSTANCE !== undefined;
   return (grpc: ServerUnaryCall<unknown, unknown>, respond: sendUnaryData<unknown>) =>
     answerOnce(
       runtime,

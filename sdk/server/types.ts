@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import type { Metadata } from "@grpc/grpc-js";
 import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+import type { Run } from "../durable/types.ts";
 
 /** What a handler knows of the call beside its request. */
 export interface Call<State = undefined> {
@@ -94,7 +95,9 @@ export interface JobOutput {
 /** The handler of one method, by its shape. */
 export type Handler<Method extends AnyMethodDefinition, State> = Method["mode"] extends "job"
   ? (request: RequestOf<Method>, call: JobCall<State>) => Promise<ResponseOf<Method>> | ResponseOf<Method>
-  : CallHandler<Method, State>;
+  : Method extends { readonly durable: true }
+    ? (request: RequestOf<Method>, run: Run<State>) => Promise<ResponseOf<Method>> | ResponseOf<Method>
+    : CallHandler<Method, State>;
 
 type CallHandler<Method extends AnyMethodDefinition, State> = Method["requestStream"] extends true
   ? Method["responseStream"] extends true
