@@ -5,6 +5,7 @@ import type { BeginUploadRequest, Upload } from "#proto/rouse/orders/v1/artifact
 import { RouseError } from "../../../sdk/errors.ts";
 import { placeOf } from "../content/content.ts";
 import { doneUpload, invalidUpload, unknownUpload, wrongDigest } from "../errors.ts";
+import { mediaTypeOf } from "../media-type.ts";
 import { checkHolder, checkSaid } from "../metadata.ts";
 import type { OpenArtifacts } from "../open.ts";
 import { publish } from "../publish.ts";
@@ -37,7 +38,8 @@ export class Uploads {
 
   /** Begins an upload, or finds it again by its id. */
   async begin(request: NewUpload): Promise<Upload> {
-    const { name, mediaType, metadata, owner, holder, keepMs, keepForever, bytes } = request;
+    const { name, metadata, owner, holder, keepMs, keepForever, bytes } = request;
+    const mediaType = request.mediaType || mediaTypeOf(name);
     const id = request.id === "" ? randomUUID() : request.id;
     if (!ID.test(id)) throw invalidUpload('its id is no 8 to 64 letters, digits, "-" and "_"');
     if (keepMs > LONGEST_KEEP_MS) throw invalidUpload(`keep_ms is ${keepMs}; say keep_forever`);

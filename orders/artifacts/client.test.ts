@@ -1,0 +1,368 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Server } from "@grpc/grpc-js";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ArtifactsService } from "#proto/rouse/orders/v1/artifacts.ts";
+import { type RunningHttp, startHttp } from "../../registry/http.ts";
+import { type Artifacts, artifacts } from "../../sdk/client/artifacts/client.ts";
+import { listen } from "../../sdk/grpc.ts";
+import { artifactsRoute } from "./http.ts";
+import { artifactsService } from "./service.ts";
+import { type ArtifactsRig, gather, startArtifacts } from "./testing/rig.ts";
+
+const MIB = 2 ** 20;
+const log = pino({ level: "silent" });
+
+let rig: ArtifactsRig;
+let grpc: Server;
+let http: RunningHttp;
+let client: Artifacts;
+let folder: string;
+let target: string;
+beforeAll(async () => {
+  rig = await startArtifacts({ keepMs: 86_400_000 });
+  folder = await mkdtemp(join(tmpdir(), "rouse-artifacts-client-"));
+  grpc = new Server({ "grpc.max_receive_message_length": 32 * MIB });
+  grpc.addService(ArtifactsService, artifactsService(rig.artifacts));
+  target = await listen(grpc, "127.0.0.1:0");
+  http = await startHttp("127.0.0.1:0", [artifactsRoute(rig.artifacts, log)], log);
+  client = artifacts({ target, http: http.address, headers: { "rouse-user": "ada" } });
+});
+afterAll(async () => {
+  client?.close();
+  grpc?.forceShutdown();
+  await http?.close();
+  await rig?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+const file = async (name: string, bytes: Buffer) => {
+  const path = join(folder, name);
+  await writeFile(path, bytes);
+  return path;
+};
+async function* chunked(bytes: Buffer, size: number) {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+/** Flips a bit of a content in the store. */
+async function damage(bytes: Buffer, at: number) {
+  const digest = sha256(bytes);
+  const within = join(rig.folder, "artifacts/sha256", digest.slice(0, 2));
+  const name = (await readdir(within)).find((other) => other.startsWith(digest)) ?? "";
+  const handle = await open(join(within, name), "r+");
+  await handle.write(Buffer.from([(bytes[at] ?? 0) ^ 1]), 0, 1, at);
+  await handle.close();
+}
+
+describe("put and get", () => {
+  test("bytes, a stream and a file", async () => {
+    const bytes = randomBytes(9 * MIB + 3);
+    const path = await file("reads.fastq", bytes);
+    const stored = await client.put(
+      { file: path },
+      { name: "reads.fastq", metadata: { organism: "lambda" } },
+    );
+    expect(stored).toMatchObject({
+      uri: `artifact:sha256-${sha256(bytes)}?name=reads.fastq`,
+      bytes: bytes.length,
+      mediaType: "text/plain",
+      metadata: { organism: "lambda" },
+      owner: "ada",
+    });
+    expect((await client.put(chunked(bytes, 100_000))).uri).toBe(stored.uri);
+    expect((await client.put(bytes)).uri).toBe(stored.uri);
+    expect(sha256(await gather(client.get(stored.uri)))).toBe(sha256(bytes));
+    const part = await gather(client.get(stored.uri, { offset: MIB - 1, length: 3 }));
+    expect(part).toEqual(bytes.subarray(MIB - 1, MIB + 2));
+    expect(await gather(client.get(stored.uri, { offset: bytes.length }))).toHaveLength(0);
+    await client.download(stored.uri, join(folder, "copy"));
+    expect(sha256(await readFile(join(folder, "copy")))).toBe(sha256(bytes));
+    expect(await client.verify(stored.uri)).toBe(bytes.length);
+  });
+
+  test("nothing at all", async () => {
+    const { uri, bytes } = await client.put(new Uint8Array());
+    expect(bytes).toBe(0);
+    expect(await gather(client.get(uri))).toHaveLength(0);
+  });
+
+  test("a download goes on where it was", async () => {
+    const bytes = randomBytes(3 * MIB);
+    const { uri } = await client.put(bytes);
+    await writeFile(join(folder, "part.part"), bytes.subarray(0, 2 * MIB + 5));
+    await client.download(uri, join(folder, "part"));
+    expect(sha256(await readFile(join(folder, "part")))).toBe(sha256(bytes));
+    // What was left is of something else.
+    await writeFile(join(folder, "wrong.part"), randomBytes(100));
+    await expect(client.download(uri, join(folder, "wrong"))).rejects.toMatchObject({
+      status: "DATA_LOSS",
+      message: expect.stringContaining("has another digest"),
+    });
+    await client.download(uri, join(folder, "wrong"));
+    expect(sha256(await readFile(join(folder, "wrong")))).toBe(sha256(bytes));
+  });
+
+  test("damage is told, and never taken for content", async () => {
+    const bytes = randomBytes(5 * MIB);
+    const { uri } = await client.put(bytes);
+    await damage(bytes, 3 * MIB + 9);
+    const got: Buffer[] = [];
+    const reading = (async () => {
+      for await (const chunk of client.get(uri)) got.push(chunk);
+    })();
+    const corrupt = { status: "DATA_LOSS", reason: "ARTIFACT_CORRUPT" };
+    await expect(reading).rejects.toMatchObject({
+      ...corrupt,
+      message: expect.stringContaining("bytes 3145728 to 4194303 are not what was stored"),
+    });
+    const all = Buffer.concat(got);
+    expect(bytes.subarray(0, all.length).equals(all)).toBe(true);
+    await expect(client.download(uri, join(folder, "damaged"))).rejects.toMatchObject(corrupt);
+    expect(await readdir(folder)).not.toContain("damaged");
+    await expect(client.verify(uri)).rejects.toMatchObject(corrupt);
+    await client.put(bytes);
+    expect(await client.verify(uri)).toBe(bytes.length);
+  });
+
+  test("a file that is none is told", async () => {
+    await expect(client.put({ file: folder })).rejects.toMatchObject({
+      status: "INVALID_ARGUMENT",
+      reason: "ARTIFACT_FILE_UNREADABLE",
+      message: expect.stringContaining("it is no plain file"),
+    });
+  });
+});
+
+/** A way to the HTTP side that breaks each of its first connections after so many bytes either way. */
+async function brittle(limits: number[]): Promise<{ address: string; broken(): number; server: NetServer }> {
+  let broken = 0;
+  const [host, port] = http.address.split(":");
+  const server = createServer((client: Socket) => {
+    let left = limits.shift() ?? Number.POSITIVE_INFINITY;
+    const behind = connect(Number(port), host);
+    const pass = (from: Socket, to: Socket) => {
+      from.on("data", (data) => {
+        left -= data.length;
+        if (left > 0) {
+          if (!to.write(data)) {
+            from.pause();
+            to.once("drain", () => from.resume());
+          }
+          return;
+        }
+        broken += 1;
+        left = Number.POSITIVE_INFINITY;
+        client.destroy();
+        behind.destroy();
+      });
+      from.on("error", () => undefined);
+      from.on("close", () => to.destroy());
+    };
+    pass(client, behind);
+    pass(behind, client);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port: own } = server.address() as { port: number };
+  return { address: `127.0.0.1:${own}`, broken: () => broken, server };
+}
+
+describe("a connection that breaks", () => {
+  test.each([
+    ["a file", (path: string, _bytes: Buffer) => ({ file: path })],
+    ["a stream", (_path: string, bytes: Buffer) => chunked(bytes, 300_000)],
+  ])("is made again, and %s goes on where it was", async (_, source) => {
+    const way = await brittle([3 * MIB, 5 * MIB, 100, 6 * MIB]);
+    const over = artifacts({ target, http: way.address });
+    try {
+      const bytes = randomBytes(20 * MIB);
+      const { uri } = await over.put(source(await file("brittle", bytes), bytes));
+      expect(uri).toBe(`artifact:sha256-${sha256(bytes)}`);
+      expect(way.broken()).toBe(4);
+    } finally {
+      over.close();
+      way.server.close();
+    }
+  });
+
+  test("is made again, and what is read goes on where it was", async () => {
+    const bytes = randomBytes(20 * MIB);
+    const { uri } = await client.put(bytes);
+    const way = await brittle([3 * MIB, 5 * MIB, 100, 6 * MIB]);
+    const over = artifacts({ target, http: way.address });
+    try {
+      expect(sha256(await gather(over.get(uri)))).toBe(sha256(bytes));
+      expect(way.broken()).toBe(4);
+    } finally {
+      over.close();
+      way.server.close();
+    }
+  });
+});
+
+describe("over plain HTTP", () => {
+  const at = (path: string) => `http://${http.address}${path}`;
+
+  test("a browser gets it, or a part of it, and runs nothing of it", async () => {
+    const text = "<script>alert(1)</script>";
+    const { uri } = await client.put(Buffer.from(text), { name: "a page's.html" });
+    const id = uri.slice("artifact:".length).split("?")[0];
+    const answer = await fetch(at(`/content/${id}/page.html`));
+    expect(await answer.text()).toBe(text);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      "content-type": "text/html; charset=utf-8",
+      "content-disposition": "inline; filename*=UTF-8''a%20page%27s.html",
+      "content-security-policy": expect.stringContaining("sandbox"),
+      "x-content-type-options": "nosniff",
+      etag: `"${id}"`,
+    });
+    const part = await fetch(at(`/content/${id}?download`), { headers: { range: "bytes=1-6" } });
+    expect([part.status, await part.text()]).toEqual([206, "script"]);
+    expect(part.headers.get("content-range")).toBe(`bytes 1-6/${text.length}`);
+    expect(part.headers.get("content-disposition")).toMatch(/^attachment/);
+    const known = await fetch(at(`/content/${id}`), { headers: { "if-none-match": `"${id}"` } });
+    expect(known.status).toBe(304);
+    const beyond = await fetch(at(`/content/${id}`), { headers: { range: "bytes=99-" } });
+    expect([beyond.status, beyond.headers.get("content-range")]).toEqual([416, `bytes */${text.length}`]);
+    expect((await fetch(at(`/content/${id}`), { method: "HEAD" })).headers.get("content-length")).toBe("25");
+  });
+
+  test("curl stores it in one request", async () => {
+    const body = randomBytes(2 * MIB);
+    const digest = sha256(body);
+    const query = `name=a.csv&meta.sample=17&sha256=${digest}`;
+    const answer = await fetch(at(`/content/new?${query}`), { method: "PUT", body });
+    expect(answer.status).toBe(201);
+    expect(await answer.json()).toMatchObject({
+      uri: `artifact:sha256-${digest}?name=a.csv`,
+      mediaType: "text/csv",
+      metadata: { sample: "17" },
+    });
+    const wrong = await fetch(at(`/content/new?sha256=${"0".repeat(64)}`), { method: "PUT", body });
+    expect(await wrong.json()).toMatchObject({ reason: "ARTIFACT_DIGEST_WRONG" });
+  });
+
+  test("what is not there, or is nothing, is told", async () => {
+    const missing = await fetch(at(`/content/sha256-${"0".repeat(64)}`));
+    expect([missing.status, await missing.json()]).toEqual([
+      404,
+      expect.objectContaining({ reason: "ARTIFACT_UNKNOWN" }),
+    ]);
+    const nonsense = await fetch(at("/content/nonsense"));
+    expect([nonsense.status, await nonsense.json()]).toEqual([
+      400,
+      expect.objectContaining({ reason: "ARTIFACT_URI_INVALID" }),
+    ]);
+    const other = await fetch(at("/content"), { method: "DELETE" });
+    expect([other.status, await other.json()]).toEqual([
+      501,
+      expect.objectContaining({
+        reason: "ARTIFACT_REQUEST_UNKNOWN",
+        message: expect.stringContaining(
+          "There are GET /content/sha256-DIGEST and PUT /content/new?name=NAME",
+        ),
+      }),
+    ]);
+  });
+});
+
+describe("what is known of artifacts", () => {
+  test("is found by words and conditions, page by page, newest first", async () => {
+    const put = async (n: number, metadata: Record<string, string>) => {
+      rig.clock.ms += 10;
+      return (await client.put(Buffer.from(`found ${n}`), { name: `sample-${n}.vcf`, metadata })).uri;
+    };
+    const uris: string[] = [];
+    for (let n = 1; n <= 5; n++)
+      uris.push(await put(n, { study: "Phage therapy", reads: `${n * 1000}`, day: `2026-11-0${n}` }));
+    const find = async (options: Parameters<Artifacts["search"]>[0]) => {
+      const found = [];
+      for await (const { uri } of client.search(options)) found.push(uris.indexOf(uri) + 1);
+      return found;
+    };
+    expect(await find({ query: "phage" })).toEqual([5, 4, 3, 2, 1]);
+    expect(await find({ query: "ther SAMPLE" })).toEqual([5, 4, 3, 2, 1]);
+    expect(await find({ query: "phage", limit: 2 })).toEqual([5, 4]);
+    expect(await find({ where: ["study=Phage therapy", "reads>=2000", "reads<4e3"] })).toEqual([3, 2]);
+    expect(await find({ query: "phage", where: ["day>2026-11-03", "reads!=5000"] })).toEqual([4]);
+    expect(await find({ query: "phages" })).toEqual([]);
+    expect(await find({ query: "phage", owner: "bob" })).toEqual([]);
+    await client.hold(uris[1] ?? "", "study:17");
+    expect(await find({ holder: "study:17" })).toEqual([2]);
+    await client.release("study:17");
+    expect(await find({ holder: "study:17" })).toEqual([]);
+    const pages = await rig.artifacts.search({
+      query: "phage",
+      where: [],
+      owner: "",
+      holder: "",
+      sinceMs: 0,
+      untilMs: 0,
+      limit: 2,
+      page: "",
+    });
+    expect(pages.artifacts.map(({ uri }) => uris.indexOf(uri) + 1)).toEqual([5, 4]);
+    await expect(find({ where: ["no condition"] })).rejects.toMatchObject({
+      reason: "ARTIFACT_SEARCH_INVALID",
+      message: expect.stringContaining("is no condition; one is key=value"),
+    });
+  });
+
+  test("is added to, with who and when, and tells all of it", async () => {
+    const { uri } = await client.put(Buffer.from("annotated"), { name: "a.txt", metadata: { quality: "?" } });
+    const said = await client.annotate(uri, { quality: "good", lab: "3" });
+    expect(said.metadata).toEqual({ quality: "good", lab: "3" });
+    await client.keep(uri, "forever");
+    await client.remove(uri, "by mistake");
+    const events = await client.history(uri);
+    expect(events.map(({ what, by, facts }) => [what, by, facts])).toEqual([
+      ["stored", "ada", { name: "a.txt", "media-type": "text/plain", quality: "?" }],
+      ["annotated", "ada", { quality: "good", lab: "3" }],
+      ["kept", "ada", { until: "for ever" }],
+      ["removed", "ada", { reason: "by mistake" }],
+    ]);
+    await expect(client.show(uri)).rejects.toMatchObject({
+      reason: "ARTIFACT_REMOVED",
+      message: expect.stringContaining("by ada (by mistake)"),
+    });
+  });
+
+  test.each([
+    [{ name: "a/b" }, 'the name "a/b" cannot be a file\'s'],
+    [{ metadata: { "no key": "x" } }, 'the key "no key" is none'],
+    [{ metadata: { key: "x".repeat(1_001) } }, "the value of key has 1001 characters"],
+    [{ mediaType: "text" }, '"text" is no media type'],
+    [{ holder: "a b" }, 'the holder "a b" is none'],
+  ])("is refused where it cannot be kept: %j", async (options, message) => {
+    await expect(client.put(Buffer.from("x"), options)).rejects.toMatchObject({
+      status: "INVALID_ARGUMENT",
+      reason: "ARTIFACT_METADATA_INVALID",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test("is not for callers at the edge to change", async () => {
+    const outside = artifacts({ target, http: http.address, headers: { "x-rouse-edge": "1" } });
+    try {
+      const { uri, owner } = await outside.put(Buffer.from("from outside"));
+      expect(owner).toBe("outside");
+      for (const change of [
+        outside.remove(uri),
+        outside.keep(uri, "forever"),
+        outside.hold(uri, "x"),
+        outside.annotate(uri, {}),
+      ])
+        await expect(change).rejects.toMatchObject({
+          status: "PERMISSION_DENIED",
+          reason: "ONLY_WITHIN_MESH",
+          message: expect.stringContaining("not for callers at the edge"),
+        });
+    } finally {
+      outside.close();
+    }
+  });
+});
