@@ -1,0 +1,4 @@
+import { serve } from "../gen/analysis/v1/analysis.server.ts";
+import { handlers } from "./handlers.ts";
+
+await serve(handlers);
