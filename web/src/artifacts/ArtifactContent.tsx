@@ -1,4 +1,4 @@
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { Artifact } from "../../gen/rouse/orders/v1/artifacts.ts";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { bytes } from "../format.ts";
@@ -7,7 +7,7 @@ import { useLoad } from "../load.ts";
 import { pretty } from "../work/value-text.ts";
 import { isNumeric, readTable } from "./csv.ts";
 import { type Kind, kindOf, mostShown } from "./kind.ts";
-import { readHead } from "./read.ts";
+import { contentPath, readHead } from "./read.ts";
 import "./artifacts.css";
 
 const Markdown = lazy(() => import("../components/Markdown.tsx").then((module) => module.Markdown));
@@ -25,15 +25,14 @@ export function ArtifactContent({ artifact }: { readonly artifact: Artifact }) {
     const head = size === 0 ? new Uint8Array() : await readHead(uri, Math.min(size, HEAD), signal);
     const [kind, type] = kindOf(artifact, head);
     const most = Math.min(size, mostShown[kind]);
-    const whole = most === size;
-    if (kind === "image" && !whole) return { kind, type, whole, content: head };
-    return { kind, type, whole, content: most <= head.length ? head : await readHead(uri, most, signal) };
+    const content = most <= head.length ? head : await readHead(uri, most, signal);
+    return { kind, type, whole: most === size, content };
   });
   return (
     <section class="panel stack" aria-label="Content">
       {error !== undefined && <ErrorNote error={error} what="the content" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
-      {value !== undefined && <Shown {...value} name={artifact.name} />}
+      {value !== undefined && <Shown {...value} artifact={artifact} />}
     </section>
   );
 }
@@ -43,17 +42,12 @@ interface ShownProps {
   readonly type: string;
   readonly whole: boolean;
   readonly content: Uint8Array<ArrayBuffer>;
-  readonly name: string;
+  readonly artifact: Artifact;
 }
 
-function Shown({ kind, type, whole, content, name }: ShownProps) {
-  if (content.length === 0) return <p class="soft">It is empty.</p>;
-  if (kind === "image")
-    return whole ? (
-      <Picture type={type} content={content} name={name} />
-    ) : (
-      <Note>The image is too large to be shown here: download it.</Note>
-    );
+function Shown({ kind, type, whole, content, artifact }: ShownProps) {
+  if (artifact.bytes === 0n) return <p class="soft">It is empty.</p>;
+  if (kind === "image") return <Picture artifact={artifact} />;
   if (kind === "bytes") return <Bytes content={content} />;
   const text = new TextDecoder().decode(content, { stream: !whole });
   return (
@@ -68,13 +62,19 @@ function Shown({ kind, type, whole, content, name }: ShownProps) {
   );
 }
 
-/** An image from a data URL: browsers run no script in it and load nothing for it, which holds for SVG as well. */
-function Picture({ type, content, name }: { type: string; content: Uint8Array; name: string }) {
-  const url = useMemo(() => `data:${type};base64,${base64(content)}`, [type, content]);
+/** Browsers run no script of an image and load nothing for it, which holds for SVG as well. */
+function Picture({ artifact: { uri, name } }: { readonly artifact: Artifact }) {
+  const [failed, setFailed] = useState(false);
+  if (failed) return <Note kind="error">The browser cannot show this image: download it.</Note>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys.
     <div class="scroll" tabIndex={0}>
-      <img class="artifact-image" src={url} alt={name || "The artifact"} />
+      <img
+        class="artifact-image"
+        src={contentPath(uri, name)}
+        alt={name || "The artifact"}
+        onError={() => setFailed(true)}
+      />
     </div>
   );
 }
@@ -146,12 +146,4 @@ function Bytes({ content }: { readonly content: Uint8Array }) {
       <Text text={lines.join("\n")} />
     </>
   );
-}
-
-function base64(content: Uint8Array): string {
-  let binary = "";
-  // A call takes only so many arguments.
-  for (let at = 0; at < content.length; at += 0x8000)
-    binary += String.fromCharCode(...content.subarray(at, at + 0x8000));
-  return btoa(binary);
 }

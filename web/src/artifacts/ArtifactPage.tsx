@@ -10,7 +10,7 @@ import { useTitle } from "../title.ts";
 import { WorkTabs } from "../work/WorkTabs.tsx";
 import { ArtifactContent } from "./ArtifactContent.tsx";
 import { ArtifactHistory } from "./ArtifactHistory.tsx";
-import { Download } from "./Download.tsx";
+import { contentPath } from "./read.ts";
 import { artifactName } from "./uri.ts";
 
 /** One artifact: its content, what was said of it, and what became of it. */
@@ -28,7 +28,9 @@ export function ArtifactPage({ digest }: { readonly digest: string }) {
       {value !== undefined && (
         <>
           <div class="row">
-            <Download artifact={value} name={name} />
+            <a href={`${contentPath(value.uri, name)}?download`} download={name}>
+              {`Download (${bytes(value.bytes)})`}
+            </a>
             <CopyButton text={() => value.uri} label="Copy the URI" />
           </div>
           <ArtifactContent artifact={value} />
@@ -55,15 +57,9 @@ function Facts({ artifact }: { readonly artifact: Artifact }) {
         <Time ms={createdAtMs} />
         {owner !== "" && ` by ${owner}`}
       </dd>
-      <dt>Kept</dt>
+      <dt>Forgotten</dt>
       <dd>
-        {keepUntilMs === 0n ? (
-          "for ever"
-        ) : (
-          <>
-            until <Time ms={keepUntilMs} />
-          </>
-        )}
+        {keepUntilMs === 0n ? "never" : <Time ms={keepUntilMs} />}
         {holders.length > 0 && <Holders holders={holders} />}
       </dd>
       {Object.entries(metadata).map(([key, value]) => [
@@ -82,7 +78,7 @@ const MOST = 10;
 function Holders({ holders }: { readonly holders: readonly string[] }) {
   return (
     <>
-      {", and as long as "}
+      {", and not as long as "}
       {holders.slice(0, MOST).map((holder, index) => (
         <span key={holder}>
           {index > 0 && ", "}

@@ -17,9 +17,9 @@ const ofEndings: Readonly<Record<string, readonly [Kind, string]>> = {
   md: ["markdown", "text/markdown"],
 };
 
-/** Most that is read to be shown, bytes. An image is shown whole or not at all. */
+/** Most that the page reads to show it, bytes. An image is the browser's to read. */
 export const mostShown: Readonly<Record<Kind, number>> = {
-  image: 16 * 2 ** 20,
+  image: 0,
   json: 4 * 2 ** 20,
   table: 2 * 2 ** 20,
   markdown: 2 ** 20,

@@ -129,7 +129,7 @@ function Facts({ run, operation }: Omit<FoundProps, "reload">) {
         {plural(run.entries, "entry", "entries")}, {bytes(run.bytes)}
         {expiresAtMs > 0n && (
           <>
-            , kept until <Time ms={expiresAtMs} />
+            , forgotten <Time ms={expiresAtMs} />
           </>
         )}
       </dd>

@@ -103,9 +103,9 @@ function Facts({ operation }: { readonly operation: Operation }) {
       )}
       {endedAtMs > 0n && (
         <>
-          <dt>Kept</dt>
+          <dt>Forgotten</dt>
           <dd>
-            until <Time ms={expiresAtMs} />
+            <Time ms={expiresAtMs} />
           </dd>
         </>
       )}

@@ -125,7 +125,7 @@ function Facts({ order }: { readonly order: Order }) {
         <>
           <dt>Ended</dt>
           <dd>
-            <Time ms={endedAtMs} />, kept until <Time ms={expiresAtMs} />
+            <Time ms={endedAtMs} />, forgotten <Time ms={expiresAtMs} />
           </dd>
         </>
       )}
