@@ -1,5 +1,6 @@
+import { hourlyCost } from "../../registry/hourly-cost.ts";
 import { type Amounts, attribute, type HostMode, type PlaceableHost } from "./host.ts";
-import { hourlyCost, type Needs, spreadsOf, versionOf } from "./needs.ts";
+import { type Needs, spreadsOf, versionOf } from "./needs.ts";
 import { countSpread, matches } from "./score.ts";
 
 /** Why an instance cannot be placed on a host, and what would have to change for that. */

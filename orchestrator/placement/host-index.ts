@@ -1,9 +1,10 @@
+import { hourlyCost } from "../../registry/hourly-cost.ts";
 import type { AffinityRule } from "../../registry/placement-rules.ts";
 import { isBare, TOLERANCE } from "./filter.ts";
 import { type HostFacts, type PlaceableHost, splitLabel } from "./host.ts";
 import { AttributeColumns, CapacityClasses } from "./host-columns.ts";
 import { HostRow, type Occupant } from "./host-rows.ts";
-import { hourlyCost, type Needs, type SpreadRule, spreadsOf, versionOf } from "./needs.ts";
+import { type Needs, type SpreadRule, spreadsOf, versionOf } from "./needs.ts";
 import {
   type Compared,
   cheapness,

@@ -52,26 +52,3 @@ export function spreadsOf(needs: Needs): readonly SpreadRule[] {
 export function versionOf({ service, version }: Needs): string | undefined {
   return service && version ? versionKey({ service, version }) : undefined;
 }
-
-/**
- * What one instance costs in an hour on a host: the host's cost by the share of it that is taken, where the share is that
- * of the scarcest resource (the dominant share of Ghodsi et al., Dominant Resource Fairness, NSDI 2011).
- */
-export function hourlyCost(needs: Resources, host: HostPrice): number {
-  const price = host.costPerHour ?? 0;
-  // A host without GPUs would make it an infinite share of nothing.
-  if (price === 0) return 0;
-  const share = Math.max(
-    needs.cpu / host.cpu,
-    needs.memory / host.memory,
-    needs.gpu > 0 ? needs.gpu / host.gpu : 0,
-  );
-  return price * share;
-}
-
-interface HostPrice {
-  readonly cpu: number;
-  readonly memory: number;
-  readonly gpu: number;
-  readonly costPerHour?: number;
-}

@@ -1,6 +1,7 @@
+import { hourlyCost } from "../../registry/hourly-cost.ts";
 import { type AffinityRule, subjectOf } from "../../registry/placement-rules.ts";
 import { attribute, hasLabel, type PlaceableHost } from "./host.ts";
-import { hourlyCost, type Needs, spreadsOf, versionOf } from "./needs.ts";
+import { type Needs, spreadsOf, versionOf } from "./needs.ts";
 
 /** The names of the terms, in the order in which they are added. */
 export type TermName = "fit" | "apart" | "affinity" | "prefer" | "callers" | "prepared" | "blame" | "failed";

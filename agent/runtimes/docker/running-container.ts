@@ -1,0 +1,149 @@
+import { constants } from "node:os";
+import type { Readable } from "node:stream";
+import type { Container } from "dockerode";
+import { LineSplitter } from "../../logs/line-splitter.ts";
+import type { Ending, LogQuery, OutputLine, PlacedLine, Positions } from "../runtime.ts";
+import { type Engine, statusOf } from "./engine.ts";
+
+/** How long the engine may be away before what it runs counts as lost, ms. */
+const engineAwayMs = 5_000;
+
+/** A container that was started: its end, its output, and signals to it. */
+export class RunningContainer {
+  /** Its end, whoever brought it about. Never rejects. */
+  readonly ended: Promise<Ending>;
+  readonly #engine: Engine;
+  readonly #container: Container;
+  readonly #detached: AbortSignal;
+  #over = false;
+
+  /** @param detached aborted when the agent ends: nobody waits for the container any longer. */
+  constructor(engine: Engine, id: string, detached: AbortSignal) {
+    this.#engine = engine;
+    this.#container = engine.docker.getContainer(id);
+    this.#detached = detached;
+    this.ended = this.#watch().finally(() => {
+      this.#over = true;
+    });
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  async signal(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    if (this.#over) return;
+    try {
+      await this.#container.kill({ signal });
+    } catch {
+      // It does not run, or the engine is away: its end tells.
+    }
+  }
+
+  async *logs(query: LogQuery): AsyncGenerator<OutputLine> {
+    const common = { stdout: true, stderr: true, timestamps: true, tail: query.tail };
+    if (!query.follow) {
+      yield* lines([await this.#container.logs({ ...common, follow: false })]);
+      return;
+    }
+    const stream = (await this.#container.logs({ ...common, follow: true })) as Readable;
+    const stop = () => stream.destroy();
+    query.signal?.addEventListener("abort", stop, { once: true });
+    try {
+      if (query.signal?.aborted !== true) yield* lines(stream);
+    } catch (error) {
+      if (query.signal?.aborted !== true) throw error;
+    } finally {
+      query.signal?.removeEventListener("abort", stop);
+      stream.destroy();
+    }
+  }
+
+  /** All lines behind the positions that are still there, and those to come until its end, or the signal's. */
+  async *linesAfter(positions: Positions, signal: AbortSignal): AsyncGenerator<PlacedLine> {
+    const since = Math.min(positions.stdout, positions.stderr) / 1e6;
+    const stream = (await this.#container.logs({
+      ...{ stdout: true, stderr: true, timestamps: true, follow: true },
+      ...(since > 0 && { since }),
+    })) as Readable;
+    const stop = () => stream.destroy();
+    signal.addEventListener("abort", stop, { once: true });
+    const last = { ...positions };
+    try {
+      for await (const line of lines(stream)) {
+        if (line.position <= positions[line.stream]) continue;
+        // Two lines may have the same time.
+        last[line.stream] = Math.max(line.position, last[line.stream] + 1);
+        yield { ...line, position: last[line.stream] };
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      stream.destroy();
+    }
+  }
+
+  /** Waits for its end, across short absences of the engine. */
+  async #watch(): Promise<Ending> {
+    const engine = this.#engine;
+    for (;;) {
+      const given = new AbortController();
+      try {
+        const abortSignal = AbortSignal.any([this.#detached, given.signal]);
+        const lost = engine.lost.then(() => {
+          throw new Error("the connection to the engine was lost");
+        });
+        await Promise.race([this.#container.wait({ abortSignal }), lost]);
+        const { State } = await this.#container.inspect();
+        if (!State.Running) return endingOf(State);
+      } catch (error) {
+        if (this.#detached.aborted) return new Promise(() => {});
+        if (statusOf(error) === 404) return { outOfMemory: false, detail: "somebody removed its container" };
+        if (!(await engine.answersWithin(engineAwayMs)))
+          return { outOfMemory: false, detail: `the Docker engine on ${engine.where} went away` };
+      } finally {
+        given.abort();
+      }
+    }
+  }
+}
+
+function endingOf(state: { ExitCode: number; OOMKilled: boolean; Error: string }): Ending {
+  // Shells and init programs report a signal as 128 and its number.
+  const number = state.ExitCode - 128;
+  const signal = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return {
+    exitCode: signal === undefined ? state.ExitCode : undefined,
+    signal,
+    outOfMemory: state.OOMKilled,
+    detail: state.Error === "" ? undefined : state.Error,
+  };
+}
+
+/** Takes apart Docker's multiplexed stream: a head of eight bytes (stream, 0, 0, 0, length), then the bytes. */
+async function* lines(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<PlacedLine> {
+  const splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+  let rest = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    rest = Buffer.concat([rest, chunk]);
+    while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32BE(4)) {
+      const end = 8 + rest.readUInt32BE(4);
+      const stream = rest[0] === 2 ? "stderr" : "stdout";
+      for (const line of splitters[stream].push(rest.subarray(8, end))) yield stamped(stream, line);
+      rest = rest.subarray(end);
+    }
+  }
+  for (const stream of ["stdout", "stderr"] as const)
+    for (const line of splitters[stream].end()) yield stamped(stream, line);
+}
+
+/** "2026-01-31T10:20:30.123456789Z text". */
+function stamped(stream: OutputLine["stream"], text: string): PlacedLine {
+  const space = text.indexOf(" ");
+  const time = text.slice(0, space);
+  const atMs = Date.parse(time);
+  if (Number.isNaN(atMs)) return { stream, atMs: 0, position: Date.now() * 1_000, line: text };
+  const micros = Number(/\.\d{3}(\d{3})/.exec(time)?.[1] ?? 0);
+  return { stream, atMs, position: atMs * 1_000 + micros, line: text.slice(space + 1) };
+}
