@@ -6,6 +6,7 @@ import type { Capacity } from "./capacity.ts";
 import type { Folders } from "./folders.ts";
 import type { Hook } from "./hooks/hook.ts";
 import { ManagedInstance } from "./instance.ts";
+import type { Jobs } from "./jobs/jobs.ts";
 import { OutputFiles, sweepOutput } from "./logs/output-files.ts";
 import type { Prepared } from "./prepared.ts";
 import type { NotifySocket } from "./readiness/notify.ts";
@@ -28,6 +29,7 @@ export interface AgentParts {
   readonly prepared: Prepared;
   readonly capacity: Capacity;
   readonly hooks: readonly Hook[];
+  readonly jobs: Jobs;
   readonly keepEndedMs: number;
   readonly maxLogBytes: number;
   readonly log: Logger;
@@ -56,7 +58,7 @@ export class Agent {
 
   /** Adopts what a former agent left running, then removes what it left otherwise. To be called once, at first. */
   async recover(): Promise<void> {
-    const { records, runtime, log, folders, bundles, capacity } = this.#parts;
+    const { records, runtime, log, folders, bundles, capacity, jobs } = this.#parts;
     for (const record of records.load()) {
       const instance = new ManagedInstance(record, this.#parts);
       this.#instances.set(record.id, instance);
@@ -71,6 +73,7 @@ export class Agent {
             : "it ended while no agent watched it";
       instance.bury(why);
     }
+    await jobs.recover();
     const inUse = this.#bundlesInUse();
     for (const what of await runtime.sweep(inUse))
       log.info({ what }, "removed what a former agent left behind");
@@ -241,7 +244,8 @@ export class Agent {
   }
 
   async stopAll(reason: string): Promise<void> {
-    await Promise.all(this.running.map((instance) => instance.stop(0, reason)));
+    const instances = this.running.map((instance) => instance.stop(0, reason));
+    await Promise.all([...instances, this.#parts.jobs.stopAll(reason)]);
   }
 
   close(): void {
@@ -251,7 +255,7 @@ export class Agent {
   /** Digests of the bundles that something runs from, or is to be ready to. */
   #bundlesInUse(): ReadonlySet<string> {
     const specs = [...this.running.map(({ record }) => record.spec), ...this.#parts.prepared.all()];
-    return new Set(specs.map(({ bundle }) => bundle));
+    return new Set([...specs.map(({ bundle }) => bundle), ...this.#parts.jobs.bundles]);
   }
 
   #tidyLater(): void {

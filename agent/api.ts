@@ -6,6 +6,7 @@ import {
   type LogLine,
   type LogsRequest,
 } from "#proto/rouse/agent/v1/agent.ts";
+import { JobsService } from "#proto/rouse/agent/v1/jobs.ts";
 import { encodeErrorDetails } from "../sdk/error-details.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { listen } from "../sdk/grpc.ts";
@@ -14,6 +15,9 @@ import type { Capacity } from "./capacity.ts";
 import type { Fencing } from "./fencing.ts";
 import { streamHealth } from "./health/stream.ts";
 import type { InstanceVitals } from "./health/vitals.ts";
+import { jobsService } from "./jobs/api.ts";
+import type { Jobs } from "./jobs/jobs.ts";
+import { MOST_BYTES } from "./jobs/spec.ts";
 import { streamLogs } from "./logs/stream.ts";
 import type { Runtime } from "./runtimes/runtime.ts";
 import type { Settlement } from "./settlement.ts";
@@ -27,6 +31,7 @@ export interface ServerParts {
   readonly vitals: InstanceVitals;
   readonly runtime: Runtime;
   readonly runtimeReason: string;
+  readonly jobs: Jobs;
 }
 
 /**
@@ -39,8 +44,10 @@ export async function serveAgent(
   address: string,
   parts: ServerParts,
 ): Promise<{ server: Server; address: string }> {
-  const server = new Server();
+  // A job's request comes with its description.
+  const server = new Server({ "grpc.max_receive_message_length": 4 * MOST_BYTES });
   server.addService(AgentService, handlers(parts));
+  server.addService(JobsService, jobsService(parts.jobs, parts.settlement));
   return { server, address: await listen(server, address) };
 }
 

@@ -15,6 +15,11 @@ export async function lastOutput(unit: Unit): Promise<string> {
     // The engine that keeps the output went away: the reason stands without it.
     return "";
   }
+  return lastLines(lines);
+}
+
+/** The last of those lines that say something. */
+export function lastLines(lines: readonly OutputLine[]): string {
   const telling = lines.filter(({ line }) => line.trim() !== "").slice(-quotedLines);
   return telling.map(({ line }) => shorten(line, 300)).join("\n");
 }

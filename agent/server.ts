@@ -16,6 +16,10 @@ import { pinHook } from "./hooks/pin-hook.ts";
 import { recordHook } from "./hooks/record-hook.ts";
 import { registrationHook } from "./hooks/registration-hook.ts";
 import { vitalsHook } from "./hooks/vitals-hook.ts";
+import { ArtifactClient } from "./jobs/artifact-client.ts";
+import { Jobs } from "./jobs/jobs.ts";
+import { whereOrdersAre } from "./jobs/orders.ts";
+import { JobRecords } from "./jobs/records.ts";
 import { LogShipper } from "./logs/shipper.ts";
 import type { AgentOptions } from "./options.ts";
 import { Prepared } from "./prepared.ts";
@@ -39,7 +43,8 @@ export interface RunningAgent {
   readonly runtimeReason: string;
   /**
    * Ends the agent. Instances go on without it (but those of the in-process runtime), and the next agent with the same
-   * data folder adopts them; with `stopInstances` they are drained and stopped first, and nothing is left.
+   * data folder adopts them; with `stopInstances` they are drained and stopped first, and nothing is left. Jobs are dealt with
+   * alike. Does nothing the second time.
    */
   close(options?: { readonly stopInstances?: boolean }): Promise<void>;
 }
@@ -75,8 +80,20 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     closers.push(() => vitals.close());
     notify.onSpeaker = (instance) => vitals.expectWords(instance);
     notify.onVitals = (instance, said) => vitals.heard(instance, said);
-    const agent = new Agent({
+    const jobs = new Jobs({
+      sandboxes: runtime.jobs,
+      reason: `its runtime is ${runtime.name} (${reason})`,
+      records: new JobRecords(folders.agent),
+      artifacts: new ArtifactClient(() => whereOrdersAre(consul)),
+      capacity,
+      costPerHour,
+      makeRoom: (spec) => agent.evictions.makeRoom(spec),
+      log: log.child({ part: "jobs" }),
+    });
+    closers.push(() => jobs.close());
+    const agent: Agent = new Agent({
       runtime,
+      jobs,
       folders,
       notify,
       records,
@@ -110,6 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       vitals,
       runtime,
       runtimeReason: reason,
+      jobs,
     });
     closers.push(() => server.forceShutdown());
     const announced = announceHost(
@@ -132,11 +150,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     closers.push(() => guardian.close());
     void agent.prepareAgain();
     log.info({ address, runtime: runtime.name, reason, unenforced: runtime.unenforced }, "agent serves");
+    let closed = false;
     return {
       address,
       runtime: runtime.name,
       runtimeReason: reason,
       async close({ stopInstances = false } = {}) {
+        if (closed) return;
+        closed = true;
         // It would start what is stopped.
         await guardian.close();
         await announced.close();

@@ -86,6 +86,12 @@ export async function findParts(consul: ConsulClient): Promise<MeshParts | undef
   return { registry, registryHttp, orders, ordersHttp, control };
 }
 
+/** Where orders are served, "host:port"; undefined: nowhere. */
+export async function findOrders(consul: ConsulClient): Promise<string | undefined> {
+  const [first] = await passing(consul, ORDERS_SERVICE);
+  return first?.Meta?.address;
+}
+
 async function passing(consul: ConsulClient, service: string) {
   const response = await consul.request("GET", `/v1/health/service/${service}`, { query: { passing: "1" } });
   return answerSchema.parse(JSON.parse(response.text)).map(({ Service }) => Service);

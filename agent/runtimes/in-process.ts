@@ -29,6 +29,7 @@ const stopMessage = "rouse:stop";
  */
 export class InProcessRuntime implements Runtime {
   readonly name = "in-process";
+  readonly jobs = undefined;
   readonly unenforced = [
     "cpu: threads of one process share its cores",
     "memory: only the JavaScript heap is limited, buffers are not",

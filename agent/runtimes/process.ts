@@ -39,6 +39,7 @@ export interface ProcessRuntimeOptions {
 /** Runs bundles as processes of this machine, limited by cgroups where these may be written. They outlive the agent. */
 export class ProcessRuntime implements Runtime {
   readonly name = "process";
+  readonly jobs = undefined;
   readonly unenforced: readonly string[];
   readonly #options: ProcessRuntimeOptions;
   readonly #cgroups: Cgroups;

@@ -1,4 +1,5 @@
 import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import type { JobSandboxes } from "../jobs/sandboxes.ts";
 
 export const runtimeNames = ["docker", "process", "in-process"] as const;
 export type RuntimeName = (typeof runtimeNames)[number];
@@ -105,6 +106,8 @@ export interface Runtime {
   readonly name: RuntimeName;
   /** Limits that are not enforced here, each with its reason. */
   readonly unenforced: readonly string[];
+  /** Runs jobs; undefined where there is no sandbox for them. */
+  readonly jobs: JobSandboxes | undefined;
   /** Units that stand ready to be started. */
   precreated(): number;
   /** Makes a later start of this spec quick. @returns true when a pre-created unit stands ready. */

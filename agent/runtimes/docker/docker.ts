@@ -6,6 +6,8 @@ import { RouseError } from "../../../sdk/errors.ts";
 import type { Bundles } from "../../artifacts/bundles.ts";
 import type { Folders } from "../../folders.ts";
 import { Images } from "../../image/images.ts";
+import { DockerJobs } from "../../jobs/docker.ts";
+import type { JobSandboxes } from "../../jobs/sandboxes.ts";
 import { OutputFiles } from "../../logs/output-files.ts";
 import type { Launch, Runtime, Unit } from "../runtime.ts";
 import { compileAhead } from "./compile.ts";
@@ -46,6 +48,7 @@ export interface DockerRuntimeOptions {
 export class DockerRuntime implements Runtime {
   readonly name = "docker";
   readonly unenforced: readonly string[] = [];
+  readonly jobs: JobSandboxes;
   readonly #options: DockerRuntimeOptions;
   readonly #images: ImageStore;
   readonly #removals: Removals;
@@ -65,6 +68,9 @@ export class DockerRuntime implements Runtime {
     this.#removals = new Removals(engine, log);
     this.#sandboxes = new Sandboxes(engine, this.#removals, sandboxImage, settings.owner, log, settings.bind);
     this.#slots = new SlotMaker(engine, this.#sandboxes, this.#removals, settings);
+    const { bundles } = options;
+    const [removals, detached] = [this.#removals, this.#detached.signal];
+    this.jobs = new DockerJobs({ engine, images, bundles, removals, settings, detached, log });
   }
 
   /**
@@ -161,7 +167,8 @@ export class DockerRuntime implements Runtime {
     const known = new Set([...this.#used, ...(await this.#sandboxes.spares())]);
     const filters = { label: [`${labels.owner}=${settings.owner}`] };
     const all = await engine.docker.listContainers({ all: true, filters });
-    const left = all.filter(({ Id }) => !known.has(Id));
+    // Jobs know their own.
+    const left = all.filter(({ Id, Labels }) => !known.has(Id) && Labels[labels.kind] !== "job");
     // Instances before the sandboxes whose network they use.
     left.sort((a, b) => (a.Labels[labels.kind] ?? "").localeCompare(b.Labels[labels.kind] ?? ""));
     for (const { Id } of left) await this.#removals.remove(Id);

@@ -44,9 +44,16 @@ export async function runJob(
       })
       // The exit code and the line above tell it as well.
       .catch(() => undefined);
-    process.exit(1);
+    return end(1);
   }
-  process.exit(0);
+  return end(0);
+}
+
+/** Output to a pipe is not waited for when a process exits. */
+async function end(code: number): Promise<never> {
+  const flushed = (stream: NodeJS.WriteStream) => new Promise((resolve) => stream.write("", resolve));
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(code);
 }
 
 async function work(

@@ -1,0 +1,334 @@
+import type { Logger } from "pino";
+import { type Job, type JobError, type JobOutput, JobState } from "#proto/rouse/agent/v1/jobs.ts";
+import { RouseError } from "../../sdk/errors.ts";
+import { lastLines } from "../endings.ts";
+import type { LogQuery, OutputLine } from "../runtimes/runtime.ts";
+import type { ArtifactClient } from "./artifact-client.ts";
+import { type Doom, type End, endOfJob } from "./ending.ts";
+import { Gateway, type JobVoice } from "./gateway.ts";
+import type { JobRecords } from "./records.ts";
+import type { JobSandboxes, JobUnit } from "./sandboxes.ts";
+import type { CheckedJob } from "./spec.ts";
+
+/** How often it is looked what a job uses, ms. */
+const LOOK_MS = 1_000;
+/** Lines of output kept of a job that has ended. */
+const KEPT_LINES = 10_000;
+const GRACE_MS = 10_000;
+/** Longest time of a Node timer, ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+export interface JobContext {
+  readonly sandboxes: JobSandboxes;
+  readonly records: JobRecords;
+  readonly artifacts: ArtifactClient;
+  readonly log: Logger;
+  /** Cost per hour of what the job has reserved. */
+  readonly costPerHour: (spec: CheckedJob) => number;
+  readonly changed: (job: ManagedJob) => void;
+  /** What it held is free again. */
+  readonly released: (job: ManagedJob) => void;
+}
+
+/** One job from its start to its end. */
+export class ManagedJob implements JobVoice {
+  readonly spec: CheckedJob;
+  /** What the API tells of it; while it runs also what it has told of its end. */
+  readonly #job: Job;
+  readonly #context: JobContext;
+  readonly #over = Promise.withResolvers<void>();
+  readonly #launched = Promise.withResolvers<void>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #gateway: Gateway | undefined;
+  #unit: JobUnit | undefined;
+  #doom: Doom | undefined;
+  #told: JobError | undefined;
+  #fullBefore = false;
+
+  constructor(job: Job, spec: CheckedJob, context: JobContext, doom?: Doom) {
+    this.spec = spec;
+    this.#job = job;
+    this.#context = context;
+    this.#doom = doom;
+    this.#told = job.error;
+    if (this.hasEnded) this.#over.resolve();
+  }
+
+  get id(): string {
+    return this.#job.id;
+  }
+
+  get hasEnded(): boolean {
+    const { state } = this.#job;
+    return state === JobState.SUCCEEDED || state === JobState.FAILED || state === JobState.STOPPED;
+  }
+
+  get endedAtMs(): number {
+    return this.#job.endedAtMs;
+  }
+
+  get outputs(): readonly JobOutput[] {
+    return this.#job.outputs;
+  }
+
+  get metadata(): Readonly<Record<string, string>> {
+    return this.#job.metadata;
+  }
+
+  get deadlineMs(): number {
+    return (this.#job.startedAtMs || Date.now()) + this.spec.timeMs;
+  }
+
+  /** Resolves when it has ended and nothing of it is left. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** As the API has it: what it has told of its end counts when it has ended. */
+  toApi(): Job {
+    const { result, resultJson, error, ...job } = this.#job;
+    const succeeded = job.state === JobState.SUCCEEDED;
+    return {
+      ...job,
+      result: succeeded ? result : undefined,
+      resultJson: succeeded ? resultJson : undefined,
+      error: this.hasEnded && !succeeded ? error : undefined,
+    };
+  }
+
+  /** Starts its program, and sees to its end. @param room resolves when what it needs has been given back by others. */
+  async run(room: Promise<void> | undefined): Promise<void> {
+    const { sandboxes, records } = this.#context;
+    try {
+      await room;
+      const folder = await this.#open();
+      if (this.#doom !== undefined) return this.#finish(undefined);
+      this.#follow(await sandboxes.start({ id: this.id, spec: this.spec, folder }));
+    } catch (thrown) {
+      records.removeFolder(this.id);
+      this.#finish(this.#unstarted(thrown));
+    }
+  }
+
+  /** Takes it over from a former agent: its program runs, has ended, or was never started. */
+  async adopt(): Promise<void> {
+    try {
+      const unit = await this.#context.sandboxes.adopt(this.id);
+      if (unit === undefined && this.#job.state === JobState.STARTING) return this.run(undefined);
+      if (unit === undefined) {
+        this.#doom ??= { kind: "host", reason: "its container is gone" };
+        return this.#finish(undefined);
+      }
+      await this.#open();
+      this.#follow(unit);
+    } catch (thrown) {
+      this.#finish(this.#unstarted(thrown));
+    }
+  }
+
+  /** Resolves when nothing is left of it. */
+  async stop(graceMs: number, doom: Doom): Promise<void> {
+    if (this.hasEnded) return this.over;
+    if (this.#doom === undefined) {
+      this.#setDoom(doom);
+      if (this.#unit !== undefined) {
+        await this.#unit.signal("SIGTERM");
+        this.#after(graceMs || GRACE_MS, () => void this.#unit?.signal("SIGKILL"));
+      }
+    }
+    return this.over;
+  }
+
+  /** Lets go of it: the next agent goes on. */
+  detach(): void {
+    this.#gateway?.close();
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  async *logs(query: LogQuery): AsyncGenerator<OutputLine> {
+    if (query.follow) await Promise.race([this.#launched.promise, this.over]);
+    if (!this.hasEnded && this.#unit !== undefined) {
+      try {
+        yield* this.#unit.logs(query);
+        return;
+      } catch (error) {
+        // It ended meanwhile: its lines are kept.
+        if (query.signal?.aborted) return;
+        await this.over;
+        if (query.follow) throw error;
+      }
+    }
+    yield* (await this.#context.records.output(this.id)).slice(-query.tail);
+  }
+
+  progress(fraction: number, note: string): void {
+    this.#job.progress = { fraction, note };
+    this.#changed(false);
+  }
+
+  note(notes: Readonly<Record<string, string>>): void {
+    Object.assign(this.#job.metadata, notes);
+    this.#changed(true);
+  }
+
+  output(output: JobOutput): void {
+    this.#job.outputs = [...this.#job.outputs.filter(({ name }) => name !== output.name), output];
+    this.#changed(true);
+  }
+
+  async result(result: { readonly bytes: Buffer } | { readonly json: string }): Promise<void> {
+    if ("json" in result) Object.assign(this.#job, { resultJson: result.json, result: undefined });
+    else Object.assign(this.#job, { result: result.bytes, resultJson: undefined });
+    await this.#measure();
+    this.#changed(true);
+  }
+
+  async failed(error: JobError): Promise<void> {
+    this.#told = error;
+    this.#job.error = error;
+    await this.#measure();
+    this.#changed(true);
+  }
+
+  moved({ read = 0, written = 0 }: { readonly read?: number; readonly written?: number }): void {
+    const { used } = this.#job;
+    if (used === undefined) return;
+    used.readBytes += read;
+    used.writtenBytes += written;
+  }
+
+  async #open(): Promise<string> {
+    const { records, artifacts } = this.#context;
+    const folder = records.makeFolder(this.id);
+    const gateway = new Gateway(this, artifacts);
+    await gateway.listen(folder);
+    this.#gateway = gateway;
+    return folder;
+  }
+
+  #follow(unit: JobUnit): void {
+    this.#unit = unit;
+    this.#launched.resolve();
+    Object.assign(this.#job, { state: JobState.RUNNING, startedAtMs: unit.startedAtMs });
+    this.#changed(true);
+    this.#untilDeadline();
+    this.#after(LOOK_MS, () => void this.#look());
+    void unit.ended.then(async (ending) => {
+      const output = await this.#keepOutput(unit);
+      const { result, resultJson } = this.#job;
+      const hasResult = result !== undefined || resultJson !== undefined;
+      const facts = { ending, doom: this.#doom, hasResult, told: this.#told, output };
+      if (ending.outOfMemory) this.#peak(this.spec.program.memoryBytes + this.spec.diskBytes);
+      return this.#finish(endOfJob(this.spec, facts));
+    });
+    // It was to end before it had begun, or before an agent was there to see to it.
+    if (this.#doom !== undefined) void unit.signal("SIGKILL");
+  }
+
+  /** Takes back all that it had, then tells its end. */
+  async #finish(end: End | undefined): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#account();
+    this.#job.state = JobState.ENDING;
+    this.#changed(false);
+    this.#gateway?.close();
+    await this.#unit?.remove();
+    this.#context.records.removeFolder(this.id);
+    const ending = { exitCode: undefined, outOfMemory: false };
+    const { state, ...told } =
+      end ?? endOfJob(this.spec, { ending, doom: this.#doom, hasResult: false, told: undefined, output: "" });
+    Object.assign(this.#job, {
+      state: { succeeded: JobState.SUCCEEDED, failed: JobState.FAILED, stopped: JobState.STOPPED }[state],
+      error: "error" in told ? told.error : undefined,
+      endedAtMs: Date.now(),
+    });
+    this.#context.released(this);
+    this.#changed(true);
+    this.#over.resolve();
+  }
+
+  #unstarted(thrown: unknown): End {
+    const { code, reason, message, metadata, status } = RouseError.from(thrown);
+    // What is wrong with the image is wrong everywhere; the rest is this host's.
+    const hostFault =
+      status === "UNAVAILABLE" || reason === "ENGINE_REFUSED" || reason === "JOBS_UNSUPPORTED";
+    const told = `${this.spec.method} of ${this.spec.program.service} ${this.spec.program.version} could not be started: ${message}`;
+    return {
+      state: "failed",
+      error: { code, reason, message: told, metadata, hostFault, exitCode: undefined },
+    };
+  }
+
+  async #keepOutput(unit: JobUnit): Promise<string> {
+    try {
+      const lines: OutputLine[] = [];
+      for await (const line of unit.logs({ tail: KEPT_LINES, follow: false })) lines.push(line);
+      if (lines.length > 0) await this.#context.records.keepOutput(this.id, lines);
+      return lastLines(lines);
+    } catch {
+      // The engine is gone, and the output with it.
+      return "";
+    }
+  }
+
+  async #look(): Promise<void> {
+    await this.#measure();
+    const full = (await this.#unit?.scratchFull()) === true;
+    // What is full for a moment is not full for good.
+    if (full && this.#fullBefore) await this.#kill({ kind: "disk" });
+    this.#fullBefore = full;
+    if (!this.hasEnded) this.#after(LOOK_MS, () => void this.#look());
+  }
+
+  async #measure(): Promise<void> {
+    const usage = await this.#unit?.usage();
+    const { used } = this.#job;
+    if (usage === undefined || used === undefined) return;
+    used.cpuSeconds = Math.max(used.cpuSeconds, usage.cpuSeconds);
+    this.#peak(usage.peakMemoryBytes);
+  }
+
+  #peak(bytes: number): void {
+    const { used } = this.#job;
+    if (used !== undefined) used.peakMemoryBytes = Math.max(used.peakMemoryBytes, bytes);
+  }
+
+  #account(): void {
+    const { used, startedAtMs } = this.#job;
+    if (used === undefined || startedAtMs === 0) return;
+    used.wallMs = Math.max(1, Math.round(Date.now() - startedAtMs));
+    used.cost = (this.#context.costPerHour(this.spec) * used.wallMs) / 3_600_000;
+  }
+
+  #untilDeadline(): void {
+    const leftMs = this.deadlineMs - Date.now();
+    if (leftMs > LONGEST_TIMER) this.#after(LONGEST_TIMER, () => this.#untilDeadline());
+    else this.#after(Math.max(0, leftMs), () => void this.#kill({ kind: "time" }));
+  }
+
+  async #kill(doom: Doom): Promise<void> {
+    if (this.hasEnded) return;
+    if (this.#doom === undefined) this.#setDoom(doom);
+    await this.#unit?.signal("SIGKILL");
+  }
+
+  #setDoom(doom: Doom): void {
+    this.#doom = doom;
+    this.#context.records.doom(this.id, doom);
+  }
+
+  #after(ms: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, ms).unref();
+    this.#timers.add(timer);
+  }
+
+  /** @param save whether the next agent must know it. */
+  #changed(save: boolean): void {
+    this.#job.revision += 1;
+    if (save) this.#context.records.save(this.#job);
+    this.#context.changed(this);
+  }
+}
