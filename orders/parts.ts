@@ -1,9 +1,17 @@
 import { artifactsPart } from "./artifacts/part.ts";
 import { cachePart } from "./cache/part.ts";
 import { operationsPart } from "./operations/part.ts";
+import { ordersPart } from "./orders/part.ts";
 import type { OrdersPart } from "./part.ts";
 import { runsPart } from "./runs/part.ts";
 import { tasksPart } from "./tasks/part.ts";
 
 /** All that orders do. */
-export const PARTS: readonly OrdersPart[] = [operationsPart, artifactsPart, cachePart, tasksPart, runsPart];
+export const PARTS: readonly OrdersPart[] = [
+  operationsPart,
+  artifactsPart,
+  cachePart,
+  ordersPart,
+  tasksPart,
+  runsPart,
+];

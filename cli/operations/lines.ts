@@ -2,6 +2,7 @@ import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { type Operation, OperationState } from "#proto/rouse/orders/v1/operations.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { statusName } from "../../sdk/status.ts";
+import { age } from "../age.ts";
 import { findMethod } from "../call/method.ts";
 import { table } from "../table.ts";
 
@@ -27,13 +28,6 @@ export function operationLines(operations: readonly Operation[], nowMs: number):
     operation.error?.message.split("\n")[0]?.slice(0, 80) ?? progressWords(operation),
   ]);
   return table(["OPERATION", "METHOD", "VERSION", "STATE", "AGE", ""], rows).join("\n");
-}
-
-function age(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  return `${Math.round(seconds / 3_600)} h`;
 }
 
 /** One line about an operation that goes on. */

@@ -128,7 +128,7 @@ function server(verb: string, address: string, args: readonly string[], graceMs:
   return {
     name: verb,
     file: process.execPath,
-    args: [rouse, verb, "--listen", address, ...args],
+    args: [rouse, ...(verb === "orders" ? ["orders", "serve"] : [verb]), "--listen", address, ...args],
     ours: true,
     graceMs,
     ready: accepts(address),

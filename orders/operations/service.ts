@@ -43,7 +43,7 @@ export function operationsService({ state, pin, opened }: OperationsDeps): Opera
       const gone = new AbortController();
       call.on("cancelled", () => gone.abort());
       const start = async () => {
-        const made = newOperation(request, await state(), asker(metadata));
+        const made = newOperation(request, await state(), askerOf(metadata));
         const { store } = await opened();
         if (made.durable) await pin(made.service, made.version);
         const row = await store.insert(made);
@@ -105,7 +105,7 @@ export function operationsService({ state, pin, opened }: OperationsDeps): Opera
   };
 }
 
-function asker(metadata: Metadata) {
+export function askerOf(metadata: Metadata) {
   const [caller] = metadata.get(CALLER_HEADER);
   const outside = metadata.get(EDGE_HEADER).length > 0;
   return { caller: typeof caller === "string" && !outside ? caller : "", outside };

@@ -16,7 +16,7 @@ export const LONGEST_CALL_MS = 30 * DAY_MS;
 export const TASK_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,59}$/;
 export const METADATA_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Names of inputs and outputs. */
-export const DATA_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+export const DATA_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/;
 
 /** INVALID_ARGUMENT for an order that is wrong in itself, whatever the contracts say. */
 export function orderInvalid(why: string): RouseError {

@@ -61,11 +61,11 @@ export class EngineStore {
     this.#pool = pool;
   }
 
-  /** Orders that have not ended. @param id only this one. */
-  async open(id?: string): Promise<OpenOrder[]> {
+  /** Orders that have not ended, in the order of acceptance. @param ids only these. */
+  async open(ids?: readonly string[]): Promise<OpenOrder[]> {
     const orders = (await this.#run(
-      `SELECT id, sequence, priority FROM orders WHERE ended_at IS NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY sequence`,
-      [id ?? null],
+      `SELECT id, sequence, priority FROM orders WHERE ended_at IS NULL AND ($1::uuid[] IS NULL OR id = ANY($1)) ORDER BY sequence`,
+      [ids ?? null],
     )) as { id: string; sequence: string; priority: number }[];
     const tasks = new Map<string, TaskBrief[]>(orders.map((order) => [order.id, []]));
     const rows = await this.#run(
@@ -169,7 +169,7 @@ export class EngineStore {
   async again(key: AttemptKey, error: RouseError, afterMs: number, counted: boolean): Promise<boolean> {
     return this.#end(
       key,
-      `state = 'ready', error = $4, failures = failures + $6::int, ready_at = clock_timestamp(),
+      `state = 'ready', error = $4, failures = failures + $6::int, faults = faults + 1 - $6::int, ready_at = clock_timestamp(),
        retry_at = clock_timestamp() + $5::bigint * interval '1 millisecond'`,
       [errorText(error), afterMs, counted ? 1 : 0],
     );
@@ -191,7 +191,7 @@ export class EngineStore {
   async note({ orderId, task, attempt }: AttemptKey, used: Used, lines: readonly LogEntry[]): Promise<void> {
     await this.#run(
       `WITH l AS (
-         INSERT INTO order_logs (order_id, task, attempt, lines) SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM orders WHERE id = $1)
+         INSERT INTO order_logs (order_id, task, attempt, lines) SELECT $1::uuid, $2, $3::int, $4 WHERE EXISTS (SELECT 1 FROM orders WHERE id = $1)
          ON CONFLICT (order_id, task, attempt) DO NOTHING RETURNING 1
        )
        UPDATE order_tasks SET wall_ms = wall_ms + $5, cpu_ms = cpu_ms + $6, memory_peak_bytes = greatest(memory_peak_bytes, $7),

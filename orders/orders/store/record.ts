@@ -99,10 +99,12 @@ const briefShape = {
   state: z.enum(TASK_STATES),
   attempts: z.number(),
   failures: z.number(),
+  faults: z.number(),
   host: z.string().nullable(),
   ready_at: z.date().nullable(),
   retry_at: z.date().nullable(),
   attempt_at: z.date().nullable(),
+  waits_for: z.string().nullable(),
 };
 export const briefSchema = z.object(briefShape);
 export type TaskBrief = z.infer<typeof briefSchema>;
@@ -121,7 +123,6 @@ export const taskSchema = z.object({
   said: texts.nullable(),
   progress_fraction: z.number().nullable(),
   progress_note: z.string().nullable(),
-  waits_for: z.string().nullable(),
   error: errorSchema.nullable(),
   wall_ms: count,
   cpu_ms: count,

@@ -142,7 +142,7 @@ export class OrderStore {
          UPDATE orders SET state = 'queued', error = NULL, ended_at = NULL, revision = revision + 1
          WHERE id = $1 AND state IN ('failed', 'cancelled') RETURNING id
        ), t AS (
-         UPDATE order_tasks SET state = CASE WHEN needs = '{}' THEN 'ready' ELSE 'waiting' END, failures = 0, error = NULL,
+         UPDATE order_tasks SET state = CASE WHEN needs = '{}' THEN 'ready' ELSE 'waiting' END, failures = 0, faults = 0, error = NULL,
            retry_at = NULL, ended_at = NULL, waits_for = NULL, progress_fraction = NULL, progress_note = NULL,
            ready_at = CASE WHEN needs = '{}' THEN clock_timestamp() END
          WHERE order_id IN (SELECT id FROM o) AND state IN ('failed', 'cancelled', 'skipped')

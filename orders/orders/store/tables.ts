@@ -41,6 +41,7 @@ export const ordersTables: readonly string[] = [
      state text NOT NULL,
      attempts integer NOT NULL DEFAULT 0,
      failures integer NOT NULL DEFAULT 0,
+     faults integer NOT NULL DEFAULT 0,
      host text,
      ready_at timestamptz,
      retry_at timestamptz,

@@ -1,0 +1,214 @@
+import type { Metadata } from "@grpc/grpc-js";
+import type { CreateOrderRequest, Order, OrdersServer } from "#proto/rouse/orders/v1/orders.ts";
+import { answer, statusObject } from "../../sdk/answer.ts";
+import { RouseError } from "../../sdk/errors.ts";
+import type { ArtifactStore } from "../artifacts/artifact-store.ts";
+import type { Changes } from "../database/changes.ts";
+import { askerOf } from "../operations/service.ts";
+import { accept, orderKeyReused, type Surroundings } from "./accept/accept.ts";
+import { followOrder, last } from "./follow.ts";
+import { type JobLogs, orderLogs } from "./order-logs.ts";
+import { errorText, orderToApi, stateNameOf } from "./store/record.ts";
+import { type OrderStore, type OrderWithTasks, unknownOrder } from "./store/store.ts";
+
+export interface OrdersServiceDeps {
+  surroundings(): Promise<Surroundings>;
+  opened(): Promise<{
+    readonly store: OrderStore;
+    readonly changes: Changes;
+    readonly artifacts: ArtifactStore;
+  }>;
+  readonly jobLogs: JobLogs;
+}
+
+const LIMIT = { default: 50, most: 500 } as const;
+const LONGEST_REASON = 500;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The service rouse.orders.v1.Orders. */
+export function ordersService(deps: OrdersServiceDeps): OrdersServer {
+  const { opened, jobLogs } = deps;
+  const known = async (id: string): Promise<OrderWithTasks> => {
+    const { store } = await opened();
+    const found = UUID.test(id) ? await store.get(id) : undefined;
+    if (found === undefined) throw unknownOrder(id);
+    return found;
+  };
+  const api = async ({ order, tasks }: OrderWithTasks): Promise<Order> => {
+    const { store } = await opened();
+    return orderToApi(order, tasks, order.state === "queued" ? await store.queuedBefore(order) : 0);
+  };
+  const follow = async function* (id: string, signal: AbortSignal) {
+    const { changes } = await opened();
+    yield* followOrder(known, changes, id, signal);
+  };
+  return {
+    createOrder: answer((request, metadata) => create(deps, request, metadata, known, api)),
+    getOrder: answer(async ({ id }) => api(await known(id))),
+    waitOrder: (call, callback) => {
+      const gone = new AbortController();
+      call.on("cancelled", () => gone.abort());
+      const { id, timeoutMs } = call.request;
+      const timer = timeoutMs > 0 ? setTimeout(() => gone.abort(), timeoutMs) : undefined;
+      last(follow(id, gone.signal))
+        .then(api)
+        .then(
+          (order) => callback(null, order),
+          (thrown: unknown) => callback(statusObject(thrown)),
+        )
+        .finally(() => clearTimeout(timer));
+    },
+    watchOrder: (call) =>
+      void stream(call, async function* (signal) {
+        for await (const order of follow(call.request.id, signal)) yield api(order);
+      }),
+    listOrders: answer(async ({ service, state, limit }) => {
+      const { store } = await opened();
+      const found = await store.list(
+        service,
+        stateNameOf(state),
+        Math.min(limit || LIMIT.default, LIMIT.most),
+      );
+      return { orders: found.map(({ order, tasks }) => ({ ...orderToApi(order, tasks), tasks: [] })) };
+    }),
+    cancelOrder: answer(async ({ id, reason }) => {
+      await known(id);
+      const { store } = await opened();
+      const why = reason === "" ? "" : `: ${reason.slice(0, LONGEST_REASON)}`;
+      const error = new RouseError("CANCELLED", `The order was cancelled${why}.`, {
+        reason: "ORDER_CANCELLED",
+      });
+      await store.cancel(id, errorText(error));
+      return api(await known(id));
+    }),
+    retryOrder: answer(async ({ id }) => {
+      const { order } = await known(id);
+      const { store } = await opened();
+      if (!(await store.retry(id))) throw notRetried(id, order.state === "succeeded");
+      return api(await known(id));
+    }),
+    orderLogs: (call) => {
+      const { id, task, follow: goesOn } = call.request;
+      return void stream(call, async function* (signal) {
+        const { store } = await opened();
+        const { tasks } = await known(id);
+        if (task !== "" && !tasks.some(({ name }) => name === task)) throw unknownTask(id, task, tasks);
+        yield* orderLogs({ store, jobLogs, orders: follow(id, signal), id, task, follow: goesOn, signal });
+      });
+    },
+  };
+}
+
+async function create(
+  { surroundings, opened }: OrdersServiceDeps,
+  request: CreateOrderRequest,
+  metadata: Metadata,
+  known: (id: string) => Promise<OrderWithTasks>,
+  api: (order: OrderWithTasks) => Promise<Order>,
+): Promise<Order> {
+  const { order, artifacts: uris } = await accept(request, askerOf(metadata), await surroundings());
+  const { store, artifacts } = await opened();
+  for (const [uri, where] of uris) {
+    try {
+      await artifacts.stat(uri);
+    } catch (thrown) {
+      const { status, message, reason, metadata } = RouseError.from(thrown);
+      throw new RouseError(status, `${where}: ${message}`, { reason, metadata, cause: thrown });
+    }
+  }
+  if (request.validateOnly) return checkedOnly(order);
+  const holder = holderOf(order.id);
+  let kept = false;
+  try {
+    // Held before anybody can count on the order, so that they cannot go in between.
+    for (const uri of uris.keys()) await artifacts.hold(uri, holder);
+    const row = await store.insert(order);
+    kept = row.id === order.id;
+    if (!kept && !row.digest.equals(order.digest)) throw orderKeyReused(order.idempotencyKey, row.id);
+    return api(await known(row.id));
+  } finally {
+    if (!kept && uris.size > 0) await artifacts.release(holder).catch(() => undefined);
+  }
+}
+
+/** Who holds what an order needs and what it has put out. */
+export function holderOf(id: string): string {
+  return `order:${id}`;
+}
+
+function checkedOnly({
+  name,
+  priority,
+  metadata,
+  tasks,
+}: Awaited<ReturnType<typeof accept>>["order"]): Order {
+  const now = new Date();
+  const order = {
+    id: "",
+    sequence: 0,
+    name,
+    priority,
+    metadata,
+    caller: "",
+    digest: Buffer.alloc(0),
+    keep_ms: 0,
+  } as const;
+  const times = { error: null, created_at: now, started_at: null, ended_at: null, revision: 0 };
+  return { ...orderToApi({ ...order, ...times, state: "queued" }, []), taskCount: tasks.length };
+}
+
+function notRetried(id: string, succeeded: boolean): RouseError {
+  if (succeeded) {
+    return new RouseError(
+      "FAILED_PRECONDITION",
+      `Order ${id} has succeeded: there is nothing to retry. Order it anew, with another key, to have it done again.`,
+      { reason: "ORDER_SUCCEEDED" },
+    );
+  }
+  return new RouseError(
+    "FAILED_PRECONDITION",
+    `Order ${id} has not ended, and goes on by itself. Cancel it first, or wait for it.`,
+    { reason: "ORDER_NOT_ENDED" },
+  );
+}
+
+function unknownTask(id: string, task: string, tasks: readonly { readonly name: string }[]): RouseError {
+  const there = tasks.map(({ name }) => name).join(", ");
+  return new RouseError(
+    "NOT_FOUND",
+    `Order ${id} has no task ${JSON.stringify(task.slice(0, 60))}. It has ${there}.`,
+    {
+      reason: "ORDER_TASK_UNKNOWN",
+    },
+  );
+}
+
+/** The server's side of a stream of answers. */
+interface Answers<Response> {
+  on(event: "cancelled", listener: () => void): unknown;
+  write(response: Response): boolean;
+  once(event: "drain", listener: () => void): unknown;
+  emit(event: "error", error: ReturnType<typeof statusObject>): boolean;
+  end(): unknown;
+}
+
+async function stream<Response>(
+  call: Answers<Response>,
+  answers: (signal: AbortSignal) => AsyncIterable<Response>,
+): Promise<void> {
+  const gone = new AbortController();
+  call.on("cancelled", () => gone.abort());
+  try {
+    for await (const one of answers(gone.signal)) {
+      if (gone.signal.aborted) return;
+      if (call.write(one)) continue;
+      const aborted = new Promise<void>((resolve) =>
+        gone.signal.addEventListener("abort", () => resolve(), { once: true }),
+      );
+      await Promise.race([new Promise<void>((resolve) => call.once("drain", resolve)), aborted]);
+    }
+    call.end();
+  } catch (thrown) {
+    if (!gone.signal.aborted) call.emit("error", statusObject(thrown));
+  }
+}
