@@ -1,6 +1,7 @@
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RouseError } from "../sdk/errors.ts";
+import { type ActorPackage, actorMain, readActor } from "./actors/actor-package.ts";
 import { bufProblems, runBuf } from "./buf.ts";
 import { addRemedies } from "./compile-remedy.ts";
 import { compareOutput, type Difference, readFolder, writeOutput } from "./output.ts";
@@ -33,17 +34,19 @@ export interface Generated {
 }
 
 /**
- * Lints a contract and generates messages, definitions, servers, clients, docs and manifests from it. When it fails,
- * the old output stays as it is.
+ * Lints a contract and generates messages, definitions, servers, clients, docs and manifests from it; the contract of an
+ * actor is generated itself. When it fails, the old output stays as it is.
  *
  * @throws RouseError INVALID_ARGUMENT CONTRACT_INVALID with every problem, one per line as "file:line:column: message";
- * NOT_FOUND CONTRACT_MISSING when there is no contract; with `check` FAILED_PRECONDITION GENERATED_STALE.
+ * as readActor; NOT_FOUND CONTRACT_MISSING when there is no contract; with `check` FAILED_PRECONDITION GENERATED_STALE.
  */
 export async function generate(options: GenerateOptions = {}): Promise<Generated> {
   const packageDir = resolve(options.packageDir ?? ".");
   const out = resolve(packageDir, options.out ?? "gen");
-  const workspace = await openWorkspace(packageDir);
-  const { files, services } = await inWorkspace(workspace, packageDir);
+  const actor = await readActor(packageDir, out);
+  const workspace = await openWorkspace(packageDir, actor && new Map([[actor.path, actor.contract]]));
+  const { files: generated, services } = await inWorkspace(workspace, packageDir);
+  const files = actor === undefined ? generated : withActor(generated, actor);
   await checkPackageService(packageDir, services);
   const written = [...files.keys()].sort();
   if (options.check === true) {
@@ -52,6 +55,11 @@ export async function generate(options: GenerateOptions = {}): Promise<Generated
   }
   const { missing, stale, leftover } = await writeOutput(out, files);
   return { written, changed: [...missing, ...stale].sort(), removed: [...leftover], services };
+}
+
+/** The contract that was made, for others to read, and the program. */
+function withActor(files: Files, { path, contract, main }: ActorPackage): Files {
+  return new Map([...files, [path, contract], [actorMain, main]]);
 }
 
 interface Output {

@@ -27,13 +27,17 @@ const imported = /^(google\/(api|rpc|longrunning|type|protobuf)|rouse\/mesh)\//;
 /**
  * Puts a contract and what it may import into a temporary buf workspace.
  *
+ * @param made contracts that were made, beside those in proto/.
  * @throws RouseError NOT_FOUND when the package has no contract.
  */
-export async function openWorkspace(packageDir: string): Promise<Workspace> {
+export async function openWorkspace(
+  packageDir: string,
+  made: ReadonlyMap<string, string> = new Map(),
+): Promise<Workspace> {
   const contract = join(packageDir, "proto");
   const all = await protoFiles(contract);
-  const own = all.filter((file) => !imported.test(file));
-  if (own.length === 0)
+  const own = all.filter((file) => !imported.test(file) && !made.has(file));
+  if (own.length + made.size === 0)
     throw new RouseError(
       "NOT_FOUND",
       `There is no .proto file in ${contract}. Put the contract there, such as proto/genome/v1/genome.proto, or run "rouse new NAME".`,
@@ -49,8 +53,12 @@ export async function openWorkspace(packageDir: string): Promise<Workspace> {
       await copy(join(contract, file), join(vendor, file));
     await copy(optionsProto, join(vendor, "rouse", "mesh", "v1", "options.proto"));
     for (const file of own) await copy(join(contract, file), join(root, "proto", file));
+    for (const [file, text] of made) {
+      await mkdir(dirname(join(root, "proto", file)), { recursive: true });
+      await writeFile(join(root, "proto", file), text);
+    }
     await writeFile(join(root, "buf.yaml"), await lintConfig(packageDir));
-    return { root, files: own, remove };
+    return { root, files: [...own, ...made.keys()].sort(), remove };
   } catch (error) {
     await remove();
     throw error;

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { type BuildFailure, build as esbuild } from "esbuild";
 import { z } from "zod";
 import { RouseError } from "../../sdk/errors.ts";
+import { ownModules } from "./own-modules.ts";
 import { entriesBelow, type TarEntry, writeTar } from "./tar.ts";
 
 const packageSchema = z.object({
@@ -10,8 +11,10 @@ const packageSchema = z.object({
     service: z.string().min(1),
     /** Files and folders beside package.json that the service reads. */
     assets: z.array(z.string()).default([]),
+    /** The file that declares an actor: the program is generated then. */
+    actor: z.string().optional(),
     /** What is run. */
-    main: z.string().default("src/main.ts"),
+    main: z.string().optional(),
   }),
 });
 
@@ -80,7 +83,7 @@ export async function bundle(folder: string): Promise<Bundle> {
   return { service, file, ...(await writeTar(file, entries)) };
 }
 
-function readPackage(root: string): z.infer<typeof packageSchema>["rouse"] {
+function readPackage(root: string) {
   const file = join(root, "package.json");
   let value: unknown;
   try {
@@ -93,7 +96,10 @@ function readPackage(root: string): z.infer<typeof packageSchema>["rouse"] {
     );
   }
   const parsed = packageSchema.safeParse(value);
-  if (parsed.success) return parsed.data.rouse;
+  if (parsed.success) {
+    const { service, assets, actor, main } = parsed.data.rouse;
+    return { service, assets, main: main ?? (actor === undefined ? "src/main.ts" : "gen/actor.main.ts") };
+  }
   const issues = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   throw new RouseError(
     "INVALID_ARGUMENT",
@@ -112,16 +118,6 @@ async function assetEntries(root: string, asset: string): Promise<TarEntry[]> {
     );
   const name = path.slice(root.length + 1);
   return statSync(path).isDirectory() ? entriesBelow(path, `${name}/`) : [{ name, content: { file: path } }];
-}
-
-/** "rouse/server" and its like are those of the rouse that bundles. */
-function ownModules(): Record<string, string> {
-  const own = resolve(import.meta.dirname, "../..");
-  const { exports } = z
-    .object({ exports: z.record(z.string(), z.string()) })
-    .parse(JSON.parse(readFileSync(join(own, "package.json"), "utf8")));
-  const entries = Object.entries(exports).map(([name, file]) => [`rouse/${name.slice(2)}`, join(own, file)]);
-  return Object.fromEntries(entries);
 }
 
 function bundleFailed(root: string, failure: BuildFailure): RouseError {
