@@ -28,10 +28,12 @@ const progressSchema = z.object({
     .default("")
     .transform((note) => note.slice(0, 500)),
 });
-const notesSchema = z.record(
-  z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "a key has 1 to 64 letters, digits, '.', '_' and '-'"),
-  z.string().max(LONGEST_NOTE, `a value has ${LONGEST_NOTE} characters at most`),
-);
+const notesSchema = z
+  .record(z.string(), z.string().max(LONGEST_NOTE, `a value has ${LONGEST_NOTE} characters at most`))
+  .refine(
+    (notes) => Object.keys(notes).every((key) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(key)),
+    'a key has 1 to 64 letters, digits, ".", "_" and "-", and a letter or digit first',
+  );
 const errorSchema = z.object({
   status: z.enum(Object.keys(statusCodes) as [StatusName, ...StatusName[]]).default("UNKNOWN"),
   reason: z

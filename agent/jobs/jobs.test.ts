@@ -12,6 +12,7 @@ import { makeFolders } from "../folders.ts";
 import { containerMembers } from "../runtimes/proc.ts";
 import { containersOf, findEngine, removeBundleImage } from "../testing/docker.ts";
 import { failure, startRig } from "../testing/rig.ts";
+import { whereOrdersAre } from "./orders.ts";
 import { loadForeignJob } from "./testing/foreign-image.ts";
 import { type JobRig, MEBIBYTE, SERVICE, startJobRig } from "./testing/rig.ts";
 
@@ -438,6 +439,11 @@ test("a host without an engine refuses jobs, and says what to do", async () => {
       'Host "test-host" runs no jobs: their sandbox needs a Docker engine, and its runtime is process (asked for). Start an engine there and the agent anew, or add a host that has one.',
     );
     expect(existsSync(join(rig.dataDir, "agent", "jobs", "one"))).toBe(false);
+    expect(await failure(whereOrdersAre(rig.kv))).toMatchObject({
+      status: "UNAVAILABLE",
+      reason: "ORDERS_MISSING",
+      message: 'Nobody serves orders, which keep the artifacts of jobs. "rouse up" does, or "rouse orders".',
+    });
   } finally {
     await rig.close();
   }

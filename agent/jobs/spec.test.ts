@@ -43,7 +43,7 @@ test.each<[Partial<JobSpec>, string]>([
   [{ request: Buffer.alloc(17 * 2 ** 20) }, "the request has more than 16 MiB"],
   [
     { inputs: { "../a": "artifact:b" } },
-    '"../a" is no name of an input: at most 100 letters, digits, ".", "_" and "-", and a letter, digit or "_" first',
+    '"../a" is no name of an input: at most 100 letters, digits, ".", "_" and "-", and a letter or digit first',
   ],
 ])("what is wrong is named: %#", (changes, words) => {
   expect(complaint(changes)).toBe(
@@ -52,8 +52,8 @@ test.each<[Partial<JobSpec>, string]>([
 });
 
 test("names of outputs are names of files, and no paths", () => {
-  for (const name of ["a.bam", "_x-1", "A"]) expect(() => checkName("output", name)).not.toThrow();
-  for (const name of ["", ".hidden", "a/b", "a b", "x".repeat(101)])
+  for (const name of ["a.bam", "x_-1", "A"]) expect(() => checkName("output", name)).not.toThrow();
+  for (const name of ["", ".hidden", "__proto__", "a/b", "a b", "x".repeat(101)])
     expect(() => checkName("output", name)).toThrow("is no name of an output");
 });
 

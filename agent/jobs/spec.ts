@@ -50,10 +50,10 @@ export function sameJob(a: JobSpec, b: JobSpec): boolean {
 
 /** @throws RouseError INVALID_ARGUMENT SPEC_INVALID. */
 export function checkName(what: "input" | "output", name: string): void {
-  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(name)) return;
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) return;
   const shown = JSON.stringify(name.slice(0, 120));
   throw invalid(
-    `${shown} is no name of an ${what}: at most 100 letters, digits, ".", "_" and "-", and a letter, digit or "_" first`,
+    `${shown} is no name of an ${what}: at most 100 letters, digits, ".", "_" and "-", and a letter or digit first`,
   );
 }
 
