@@ -46,7 +46,13 @@ export function envoyBootstrap(options: BootstrapOptions): JsonObject {
     },
     admin: { address: envoyAddress(admin) },
     dynamic_resources: {
-      ads_config: { api_type: "DELTA_GRPC", transport_api_version: "V3", grpc_services },
+      ads_config: {
+        api_type: "DELTA_GRPC",
+        transport_api_version: "V3",
+        // It is 60 kB, for it names all of Envoy's extensions, and would come with every acknowledgement.
+        set_node_on_first_message_only: true,
+        grpc_services,
+      },
       lds_config: ads,
       cds_config: ads,
     },
