@@ -12,8 +12,16 @@ import {
   registerInstance,
   setInstanceHealth,
 } from "./instances.ts";
-import { ACTIVATION_PREFIX, activationKey, catalogKey, healthKey, hostKey, tagsKey } from "./keys.ts";
-import { readKey, transact, writeKey } from "./kv.ts";
+import {
+  ACTIVATION_PREFIX,
+  activationKey,
+  catalogKey,
+  healthKey,
+  hostKey,
+  TUNING_PREFIX,
+  tagsKey,
+} from "./keys.ts";
+import { kvPath, readKey, transact, writeKey } from "./kv.ts";
 import type { MeshState } from "./state.ts";
 import { failure } from "./testing/rig.ts";
 import { sampleManifest } from "./testing/sample.ts";
@@ -145,6 +153,19 @@ describe("the state", () => {
 
     await transact(consul, [{ verb: "delete", key: catalogKey("w.A", "1.0.0") }]);
     await probe.until((state) => !state.services.has("w.A"));
+    probe.watch.close();
+  });
+
+  test("is not asked for anew below a prefix without keys when a key of a similar name changes", async () => {
+    const probe = new Probe();
+    await probe.watch.ready;
+    while ((await readKey(consul, TUNING_PREFIX)) === undefined)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    const query = { recurse: "", wait: "2s", index: 0 };
+    const first = await consul.request("GET", kvPath(TUNING_PREFIX), { query });
+    const waiting = consul.request("GET", kvPath(TUNING_PREFIX), { query: { ...query, index: first.index } });
+    await writeKey(consul, tagsKey("w.similar"), '{"release":[{"version":"1.0.0","weight":1}]}');
+    expect((await waiting).index).toBe(first.index);
     probe.watch.close();
   });
 

@@ -12,7 +12,7 @@ import {
   TAGS_PREFIX,
   TUNING_PREFIX,
 } from "./keys.ts";
-import { type KvItem, kvListSchema, kvPath } from "./kv.ts";
+import { type KvItem, kvListSchema, kvPath, writeKey } from "./kv.ts";
 import type { MeshState } from "./state.ts";
 
 export interface WatchOptions {
@@ -102,7 +102,12 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
 
   const followPrefix = (prefix: string, take: (items: KvItem[], fresh: boolean) => void) =>
     follow(prefix, kvPath(prefix), { recurse: "" }, closing.signal, (response, fresh) => {
-      take(response.status === 404 ? [] : kvListSchema.parse(JSON.parse(response.text)), fresh);
+      const items = response.status === 404 ? [] : kvListSchema.parse(JSON.parse(response.text));
+      if (items.length === 0 && fresh) void holdPlace(consul, prefix, log);
+      take(
+        items.filter(({ Key }) => Key !== prefix),
+        fresh,
+      );
       answered(prefix);
     });
 
@@ -160,6 +165,20 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
       ready.reject(new Error("the watch was closed before its first complete read"));
     },
   };
+}
+
+/**
+ * Puts an empty key where a prefix has none. Consul answers a query below such a prefix each time that a key with a similar name
+ * changes (its tree of keys has no node of the prefix to watch): a moved tag woke every follower of what is tuned, and a new
+ * generation those of approvals.
+ */
+async function holdPlace(consul: ConsulClient, prefix: string, log: Logger | undefined): Promise<void> {
+  try {
+    await writeKey(consul, prefix, "", { cas: 0 });
+  } catch (err) {
+    // It only saves work.
+    log?.debug({ err, prefix }, "Consul lets nobody hold the place of a prefix without keys");
+  }
 }
 
 interface ServiceQuery {
