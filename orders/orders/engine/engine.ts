@@ -31,6 +31,8 @@ export interface EngineDeps {
 const MOST_CALLS = 200;
 /** The queue is looked at again at least so often while something waits: levels rise, hosts get room; ms. */
 const LOOK_MS = 2_000;
+/** Orders whose next step is written at one time. */
+const ADVANCED_AT_ONCE = 8;
 /** A host that refused a job is left out for so long, ms. */
 const REFUSED_MS = 3_000;
 /** Pause before the database is asked again, ms. */
@@ -102,10 +104,12 @@ export class Engine {
     for (const order of open) this.#live.set(order.id, order);
     for (const run of this.#runs.values())
       if (ids === undefined || ids.includes(run.orderId)) this.#check(run, there.get(run.orderId));
-    for (const order of open) {
-      this.#goOn(order);
-      await this.#advance(order);
-    }
+    for (const order of open) this.#goOn(order);
+    const left = open.values();
+    const advanceAll = async () => {
+      for (const order of left) await this.#advance(order);
+    };
+    await Promise.all(Array.from({ length: ADVANCED_AT_ONCE }, advanceAll));
     this.#lookSoon();
   }
 
