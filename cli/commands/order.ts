@@ -19,7 +19,12 @@ export function addOrder(program: Command): void {
       collect,
       [],
     )
-    .option("--input <name=artifact>", "an input of a job, by the artifact's URI; repeatable", collect, [])
+    .option(
+      "--input <name=artifact|file>",
+      "an input of a job: an artifact's URI, or a file to be put; repeatable",
+      collect,
+      [],
+    )
     .option("--metadata <name=value>", "metadata for all tasks; repeatable", collect, [])
     .option("--version <spec>", "version of the service: exact, line (1.4), range (^1.4.0) or tag")
     .option("--name <text>", "a name for people")

@@ -1,9 +1,11 @@
+import { resolve } from "node:path";
 import { type CreateOrderRequest, OrdersClient, type TaskSpec } from "#proto/rouse/orders/v1/orders.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { findMethod } from "../call/method.ts";
 import { withFields } from "../call/requests.ts";
 import { type Mesh, withClient } from "../connect.ts";
+import { putFile } from "./put-file.ts";
 import { waitFor } from "./wait.ts";
 import { readWorkflowFile } from "./workflow-file.ts";
 
@@ -57,11 +59,17 @@ async function requestOf(
     if (method !== undefined)
       throw flagInvalid("A workflow's file names its methods: leave SERVICE/METHOD out.");
     const file = readWorkflowFile(flags.workflow);
+    const given = pairs("input", flags.input);
+    const stray = Object.keys(given).find((name) => !file.tasks.some(({ inputs }) => name in inputs));
+    if (stray !== undefined)
+      throw flagInvalid(`--input "${stray}": no task of ${flags.workflow} has an input of this name.`);
+    const tasks: TaskSpec[] = [];
+    for (const task of file.tasks) tasks.push(await withFiles(mesh, task, file.folder, given));
     const priority = flags.priority ?? file.priority;
     return {
       ...common,
       name: flags.name ?? file.name,
-      tasks: [...file.tasks],
+      tasks,
       metadata: { ...file.metadata, ...metadata },
       ...(priority === undefined ? {} : { priority }),
     };
@@ -83,10 +91,27 @@ async function requestOf(
   return {
     ...common,
     name: flags.name ?? "",
-    tasks: [task],
+    tasks: [await withFiles(mesh, task, ".")],
     metadata,
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
   };
+}
+
+/** Inputs that are files are put into the artifacts first; `given` ones, by name, stand above those that are written. */
+async function withFiles(
+  mesh: Mesh,
+  task: TaskSpec,
+  folder: string,
+  given: Readonly<Record<string, string>> = {},
+): Promise<TaskSpec> {
+  const inputs: Record<string, string> = {};
+  for (const [name, text] of Object.entries(task.inputs)) {
+    const own = given[name];
+    const value = own ?? text;
+    const isUri = value.startsWith("artifact:") || value.startsWith("tasks.");
+    inputs[name] = isUri ? value : await putFile(mesh, resolve(own === undefined ? folder : ".", value));
+  }
+  return { ...task, inputs };
 }
 
 function pairs(flag: string, texts: readonly string[]): Record<string, string> {

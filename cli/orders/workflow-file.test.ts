@@ -20,6 +20,7 @@ describe("a workflow's file", () => {
     expect(read({ name: "gc", tasks: { cut: { ...cut, inputs, retries: 0 } } })).toMatchObject({
       name: "gc",
       priority: undefined,
+      folder,
       tasks: [
         {
           name: "cut",

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { z } from "zod";
 import type { TaskSpec } from "#proto/rouse/orders/v1/orders.ts";
 import { RouseError } from "../../sdk/errors.ts";
@@ -30,6 +31,8 @@ export interface WorkflowFile {
   readonly priority: number | undefined;
   readonly metadata: Record<string, string>;
   readonly tasks: readonly TaskSpec[];
+  /** Its folder: paths of input files are taken from there. */
+  readonly folder: string;
 }
 
 /**
@@ -67,6 +70,7 @@ export function readWorkflowFile(path: string): WorkflowFile {
     name,
     priority,
     metadata,
+    folder: dirname(path),
     tasks: Object.entries(tasks).map(([taskName, task]) => ({
       ...task,
       name: taskName,

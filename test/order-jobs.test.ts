@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { credentials } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Job, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
+import { type Order, OrderState, OrdersClient, OrderTaskState } from "#proto/rouse/orders/v1/orders.ts";
+import { withClient } from "../cli/connect.ts";
+import { type Artifacts, artifacts } from "../sdk/client/artifacts/client.ts";
+import { unary } from "../sdk/grpc.ts";
+import { until } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe } from "./support/probe.ts";
+import { rouse, rouseOk } from "./support/rouse.ts";
+import { dockerRuntime } from "./support/runtimes.ts";
+
+const SERVICE = "jobs.v1.JobsService";
+const { available } = await dockerRuntime();
+
+describe.skipIf(!available)("orders of jobs", () => {
+  let mesh: TestMesh;
+  let store: Artifacts;
+  const probes: Probe[] = [];
+  const folder = mkdtempSync(join(tmpdir(), "order-jobs-"));
+  const reads = join(folder, "reads.txt");
+
+  beforeAll(async () => {
+    writeFileSync(reads, "acgt");
+    mesh = await startMesh({ runtime: "docker" });
+    store = artifacts({ target: mesh.orders, http: mesh.ordersHttp });
+    const huge = (contract: string) => contract.replace("cpu: 0.25", "cpu: 500");
+    for (const options of [{ version: "1.0.0" }, { version: "2.0.0-huge", edit: huge }]) {
+      const probe = await makeProbe({ fixture: "jobs", ...options });
+      probes.push(probe);
+      await probe.register(mesh.data);
+    }
+  });
+  afterAll(async () => {
+    store?.close();
+    await mesh?.close();
+    for (const probe of probes) await probe.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const job = (method: string, parameters: object, more: object = {}) => ({
+    service: SERVICE,
+    method,
+    parameters,
+    ...more,
+  });
+
+  async function place(tasks: Readonly<Record<string, object>>, ...args: string[]): Promise<string> {
+    const file = join(folder, `${Math.random().toString(36).slice(2)}.json`);
+    writeFileSync(file, JSON.stringify({ tasks }));
+    return (await rouseOk(["order", "--workflow", file, ...args, "--data", mesh.data])).trim();
+  }
+
+  const ask = <T>(work: (client: OrdersClient) => Promise<T>) => withClient(OrdersClient, mesh.orders, work);
+  const get = (id: string) => ask((client) => unary(client, "getOrder", { id }));
+  const ended = (id: string): Promise<Order> =>
+    ask((client) => unary(client, "waitOrder", { id, timeoutMs: 0 }, { deadlineMs: 110_000 }));
+
+  /** Jobs that the host knows. */
+  async function hostJobs(): Promise<readonly Job[]> {
+    const client = new JobsClient(mesh.agent, credentials.createInsecure());
+    try {
+      const stream = client.watchJobs({});
+      for await (const { jobs } of stream as AsyncIterable<WatchJobsResponse>) return jobs;
+      return [];
+    } finally {
+      client.close();
+    }
+  }
+
+  async function contentOf(uri: string): Promise<string> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of store.get(uri)) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  }
+
+  test("one reads its input, keeps its output, and what it used is told", async () => {
+    const args = ["--input", `reads=${reads}`, "--metadata", "who=somebody", "--name", "copy", "--wait"];
+    const out = await rouseOk(["order", `${SERVICE}/Copy`, '{"prefix": "> "}', ...args, "--data", mesh.data]);
+    const given = JSON.parse(out) as { result: { bytes: string }; outputs: { reads: string } };
+    expect(given.result.bytes).toBe("6");
+    expect(await contentOf(given.outputs.reads)).toBe("> ACGT");
+    const listed = await rouseOk(["orders", "--data", mesh.data]);
+    const id = /^(\S+) +copy +succeeded/m.exec(listed)?.[1] ?? "";
+    const order = await get(id);
+    expect(order.tasks).toMatchObject([
+      { attempts: 1, said: { copied: "1" }, outputs: [{ name: "reads", bytes: 6 }] },
+    ]);
+    const { cpuMs = 0, wallMs = 0, memoryPeakBytes = 0, readBytes, writtenBytes } = order.used ?? {};
+    for (const amount of [cpuMs, wallMs, memoryPeakBytes]) expect(amount).toBeGreaterThan(0);
+    expect([readBytes, writtenBytes]).toEqual([4, 6]);
+    const logs = await rouseOk(["orders", "logs", id, "--data", mesh.data]);
+    expect(logs).toContain("main#1 copies reads for somebody\n");
+    expect((await store.show(given.outputs.reads)).holders).toEqual([`order:${id}`]);
+    await until("its host has forgotten it", async () => (await hostJobs()).length === 0);
+  });
+
+  test("a workflow hands artifacts and results on, to jobs and calls", async () => {
+    const id = await place({
+      first: job("Copy", { prefix: "1" }, { inputs: { reads } }),
+      second: job(
+        "Copy",
+        { prefix: { from: "tasks.first.result.outputs.reads" } },
+        { inputs: { again: { from: "tasks.first.outputs.reads" } } },
+      ),
+      ping: { service: SERVICE, method: "Ping", after: ["second"] },
+    });
+    const order = await ended(id);
+    expect(order.error?.message).toBeUndefined();
+    const [first, second, ping] = order.tasks;
+    const uri = first?.outputs[0]?.uri ?? "";
+    expect(await contentOf(second?.outputs[0]?.uri ?? "")).toBe(`${uri}1ACGT`);
+    expect(JSON.parse(ping?.result ?? "")).toEqual({ version: "1.0.0" });
+  });
+
+  test("one that always fails is tried again, then fails with its last words; the rest goes on", async () => {
+    const poison = await place({
+      bad: job("Misbehave", { how: "exit" }, { retries: 1 }),
+      needs: job("Copy", {}, { after: ["bad"] }),
+    });
+    const good = await place({ copy: job("Copy", {}, { inputs: { reads } }) });
+    expect((await ended(good)).state).toBe(OrderState.SUCCEEDED);
+    const order = await ended(poison);
+    expect(order.state).toBe(OrderState.FAILED);
+    expect(order.error?.message).toMatch(/^Task "bad" failed after 2 attempts: /);
+    expect(order.error?.message).toContain("the very last words");
+    expect(order.tasks.map(({ state, attempts }) => [state, attempts])).toEqual([
+      [OrderTaskState.FAILED, 2],
+      [OrderTaskState.SKIPPED, 0],
+    ]);
+    const logs = await rouseOk(["orders", "logs", poison, "bad", "--data", mesh.data]);
+    expect(logs).toContain("bad#1 words before the end\n");
+    expect(logs).toContain("; it is tried again in 1 s\n");
+    expect(logs).toContain("bad#2 the very last words\n");
+  });
+
+  test("one that ends while orders are away is found ended", async () => {
+    const id = await place({ late: job("Misbehave", { how: "later" }) });
+    await until("it runs", async () => (await hostJobs()).some(({ startedAtMs }) => startedAtMs > 0));
+    await mesh.restart("orders", "SIGKILL");
+    const order = await ended(id);
+    expect(order.tasks).toMatchObject([{ attempts: 1, state: OrderTaskState.SUCCEEDED }]);
+    expect(JSON.parse(order.tasks[0]?.result ?? "")).toEqual({ found: { answer: "late" } });
+  });
+
+  test("one that is cancelled ends on its host, and its output can be followed until then", async () => {
+    const id = await place({ sleeper: job("Misbehave", { how: "sleep" }) });
+    const following = rouse(["orders", "logs", id, "--follow", "--data", mesh.data]);
+    await until("it sleeps", async () =>
+      (await rouseOk(["orders", "logs", id, "--data", mesh.data])).includes("sleeps"),
+    );
+    await rouseOk(["orders", "cancel", id, "--data", mesh.data]);
+    expect((await following).stdout).toContain("sleeper#1 sleeps\n");
+    await until("nothing is left of it", async () => (await hostJobs()).length === 0);
+    await until("its end is told", async () =>
+      (await rouseOk(["orders", "logs", id, "--data", mesh.data])).includes("sleeper#1 --- stopped"),
+    );
+  });
+
+  test("one that no host is large enough for waits, and says so", async () => {
+    const id = await place({ huge: job("Copy", {}, { version: "2.0.0-huge" }) });
+    await until("it is told what it waits for", async () => (await get(id)).tasks[0]?.waitsFor !== "");
+    expect((await get(id)).tasks[0]?.waitsFor).toMatch(
+      /no host fits: .* 500 needed.* add a host with 500 cores/,
+    );
+    await rouseOk(["orders", "cancel", id, "--data", mesh.data]);
+  });
+
+  test("an input that is not there is refused before anything starts", async () => {
+    const uri = `artifact:sha256-${"0".repeat(64)}`;
+    const { code, stderr } = await rouse([
+      "order",
+      `${SERVICE}/Copy`,
+      "--input",
+      `reads=${uri}`,
+      "--data",
+      mesh.data,
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('input "reads" of task "main": ');
+    expect(stderr).toContain("ARTIFACT_UNKNOWN");
+  });
+});
