@@ -40,6 +40,9 @@ const START_MS = 60_000;
 const STOP_MS = 20_000;
 /** How often it is looked whether it still runs, ms. */
 const WATCH_MS = 1_000;
+/** How often it is started before it counts as failed, and how much longer each pause is than the one before, ms. */
+const MOST_LAUNCHES = 6;
+const RELAUNCH_MS = 200;
 const PORT = 5432;
 /** A unix socket's path may have 107 bytes. */
 const LONGEST_SOCKET = 107;
@@ -87,7 +90,7 @@ export async function embeddedDatabase(folder: string): Promise<Database> {
     child.unref();
     return Promise.race([once(child, "exit"), once(child, "error")]);
   };
-  await untilAnswers(url, readPid(data) === undefined ? launch() : undefined, log);
+  await untilAnswers(url, data, launch, log);
   // Whoever kills it gets another one.
   const watch = setInterval(() => {
     if (readPid(data) === undefined) launch().catch(() => undefined);
@@ -136,20 +139,36 @@ function readPid(data: string): number | undefined {
   return startTime(pid) === "" ? undefined : pid;
 }
 
-async function untilAnswers(url: string, exited: Promise<unknown> | undefined, log: string): Promise<void> {
-  let over = false;
-  void exited?.finally(() => {
-    over = true;
-  });
+async function untilAnswers(
+  url: string,
+  data: string,
+  launch: () => Promise<unknown>,
+  log: string,
+): Promise<void> {
   const deadline = performance.now() + START_MS;
+  let running = false;
+  let launches = 0;
   for (;;) {
+    // One that was just killed may still have children, which a new one waits out by ending; and of two processes that start
+    // one at the same time, one sees its own end.
+    if (!running && readPid(data) === undefined) {
+      if (launches >= MOST_LAUNCHES) throw failed("does not start", log);
+      await sleep(launches * RELAUNCH_MS);
+      launches += 1;
+      running = true;
+      launch()
+        .catch(() => undefined)
+        .finally(() => {
+          running = false;
+        });
+    }
     const client = new Client({ connectionString: url });
     try {
       await client.connect();
       await client.query("SELECT 1");
       return;
     } catch {
-      if (over || performance.now() > deadline) throw failed("does not start", log);
+      if (performance.now() > deadline) throw failed("does not start", log);
     } finally {
       await client.end().catch(() => undefined);
     }
