@@ -9,7 +9,7 @@ import { CALLER_HEADER } from "../usage/caller.ts";
 import { defaultTarget } from "./attempt.ts";
 import type { SharedChannel } from "./channel.ts";
 import { shareChannel } from "./channel.ts";
-import { pause } from "./retry.ts";
+import { isAway, pause } from "./retry.ts";
 import type { ClientOptions } from "./types.ts";
 
 /** One call of WaitOperation asks for so long, ms. */
@@ -242,7 +242,7 @@ function handle<Method extends AnyMethodDefinition>(
         } catch (thrown) {
           signal?.throwIfAborted();
           const error = callError(thrown);
-          if (error.status !== "UNAVAILABLE") throw error;
+          if (!isAway(error)) throw error;
           await pause(AWAY_MS, signal);
         } finally {
           signal?.removeEventListener("abort", cancel);
@@ -262,7 +262,7 @@ async function ask<T>(work: () => Promise<T>): Promise<T | undefined> {
     return await work();
   } catch (thrown) {
     const error = RouseError.from(thrown);
-    if (error.status === "UNAVAILABLE") return undefined;
+    if (isAway(error)) return undefined;
     throw error;
   }
 }

@@ -32,6 +32,11 @@ function pushbackOf(error: RouseError): number | undefined {
   return typeof value === "string" ? Number.parseInt(value, 10) : undefined;
 }
 
+/** The server is away, or went away in the middle of a stream: Envoy can then only reset it, which grpc-js calls INTERNAL. */
+export function isAway({ status, message }: RouseError): boolean {
+  return status === "UNAVAILABLE" || (status === "INTERNAL" && message.startsWith("Received RST_STREAM"));
+}
+
 /** Waits; rejects with the signal's reason when it aborts. */
 export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
