@@ -18,6 +18,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   search: () => import("./search.ts"),
   "xds-scale": () => import("./xds-scale.ts"),
   placement: () => import("./placement.ts"),
+  tasks: () => import("./tasks.ts"),
 };
 
 const asked = process.argv.slice(2);
