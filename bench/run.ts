@@ -9,6 +9,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "generated-server": () => import("./generated-server.ts"),
   "cold-start": () => import("./cold-start.ts"),
   standby: () => import("./standby.ts"),
+  "job-start": () => import("./job-start.ts"),
   "idle-wake": () => import("./idle-wake.ts"),
   "scale-step": () => import("./scale-step.ts"),
   "health-cost": () => import("./health-cost.ts"),

@@ -1,5 +1,6 @@
 import type { ContainerCreateOptions } from "dockerode";
 import { containerRun, type ImageFacts, labels } from "../runtimes/docker/container-options.ts";
+import { startCpus } from "../runtimes/start-cpus.ts";
 import type { CheckedJob } from "./spec.ts";
 
 /** The one folder that a job may write to; it is memory of the job's own. */
@@ -49,7 +50,8 @@ export function jobContainer(
     },
     HostConfig: {
       NetworkMode: "none",
-      NanoCpus: Math.round(program.cpu * 1e9),
+      // What is more than declared is lent for the start, and taken back a moment later.
+      NanoCpus: nanoCpus(startCpus(program.cpu)),
       Memory: memory,
       MemorySwap: memory,
       PidsLimit: processes,
@@ -70,6 +72,10 @@ export function jobContainer(
       ...(program.gpu > 0 ? { DeviceRequests: [{ Count: program.gpu, Capabilities: [["gpu"]] }] } : {}),
     },
   };
+}
+
+export function nanoCpus(cores: number): number {
+  return Math.round(cores * 1e9);
 }
 
 /** One engine may serve several agents. */

@@ -11,7 +11,7 @@ import type { Removals } from "../runtimes/docker/removals.ts";
 import { RunningContainer } from "../runtimes/docker/running-container.ts";
 import { startTicks } from "../runtimes/proc.ts";
 import type { LogQuery, OutputLine } from "../runtimes/runtime.ts";
-import { containerName, type JobSettings, jobContainer, SCRATCH } from "./container.ts";
+import { containerName, type JobSettings, jobContainer, nanoCpus, SCRATCH } from "./container.ts";
 import type { JobLaunch, JobSandboxes, JobUnit, Usage } from "./sandboxes.ts";
 
 /** What is used of the engine's answer; the versions of cgroups differ in what they tell. */
@@ -159,6 +159,15 @@ class DockerJob implements JobUnit {
 
   remove(): Promise<void> {
     return this.#removals.remove(this.#container.id);
+  }
+
+  async settle(cores: number): Promise<void> {
+    try {
+      await this.#container.update({ NanoCpus: nanoCpus(cores) });
+    } catch (error) {
+      // It has ended meanwhile, which is told elsewhere.
+      if (statusOf(error) === undefined) throw error;
+    }
   }
 
   async usage(): Promise<Usage | undefined> {

@@ -212,7 +212,7 @@ export class ManagedJob implements JobVoice {
     Object.assign(this.#job, { state: JobState.RUNNING, startedAtMs: unit.startedAtMs });
     this.#changed(true);
     this.#untilDeadline();
-    this.#after(LOOK_MS, () => void this.#look());
+    this.#after(LOOK_MS, () => void this.#settle(unit));
     void unit.ended.then(async (ending) => {
       const output = await this.#keepOutput(unit);
       const { result, resultJson } = this.#job;
@@ -269,6 +269,14 @@ export class ManagedJob implements JobVoice {
       // The engine is gone, and the output with it.
       return "";
     }
+  }
+
+  /** A start has had the cores that it was lent for long enough. */
+  async #settle(unit: JobUnit): Promise<void> {
+    await unit
+      .settle(this.spec.program.cpu)
+      .catch((err) => this.#context.log.warn({ err, job: this.id }, "a job is not limited yet"));
+    await this.#look();
   }
 
   async #look(): Promise<void> {

@@ -11,7 +11,7 @@ import { MisbehaveResponse } from "../../test/fixtures/jobs/gen/jobs/v1/jobs.ts"
 import { makeFolders } from "../folders.ts";
 import { containerMembers } from "../runtimes/proc.ts";
 import { containersOf, findEngine, removeBundleImage } from "../testing/docker.ts";
-import { failure, startRig } from "../testing/rig.ts";
+import { failure, startRig, until } from "../testing/rig.ts";
 import { whereOrdersAre } from "./orders.ts";
 import { loadForeignJob } from "./testing/foreign-image.ts";
 import { type JobRig, MEBIBYTE, SERVICE, startJobRig } from "./testing/rig.ts";
@@ -64,7 +64,6 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges:true"],
       PidsLimit: 64,
-      NanoCpus: 0.5e9,
       Memory: 112 * MEBIBYTE,
       MemorySwap: 112 * MEBIBYTE,
     });
@@ -387,6 +386,8 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     await rig.when("kept", ({ state }) => state === JobState.RUNNING);
     await rig.when("late", ({ state }) => state === JobState.RUNNING);
     const [before] = (await jobContainers()).filter((name) => name.endsWith("kept"));
+    const limit = async () => (await engine.docker.getContainer(before ?? "").inspect()).HostConfig.NanoCpus;
+    await until("it is held to its share of a core", async () => (await limit()) === 0.5e9);
     await rig.restart();
     expect((await jobContainers()).filter((name) => name.endsWith("kept"))).toEqual([before]);
     const late = await rig.ended("late");

@@ -15,6 +15,8 @@ export interface JobUnit {
   readonly ended: Promise<Ending>;
   /** SIGTERM or SIGKILL to it; does nothing when it has ended. */
   signal(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Takes back the cores that it was lent for a quick start. */
+  settle(cores: number): Promise<void>;
   /** undefined where it cannot be told, or not any more. */
   usage(): Promise<Usage | undefined>;
   /** Whether nothing more fits into its scratch space; false where that cannot be seen. */
