@@ -5,18 +5,28 @@ export interface ToolVersions {
   readonly [tool: string]: string;
 }
 
-/** package.json of a new service. @param rouse the path of Rouse's folder from the package. */
-export function packageJson(names: ServiceNames, rouse: string, versions: ToolVersions): string {
+/**
+ * package.json of a new service.
+ *
+ * @param rouse the path of Rouse's folder from the package.
+ * @param actor the file that declares an actor; undefined: a contract is there.
+ */
+export function packageJson(
+  names: ServiceNames,
+  rouse: string,
+  versions: ToolVersions,
+  actor?: string,
+): string {
   const content = {
     name: names.name,
     version: "0.1.0",
     private: true,
     type: "module",
-    rouse: { service: names.fullName },
+    rouse: { service: names.fullName, ...(actor !== undefined && { actor }) },
     scripts: {
       gen: "rouse gen",
       prestart: "rouse gen",
-      start: "node src/main.ts",
+      start: `node ${actor === undefined ? "src/main.ts" : "gen/actor.main.ts"}`,
       pretest: "rouse gen",
       test: "vitest run",
       precheck: "rouse gen",

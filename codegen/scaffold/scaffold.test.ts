@@ -141,6 +141,24 @@ const greet: MethodDefinition<{ name: string }, { greeting: string }> = {
   mode: "sync",
 };
 
+test("a new actor generates, compiles and passes its own test", async () => {
+  const { code } = await runNode([rouse, "new", "slow-greeter", "--actor", "--owner", "a"], {
+    cwd: made.dir,
+  });
+  expect(code).toBe(0);
+  const folder = join(made.dir, "slow-greeter");
+  await mkdir(join(folder, "node_modules"));
+  await symlink(repository, join(folder, "node_modules", "rouse"));
+  for (const name of ["@types", "node", "typescript", "vitest"])
+    await symlink(join(tools, name), join(folder, "node_modules", name));
+  const check = await runNode([rouse, "gen", "--check"], { cwd: folder });
+  expect(check.output).toBe("gen is up to date: 10 files.\n");
+  const compiled = await runNode([join(tools, "typescript", "bin", "tsc"), "--noEmit"], { cwd: folder });
+  expect(compiled.output).toBe("");
+  const { output } = await runNode([join(tools, "vitest", "vitest.mjs"), "run"], { cwd: folder });
+  expect(output).toContain("2 passed");
+});
+
 test("a folder with something in it is left alone", async () => {
   const { code, output } = await runNode([rouse, "new", "gene-finder"], { cwd: made.dir });
   expect(code).toBe(1);

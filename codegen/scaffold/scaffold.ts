@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { RouseError } from "../../sdk/errors.ts";
 import { generate } from "../generate.ts";
-import { serviceNames } from "./names.ts";
+import { actorReadme, actorSource, actorTest } from "./actor-sources.ts";
+import { type ServiceNames, serviceNames } from "./names.ts";
 import { gitignore, packageJson, readme, type ToolVersions, tsconfig } from "./package-files.ts";
 import { contract, handlers, handlersTest, main } from "./sources.ts";
 
@@ -16,6 +17,8 @@ export interface ScaffoldOptions {
   dir?: string;
   /** Who answers for the service. */
   owner: string;
+  /** A durable function from which the contract is made, instead of a contract and its handlers. */
+  actor?: boolean;
 }
 
 /** What was scaffolded. */
@@ -41,15 +44,13 @@ export async function scaffold(options: ScaffoldOptions): Promise<Scaffold> {
   await refuseOccupied(dir);
   await mkdir(dir, { recursive: true });
   const toRouse = relative(await realpath(dir), await realpath(rouse)) || ".";
+  const versions = await toolVersions();
+  const actor = options.actor === true ? `src/${names.name}.ts` : undefined;
   const files = new Map([
-    [`proto/${names.snake}/v1/${names.snake}.proto`, contract(names, options.owner)],
-    ["src/handlers.ts", handlers(names)],
-    ["src/handlers.test.ts", handlersTest(names)],
-    ["src/main.ts", main(names)],
-    ["package.json", packageJson(names, toRouse, await toolVersions())],
+    ...(actor === undefined ? serviceFiles(names, options.owner) : actorFiles(names, options.owner)),
+    ["package.json", packageJson(names, toRouse, versions, actor)],
     ["tsconfig.json", tsconfig(await compilerOptions())],
     [".gitignore", gitignore],
-    ["README.md", readme(names)],
   ]);
   for (const [path, content] of files) {
     await mkdir(dirname(join(dir, path)), { recursive: true });
@@ -57,6 +58,27 @@ export async function scaffold(options: ScaffoldOptions): Promise<Scaffold> {
   }
   await generate({ packageDir: dir });
   return { dir, service: names.fullName, files: [...files.keys()] };
+}
+
+type Sources = readonly (readonly [string, string])[];
+
+function serviceFiles(names: ServiceNames, owner: string): Sources {
+  return [
+    [`proto/${names.snake}/v1/${names.snake}.proto`, contract(names, owner)],
+    ["src/handlers.ts", handlers(names)],
+    ["src/handlers.test.ts", handlersTest(names)],
+    ["src/main.ts", main(names)],
+    ["README.md", readme(names)],
+  ];
+}
+
+function actorFiles(names: ServiceNames, owner: string): Sources {
+  const { name } = names;
+  return [
+    [`src/${name}.ts`, actorSource(names, owner)],
+    [`src/${name}.test.ts`, actorTest(`${name}.ts`)],
+    ["README.md", actorReadme(names)],
+  ];
 }
 
 async function refuseOccupied(dir: string): Promise<void> {
