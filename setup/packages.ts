@@ -1,4 +1,4 @@
-import { existsSync, globSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { generate } from "../codegen/generate.ts";
 import { step } from "./progress.ts";
@@ -9,8 +9,13 @@ const root = join(import.meta.dirname, "..");
 export async function generatePackages(): Promise<void> {
   const folders = globSync("{examples,test/fixtures}/*/package.json", { cwd: root })
     .map((file) => join(root, file, ".."))
-    .filter((folder) => existsSync(join(folder, "proto")));
+    .filter((folder) => existsSync(join(folder, "proto")) || declaresActor(folder));
   await step("Generating code of the examples", async () => {
     for (const packageDir of folders) await generate({ packageDir, out: "gen", check: false });
   });
+}
+
+/** Its contract is made of code. */
+function declaresActor(folder: string): boolean {
+  return /"actor":/.test(readFileSync(join(folder, "package.json"), "utf8"));
 }
