@@ -5,9 +5,8 @@ import { fromMessage, toMessage } from "./convert.ts";
 import { bytes } from "./declare.ts";
 import { shapeOf } from "./shape.ts";
 
-const json = fc
-  .jsonValue({ noUnicodeString: false })
-  .filter((value) => !JSON.stringify(value).includes("-0"));
+// JSON itself forgets the sign of -0.
+const json = fc.jsonValue().map((value): unknown => JSON.parse(JSON.stringify(value)));
 const schema = z.object({
   text: z.string(),
   camelCase: z.number(),
