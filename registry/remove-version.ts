@@ -38,11 +38,11 @@ export async function removeVersion(
     if (entry === undefined) throw unknownVersion({ service, ...record }, version);
     const rest = record.versions.filter((other) => other !== version);
     checkTags(service, version, record.tags);
+    const noRuns = await withoutOpenRuns(consul, service, version);
     const activation = await readKey(consul, activationKey(service, version));
     const { generation, stopped } =
       activation === undefined ? FIRST_ACTIVATION : parseValue(activationSchema, activation);
     await checkInstances(consul, service, version, stopped !== undefined);
-    const noRuns = await withoutOpenRuns(consul, service, version);
     const removed = await transact(consul, [
       { verb: "delete-cas", key, index: entry.ModifyIndex },
       ...noRuns,

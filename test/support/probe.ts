@@ -6,7 +6,7 @@ import { root, rouseOk } from "./rouse.ts";
 /** What a test changes of the probe's contract. */
 export interface ProbeOptions {
   /** Folder of test/fixtures; default: "probe". */
-  readonly fixture?: "probe" | "worker" | "jobs";
+  readonly fixture?: "probe" | "worker" | "jobs" | "ledger";
   readonly version?: string;
   readonly cpu?: number;
   readonly memory?: string;

@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
+import { RunState, RunsClient } from "#proto/rouse/orders/v1/runs.ts";
+import { withClient } from "../cli/connect.ts";
+import { unary } from "../sdk/grpc.ts";
+import { createLedgerServiceClient } from "./fixtures/ledger/gen/ledger/v1/ledger.client.ts";
+import { until, untilCold } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe } from "./support/probe.ts";
+import { rouse, rouseOk } from "./support/rouse.ts";
+
+let mesh: TestMesh;
+const ledgers: Probe[] = [];
+
+beforeAll(async () => {
+  mesh = await startMesh({ runtime: "process" });
+  for (const version of ["1.0.0", "1.1.0"]) {
+    const ledger = await makeProbe({ fixture: "ledger", version, idleTimeout: "1s" });
+    ledgers.push(ledger);
+    await ledger.register(mesh.data);
+  }
+  await rouseOk(["tag", SERVICE, "release", "1.0.0", "--data", mesh.data]);
+});
+afterAll(async () => {
+  await mesh?.close();
+  for (const ledger of ledgers) await ledger.remove();
+});
+
+const SERVICE = "ledger.v1.LedgerService";
+const book = { entries: 3, first: 7, restMs: 0, entryMs: 0, fail: "", bytes: 0, approval: "" };
+const client = () => createLedgerServiceClient({ target: mesh.edge });
+const getRun = (id: string) => withClient(RunsClient, mesh.orders, (runs) => unary(runs, "getRun", { id }));
+const stateOf = async (id: string) => (await getRun(id)).state;
+const command = (...args: string[]) => rouseOk([...args, "--data", mesh.data]);
+
+describe("a durable run", () => {
+  test("is started by a plain call, and told with its journal", async () => {
+    using ledger = client();
+    expect(await ledger.book(book)).toMatchObject({ booked: [7, 8, 9], version: "1.0.0" });
+    const listed = await command("runs", SERVICE, "--state", "succeeded");
+    expect(listed).toContain(`${SERVICE}/Book`);
+    const [, id = ""] = /^([0-9a-f-]{36}) /m.exec(listed) ?? [];
+    const shown = await command("runs", "show", id);
+    expect(shown).toContain("3 steps");
+    expect(shown).toMatch(/0 {2}step {2}book 0 {2}[·█]+ +\d.* {2}7$/m);
+  });
+
+  test("that waits holds no instance: its service goes cold, and the answer wakes it", async () => {
+    using ledger = client();
+    const started = await ledger.async.book({ ...book, approval: "sum" });
+    await until("it sleeps", async () => (await stateOf(started.id)) === RunState.SLEEPING);
+    await untilCold(mesh, SERVICE);
+    await command("runs", "answer", started.id, "sum", "24");
+    expect(await started.wait()).toMatchObject({ booked: [7, 8, 9, 24] });
+    expect((await getRun(started.id)).operation?.attempts).toBe(2);
+  });
+
+  test("has others do a part, each in a run of its own, and takes them with it when it is cancelled", async () => {
+    using ledger = client();
+    expect(await ledger.bookAll(book)).toMatchObject({ booked: [7, 8, 9] });
+    const started = await ledger.async.bookAll({ ...book, approval: "never" });
+    await until("its children wait", async () => {
+      const { journal } = await getRun(started.id);
+      const states = await Promise.all(journal.map(({ operation }) => operation && stateOf(operation)));
+      return states.length === 3 && states.every((state) => state === RunState.SLEEPING);
+    });
+    const { journal } = await getRun(started.id);
+    await command("runs", "cancel", started.id, "--reason", "no audit");
+    await expect(started.wait()).rejects.toMatchObject({
+      status: "CANCELLED",
+      message: "The run was cancelled: no audit.",
+    });
+    await until("its children are cancelled", async () => {
+      const states = await Promise.all(journal.map(({ operation }) => stateOf(operation)));
+      return states.every((state) => state === RunState.CANCELLED);
+    });
+  });
+
+  test("that failed is retried from a step, with another version", async () => {
+    using ledger = client();
+    const started = await ledger.async.book({ ...book, fail: "The books do not balance." });
+    await expect(started.wait()).rejects.toMatchObject({
+      reason: "BOOK_REFUSED",
+      message: "The books do not balance.",
+    });
+    expect(await command("runs", "retry", started.id, "--from", "2", "--version", "1.1.0")).toContain(
+      "with 1.1.0",
+    );
+    await expect(started.wait()).rejects.toMatchObject({ reason: "BOOK_REFUSED" });
+    const run = await getRun(started.id);
+    expect(run).toMatchObject({ retries: 1, operation: { version: "1.1.0" } });
+    const times = run.journal.map(({ recordedAtMs }) => recordedAtMs);
+    expect(times[2]).toBeGreaterThan(run.operation?.startedAtMs ?? 0);
+  });
+
+  test("keeps its version in the catalog, with which it goes on when the release has moved", async () => {
+    using ledger = client();
+    const started = await ledger.async.book({ ...book, approval: "sum" });
+    await until("it sleeps", async () => (await stateOf(started.id)) === RunState.SLEEPING);
+    await command("tag", SERVICE, "release", "1.1.0");
+    const refused = `${SERVICE} 1.0.0 cannot be removed while a durable run of it has not ended: ${started.id}. Wait for it`;
+    await until("it is refused", async () => {
+      const { code, stderr } = await rouse(["unregister", SERVICE, "1.0.0", "--data", mesh.data]);
+      expect(code).toBe(1);
+      return stderr.includes(refused);
+    });
+    await command("runs", "answer", started.id, "sum", "24");
+    expect(await started.wait()).toMatchObject({ version: "1.0.0", booked: [7, 8, 9, 24] });
+    await until("it may go", async () => {
+      const { code } = await rouse(["unregister", SERVICE, "1.0.0", "--data", mesh.data]);
+      return code === 0;
+    });
+  });
+
+  test("outlives the kill of everything at once", async () => {
+    using ledger = client();
+    const started = await ledger.async.book({ ...book, approval: "sum" });
+    await until("it sleeps", async () => (await stateOf(started.id)) === RunState.SLEEPING);
+    const { data } = mesh;
+    await mesh.end("SIGKILL");
+    mesh = await startMesh({ runtime: "process", data });
+    await command("runs", "answer", started.id, "sum", "24");
+    await until("it ends", async () => (await stateOf(started.id)) === RunState.SUCCEEDED);
+    const { response } = await withClient(OperationsClient, mesh.orders, (orders) =>
+      unary(orders, "getOperation", { id: started.id }),
+    );
+    expect(response.length).toBeGreaterThan(0);
+  });
+});
+
+test("a result that is too large names artifacts", async () => {
+  using ledger = client();
+  await expect(ledger.book({ ...book, bytes: 17 * 2 ** 20 })).rejects.toMatchObject({
+    reason: "RESULT_TOO_LARGE",
+    message: expect.stringContaining("as an artifact, and pass its URI along"),
+  });
+});
