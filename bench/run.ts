@@ -20,6 +20,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "xds-scale": () => import("./xds-scale.ts"),
   placement: () => import("./placement.ts"),
   tasks: () => import("./tasks.ts"),
+  durable: () => import("./durable.ts"),
 };
 
 const asked = process.argv.slice(2);

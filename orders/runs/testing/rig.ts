@@ -126,10 +126,21 @@ export class EngineRig {
 
   /** The operation at its end. */
   async ended(id: string): Promise<OperationRow> {
-    for (;;) {
-      const row = await this.operations.get(id);
-      if (row === undefined || row.ended_at !== null) return row as OperationRow;
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    const listening = this.#changes;
+    let changed = Promise.withResolvers<void>();
+    const unlisten = listening?.listen(OPERATIONS_CHANNEL, (other) => {
+      if (other === undefined || other === id) changed.resolve();
+    });
+    try {
+      for (;;) {
+        changed = Promise.withResolvers<void>();
+        const row = await this.operations.get(id);
+        if (row === undefined || row.ended_at !== null) return row as OperationRow;
+        // Another leader of this test may have other ears.
+        await Promise.race([changed.promise, new Promise((resolve) => setTimeout(resolve, 100))]);
+      }
+    } finally {
+      unlisten?.();
     }
   }
 

@@ -1,0 +1,66 @@
+import { EngineRig } from "../orders/runs/testing/rig.ts";
+import { createLedgerServiceClient } from "../test/fixtures/ledger/gen/ledger/v1/ledger.client.ts";
+import { startMesh } from "../test/support/mesh.ts";
+import { makeProbe } from "../test/support/probe.ts";
+import { startDbos } from "./durable/dbos.ts";
+import { HOW, measure, row } from "./durable/rounds.ts";
+import type { BenchResult } from "./table.ts";
+
+/** Durable calls beside plain and async ones, and the journal of orders beside DBOS. */
+export default async function durable(): Promise<BenchResult[]> {
+  return [await calls(), await engines()];
+}
+
+/** Through a whole mesh: caller, Envoy, orders, PostgreSQL, Envoy, instance. */
+async function calls(): Promise<BenchResult> {
+  const mesh = await startMesh({ runtime: "process" });
+  try {
+    const ledger = await makeProbe({ fixture: "ledger", cpu: 1 });
+    await ledger.register(mesh.data);
+    using client = createLedgerServiceClient({ target: mesh.edge });
+    const request = { entries: 3, first: 1, restMs: 0, entryMs: 0, fail: "", bytes: 0, approval: "" };
+    const found = await measure({
+      plain: () => client.count(request),
+      async: async () => (await client.async.count(request)).wait(),
+      durable: () => client.book(request),
+    });
+    await ledger.remove();
+    const value = found.durable.p50Ms;
+    const share = Math.round((found.durable.perSecond / found.plain.perSecond) * 100);
+    return {
+      name: "Durable calls",
+      about: `A call of three journaled steps beside the same as a plain and as an async call, on one host; ${HOW}. Durable runs per second are ${share} % of plain calls.`,
+      rows: [
+        row("plain call", found.plain),
+        row("async call and its result", found.async),
+        row("durable call of three steps", found.durable),
+      ],
+      figure: { name: "durable three-step call, p50 ms", value, goal: "≤ 10", met: value <= 10 },
+    };
+  } finally {
+    await mesh.close();
+  }
+}
+
+/** The same three-step runs of the same instance on the same database, without Envoy: only who keeps the journal differs. */
+async function engines(): Promise<BenchResult> {
+  const rig = await EngineRig.start();
+  const dbos = await startDbos(rig.database.url, rig.address);
+  try {
+    const script = { steps: 3 };
+    const found = await measure({
+      journal: async () => rig.ended(await rig.start(script)),
+      dbos: () => dbos.run(script),
+    });
+    const value = found.journal.p50Ms / found.dbos.p50Ms;
+    return {
+      name: "Who keeps the journal",
+      about: `Runs of three steps by one instance on one PostgreSQL, kept by orders' own journal and by DBOS Transact, whose workflow records each message of the instance as a step; ${HOW}.`,
+      rows: [row("journal of orders", found.journal), row("DBOS Transact", found.dbos)],
+      figure: { name: "journal of orders / DBOS, p50", value, goal: "< 1", met: value < 1 },
+    };
+  } finally {
+    await dbos.close();
+    await rig.close();
+  }
+}
