@@ -11,10 +11,10 @@ export interface Measured {
   readonly perSecond: number;
 }
 
-const ROUNDS = 10;
+const ROUNDS = 6;
 const ALONE = 40;
 const CALLERS = 50;
-const TOGETHER = 300;
+const TOGETHER = 250;
 
 /** How {@link measure} measures, for people. */
 export const HOW = `${ROUNDS} rounds in turn, each of ${ALONE} one after the other (p50, p99) and ${TOGETHER} by ${CALLERS} callers (per second)`;
