@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { OrdersService } from "#proto/rouse/orders/v1/orders.ts";
 import { ownerOf } from "../../registry/ownership.ts";
+import { untilAborted } from "../leader.ts";
 import { OperationStore } from "../operations/store.ts";
 import type { OrdersPart, PartContext } from "../part.ts";
 import type { Surroundings } from "./accept/accept.ts";
@@ -44,6 +45,9 @@ export const ordersPart: OrdersPart = {
     server.addService(OrdersService, service);
   },
   async lead({ pool, changes, mesh, hosts, consul, artifacts, pins, log }, signal) {
+    // Until then each host would look as if it had left.
+    await Promise.race([hosts.ready, untilAborted(signal)]);
+    if (signal.aborted) return;
     const store = new EngineStore(pool);
     const contracts = new Contracts(consul);
     const fleet = new Fleet(hosts);

@@ -36,7 +36,9 @@ export class Fleet {
   /** Why what ran on a host has to be taken for lost; undefined while there is hope. */
   lost(host: string, nowMs: number): string | undefined {
     const state = this.#hosts.current().get(host);
-    const silentSinceMs = this.at(host)?.silentSinceMs;
+    const jobs = this.at(host);
+    // Of a host that left before this process began nobody can be asked.
+    const silentSinceMs = jobs === undefined ? nowMs : jobs.silentSinceMs;
     if (silentSinceMs === undefined) {
       this.#goneSinceMs.delete(host);
       return undefined;

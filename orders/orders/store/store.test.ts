@@ -131,6 +131,27 @@ describe("an order in the database", () => {
   });
 });
 
+describe("an order whose time is over", () => {
+  test("is forgotten with its tasks and logs; one that goes on never is", async () => {
+    const store = new OrderStore(database.pool);
+    const [ended, open] = [newOrder(), newOrder()];
+    for (const made of [ended, open]) await store.insert(made);
+    await new EngineStore(database.pool).note({ orderId: ended.id, task: "main", attempt: 1 }, used, []);
+    await store.cancel(ended.id, JSON.stringify({ code: 1, message: "m", reason: "r", metadata: {} }));
+    expect(await store.expired(10)).toEqual([]);
+    await database.pool.query(
+      "UPDATE orders SET ended_at = ended_at - interval '2 minutes', created_at = created_at - interval '1 year'",
+    );
+    const expired = await store.expired(10);
+    expect(expired).toContain(ended.id);
+    expect(expired).not.toContain(open.id);
+    for (const { id } of [ended, open]) await store.forget(id);
+    expect(await store.get(ended.id)).toBeUndefined();
+    expect(await store.logs(ended.id, "")).toEqual([]);
+    expect((await store.get(open.id))?.order.state).toBe("queued");
+  });
+});
+
 describe("10,000 queued orders", () => {
   test("have their turns in the same order after a restart of the database", async () => {
     await database.pool.query("TRUNCATE orders CASCADE");
