@@ -98,15 +98,14 @@ export class ManagedJob implements JobVoice {
 
   /** Starts its program, and sees to its end. @param room resolves when what it needs has been given back by others. */
   async run(room: Promise<void> | undefined): Promise<void> {
-    const { sandboxes, records } = this.#context;
+    const { sandboxes } = this.#context;
     try {
       await room;
       const folder = await this.#open();
       if (this.#doom !== undefined) return this.#finish(undefined);
       this.#follow(await sandboxes.start({ id: this.id, spec: this.spec, folder }));
     } catch (thrown) {
-      records.removeFolder(this.id);
-      this.#finish(this.#unstarted(thrown));
+      await this.#finish(this.#unstarted(thrown));
     }
   }
 
@@ -122,7 +121,7 @@ export class ManagedJob implements JobVoice {
       await this.#open();
       this.#follow(unit);
     } catch (thrown) {
-      this.#finish(this.#unstarted(thrown));
+      await this.#finish(this.#unstarted(thrown));
     }
   }
 
@@ -233,7 +232,7 @@ export class ManagedJob implements JobVoice {
     this.#changed(false);
     this.#gateway?.close();
     await this.#unit?.remove();
-    this.#context.records.removeFolder(this.id);
+    this.#keep((records) => records.removeFolder(this.id));
     const ending = { exitCode: undefined, outOfMemory: false };
     const { state, ...told } =
       end ?? endOfJob(this.spec, { ending, doom: this.#doom, hasResult: false, told: undefined, output: "" });
@@ -322,7 +321,7 @@ export class ManagedJob implements JobVoice {
 
   #setDoom(doom: Doom): void {
     this.#doom = doom;
-    this.#context.records.doom(this.id, doom);
+    this.#keep((records) => records.doom(this.id, doom));
   }
 
   #after(ms: number, work: () => void): void {
@@ -336,7 +335,16 @@ export class ManagedJob implements JobVoice {
   /** @param save whether the next agent must know it. */
   #changed(save: boolean): void {
     this.#job.revision += 1;
-    if (save) this.#context.records.save(this.#job);
+    if (save) this.#keep((records) => records.save(this.#job));
     this.#context.changed(this);
+  }
+
+  /** A disk that is full must not end the agent: what it cannot keep for the next one it still knows itself. */
+  #keep(work: (records: JobRecords) => void): void {
+    try {
+      work(this.#context.records);
+    } catch (err) {
+      this.#context.log.error({ err, job: this.id }, "a job's state cannot be kept on disk");
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,10 @@ import { makeFolders } from "../folders.ts";
 import { containerMembers } from "../runtimes/proc.ts";
 import { containersOf, findEngine, removeBundleImage } from "../testing/docker.ts";
 import { failure, startRig, until } from "../testing/rig.ts";
+import { newJob } from "./jobs.ts";
 import { whereOrdersAre } from "./orders.ts";
+import { JobRecords } from "./records.ts";
+import { checkJob } from "./spec.ts";
 import { loadForeignJob } from "./testing/foreign-image.ts";
 import { type JobRig, MEBIBYTE, SERVICE, startJobRig } from "./testing/rig.ts";
 
@@ -400,6 +403,34 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     expect(sockets()).toEqual([]);
     // What it told before is still known.
     expect((await rig.ended("limit-exit")).error?.exitCode).toBe(7);
+  });
+
+  test("a host that cannot note a job down refuses it, and keeps nothing of it", async () => {
+    const records = join(rig.rig.dataDir, "agent", "jobs");
+    // As a file system that is full or broken.
+    renameSync(records, `${records}.away`);
+    writeFileSync(records, "");
+    try {
+      expect(await failure(rig.run("unsaved", rig.misbehaves("sleep")))).toMatchObject({
+        status: "RESOURCE_EXHAUSTED",
+        reason: "JOB_UNSAVED",
+        message: expect.stringMatching(
+          /^Host "test-host" cannot note a job down \(.+\)\. Make room in its data folder, or have the job elsewhere\.$/,
+        ),
+      });
+    } finally {
+      rmSync(records);
+      renameSync(`${records}.away`, records);
+    }
+    expect((await unaryStatus()).cpuUsed).toBe(0);
+  });
+
+  test("one that was taken in, and never started, is started by the next agent", async () => {
+    await rig.agent.close();
+    const spec = checkJob(rig.misbehaves("connect"));
+    new JobRecords(join(rig.rig.dataDir, "agent")).create(newJob("begun", spec), spec);
+    await rig.restart();
+    expect(await rig.ended("begun")).toMatchObject({ state: JobState.SUCCEEDED });
   });
 
   test("one whose container somebody removed is told as the host's fault", async () => {

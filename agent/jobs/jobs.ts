@@ -86,7 +86,7 @@ export class Jobs {
   /**
    * As RunJob of the API.
    *
-   * @throws RouseError JOBS_UNSUPPORTED, JOB_ID_TAKEN, HOST_FULL, HOST_TOO_SMALL, and as {@link checkJob}.
+   * @throws RouseError JOBS_UNSUPPORTED, JOB_UNSAVED, JOB_ID_TAKEN, HOST_FULL, HOST_TOO_SMALL, and as {@link checkJob}.
    */
   run(id: string, given: JobSpec | undefined): Job {
     checkId(id);
@@ -108,7 +108,13 @@ export class Jobs {
     const room = makeRoom(needs);
     capacity.reserve(holder(id), needs);
     const job = newJob(id, spec);
-    records.create(job, spec);
+    try {
+      records.create(job, spec);
+    } catch (cause) {
+      capacity.release(holder(id));
+      records.forget(id);
+      throw unsaved(capacity.host, cause);
+    }
     const managed = new ManagedJob(job, spec, this.#context());
     this.#jobs.set(id, managed);
     this.#tell(managed);
@@ -225,7 +231,8 @@ function holder(id: string): string {
   return `job:${id}`;
 }
 
-function newJob(id: string, { program, method }: CheckedJob): Job {
+/** A job that was just taken in. */
+export function newJob(id: string, { program, method }: CheckedJob): Job {
   return {
     id,
     service: program.service,
@@ -244,6 +251,15 @@ function newJob(id: string, { program, method }: CheckedJob): Job {
     used: { cpuSeconds: 0, peakMemoryBytes: 0, wallMs: 0, cost: 0, readBytes: 0, writtenBytes: 0 },
     revision: 1,
   };
+}
+
+function unsaved(host: string, cause: unknown): RouseError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new RouseError(
+    "RESOURCE_EXHAUSTED",
+    `Host "${host}" cannot note a job down (${why}). Make room in its data folder, or have the job elsewhere.`,
+    { reason: "JOB_UNSAVED", metadata: { host }, cause },
+  );
 }
 
 /** Jobs of a former agent that had an engine. */

@@ -20,7 +20,7 @@ import { type Rig, startRig } from "../../testing/rig.ts";
 export const SERVICE = "jobs.v1.JobsService";
 export const MEBIBYTE = 2 ** 20;
 /** Longest wait for what must come, ms. */
-const PATIENCE_MS = 90_000;
+const PATIENCE_MS = 120_000;
 
 /** An agent with a bundle whose jobs do as they are told. */
 export interface JobRig {
@@ -104,7 +104,7 @@ export async function startJobRig(options: Partial<AgentOptions> = {}): Promise<
       request: Buffer.from(request),
       diskBytes: 16 * MEBIBYTE,
       processes: 64,
-      timeMs: 60_000,
+      timeMs: 100_000,
       ...changes,
     });
   };
