@@ -78,7 +78,7 @@ function lazyAsync(definition: ServiceDefinition, version: string | undefined, c
 function durableCall(version: string | undefined, channel: SharedChannel): typeof callOnce {
   return async (context, method, request, options = {}) => {
     const { definition } = context;
-    const { startAndWait } = await import("./operations.ts");
+    const { startAndWait } = await import("./start-and-wait.ts");
     try {
       return await startAndWait({ definition, method, version, channel }, request, options);
     } catch (thrown) {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { Metadata } from "@grpc/grpc-js";
 import { type Operation, OperationState, OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
 import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
@@ -13,11 +12,11 @@ import { isAway, pause } from "./retry.ts";
 import type { ClientOptions } from "./types.ts";
 
 /** One call of WaitOperation asks for so long, ms. */
-const POLL_MS = 30_000;
+export const POLL_MS = 30_000;
 /** Orders may have to start their database at first, ms. */
-const START_MS = 90_000;
+export const START_MS = 90_000;
 /** Pause while orders are away, ms. */
-const AWAY_MS = 500;
+export const AWAY_MS = 500;
 const MOST_BYTES = 64 * 2 ** 20;
 
 /** Settings of an async call. */
@@ -95,14 +94,16 @@ export function asyncMethods(
   return out;
 }
 
-interface StartedAt {
+/** What is started, and by which connection. */
+export interface StartedAt {
   readonly definition: ServiceDefinition;
   readonly method: AnyMethodDefinition;
   readonly version: string | undefined;
   readonly channel: SharedChannel;
 }
 
-function start(
+/** Starts an operation. */
+export function start(
   { definition, method, version, channel }: StartedAt,
   request: unknown,
   options: AsyncCallOptions & { readonly signal?: AbortSignal },
@@ -127,56 +128,6 @@ function start(
   );
 }
 
-/** Settings of {@link startAndWait}. */
-export interface WaitedCallOptions extends Pick<AsyncCallOptions, "idempotencyKey" | "key"> {
-  /** Longest time that one waits, ms; 0: none. The operation goes on after it. */
-  readonly deadlineMs?: number;
-  /** Ends the wait; the operation goes on. */
-  readonly signal?: AbortSignal;
-}
-
-/**
- * A plain call of a durable method: starts its run, and waits for its end. While orders are away it waits for them.
- *
- * @throws RouseError the function's own; DEADLINE_EXCEEDED OPERATION_NOT_ENDED; CANCELLED CALL_CANCELLED.
- */
-export async function startAndWait(
-  at: StartedAt,
-  request: unknown,
-  { idempotencyKey, key = "", deadlineMs = 0, signal }: WaitedCallOptions,
-): Promise<unknown> {
-  const endMs = deadlineMs > 0 ? performance.now() + deadlineMs : Number.POSITIVE_INFINITY;
-  // An answer that got lost must not begin it twice.
-  const options = { idempotencyKey: idempotencyKey || randomUUID(), key, ...(signal && { signal }) };
-  try {
-    for (;;) {
-      signal?.throwIfAborted();
-      const leftMs = Math.max(1, Math.min(POLL_MS, endMs - performance.now()));
-      const started = await ask(() => start(at, request, { ...options, waitMs: Math.round(leftMs) }));
-      if (started !== undefined) {
-        const timeoutMs = Math.max(1, endMs - performance.now());
-        return await handle(at.method, started.id, at.channel, started).wait({ ...options, timeoutMs });
-      }
-      if (performance.now() >= endMs) throw ordersAway();
-      await pause(AWAY_MS, signal);
-    }
-  } catch (thrown) {
-    if (!signal?.aborted || signal.reason instanceof RouseError) throw thrown;
-    throw new RouseError("CANCELLED", `${at.method.name} was cancelled by its signal; its run goes on.`, {
-      reason: "CALL_CANCELLED",
-      cause: signal.reason,
-    });
-  }
-}
-
-function ordersAway(): RouseError {
-  return new RouseError(
-    "UNAVAILABLE",
-    'Orders, which keep durable runs, do not answer. Look at "rouse status"; the same idempotencyKey makes a second try safe.',
-    { reason: "ORDERS_AWAY" },
-  );
-}
-
 /**
  * An operation that was started elsewhere or earlier.
  *
@@ -190,7 +141,8 @@ export function operation<Method extends AnyMethodDefinition>(
   return handle(method, id, shareChannel(defaultTarget(options), MOST_BYTES));
 }
 
-function handle<Method extends AnyMethodDefinition>(
+/** An operation, as it was started if that is known. */
+export function handle<Method extends AnyMethodDefinition>(
   method: Method,
   id: string,
   channel: SharedChannel,

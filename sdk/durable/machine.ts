@@ -4,6 +4,7 @@ import type { RouseError } from "../errors.ts";
 import { type Entry, type EntryKind, entryError } from "./entry.ts";
 import { differs, ended, nested, notDeterministic, over, stuck } from "./errors.ts";
 import { isAnsweredAtOnce } from "./journal.ts";
+import { News, Unflushed } from "./news.ts";
 
 /** Who keeps the journal: orders, or the memory of a test. */
 export interface Keeper {
@@ -51,7 +52,8 @@ export class Machine {
   /** Begun by the instance itself, and not committed yet. */
   readonly #sent = new Map<number, Entry>();
   /** Of #sent, what the function has had its answer to already. */
-  readonly #unflushed = new Set<number>();
+  readonly #unflushed = new Unflushed();
+  readonly #news = new News();
   readonly #controller = new AbortController();
   readonly #inside = new AsyncLocalStorage<string>();
   readonly #outcome = Promise.withResolvers<Outcome>();
@@ -66,8 +68,6 @@ export class Machine {
   /** The function has ended by itself. */
   #ended = false;
   #announced = false;
-  #wake: (() => void) | undefined;
-  #flushed: (() => void)[] = [];
 
   /**
    * @param recorded The journal, in any order.
@@ -126,16 +126,15 @@ export class Machine {
       const entry = this.#sent.get(index);
       if (entry === undefined) continue;
       this.#sent.delete(index);
-      if (this.#unflushed.delete(index)) this.#tellFlushed();
-      else if (entry.done) this.#answers.push(entry);
+      if (!this.#unflushed.delete(index)) this.#answers.push(entry);
     }
-    this.#wake?.();
+    this.#news.tell();
   }
 
   /** Something that the function waits for has come. */
   completed(entry: Entry): void {
     this.#answers.push(entry);
-    this.#wake?.();
+    this.#news.tell();
   }
 
   /** The run is over here, whatever the function does: everything that it waits for and asks for fails with that error. */
@@ -151,7 +150,7 @@ export class Machine {
   letGo(error: RouseError): void {
     this.#settled = true;
     this.#controller.abort(error);
-    this.#wake?.();
+    this.#news.tell();
   }
 
   /**
@@ -183,7 +182,7 @@ export class Machine {
     return this.#wait(asked, read, (index) => {
       this.#steps += 1;
       const begin = async () => {
-        await this.#untilFlushed();
+        await this.#unflushed.untilNone();
         if (this.#settled) return;
         const entry = await this.#inside.run(asked.name, make, index);
         this.#steps -= 1;
@@ -212,7 +211,7 @@ export class Machine {
     }
     this.#pending.set(index, { index, asked, read, resolve, reject });
     if (!this.#recorded.has(index)) this.#begin(() => begin(index));
-    this.#wake?.();
+    this.#news.tell();
     return promise as Promise<T>;
   }
 
@@ -254,7 +253,7 @@ export class Machine {
       const entry = this.#answers[0];
       if (entry === undefined) {
         this.#announce();
-        await this.#news();
+        await this.#news.next();
         continue;
       }
       const pending = this.#pending.get(entry.index);
@@ -292,45 +291,22 @@ export class Machine {
     this.#keeper.waiting([...this.#pending.keys()]);
   }
 
-  #news(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
-
   /** Waits until the function asks for what the journal has next. */
   async #asked({ index }: Entry): Promise<boolean> {
     const endMs = performance.now() + this.#stuckMs;
     while (!this.#pending.has(index) && !this.#settled) {
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) return false;
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, leftMs);
-      });
-      await Promise.race([this.#news(), late]);
-      clearTimeout(timer);
+      await this.#news.next(leftMs);
     }
     return true;
-  }
-
-  #untilFlushed(): Promise<void> | undefined {
-    if (this.#unflushed.size === 0) return undefined;
-    return new Promise((resolve) => this.#flushed.push(resolve));
-  }
-
-  #tellFlushed(): void {
-    if (this.#unflushed.size > 0) return;
-    const waiting = this.#flushed;
-    this.#flushed = [];
-    for (const resolve of waiting) resolve();
   }
 
   #end(outcome: Outcome): void {
     if (this.#settled) return;
     this.#settled = true;
     this.#outcome.resolve(outcome);
-    this.#wake?.();
+    this.#news.tell();
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { defaultTarget } from "../client/attempt.ts";
 import { shareChannel } from "../client/channel.ts";
-import { startAndWait } from "../client/operations.ts";
+import { startAndWait } from "../client/start-and-wait.ts";
 import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
 import { IDEMPOTENCY_HEADER, KEY_HEADER } from "../operation-header.ts";
 import type { ServerCall } from "../server/call.ts";

@@ -5,6 +5,9 @@ import { type DurableMethod, type RunStream, StreamedRun } from "./stream.ts";
 
 export { callDurably } from "./plain-call.ts";
 
+/** Requests of runs, and results of the runs that a function has started, have 16 MiB at most; and some more for what is around. */
+export const mostMessageMebi = 20;
+
 /** Lets orders run the durable methods of a server, at the path that durable.proto says. */
 export function serveRuns<State>(
   server: Server,

@@ -155,6 +155,17 @@ test.each<[string, Book, object]>([
   expect((await stream.next("failure")).error).toMatchObject(error);
 });
 
+test("a request of 15 MiB is taken, and a result of 17 MiB names artifacts", async () => {
+  const server = await serve(({ payload }) => say("", payload.length + 2 * 2 ** 20));
+  const request = Buffer.from(book.encodeRequest(say("", 15 * 2 ** 20)));
+  const stream = new Stream(server, { request });
+  expect((await stream.next("failure")).error).toMatchObject({
+    reason: "RESULT_TOO_LARGE",
+    message:
+      "The result of Book has 17.0 MiB, more than the 16 MiB that an operation keeps. Keep what is large as an artifact, and pass its URI along (docs/artifacts.md).",
+  });
+});
+
 test("a step that fails by accident is named, and its journal has the cause", async () => {
   const stream = new Stream(
     await serve(async (_, run) => {
@@ -248,4 +259,15 @@ test("a plain call that is given up", async () => {
   using client = createClient(bookingDefinition, { target: server.target });
   const signal = AbortSignal.timeout(50);
   await expect(client.book(say(""), { signal })).rejects.toMatchObject({ reason: "CALL_CANCELLED" });
+});
+
+test("a plain call says that orders are away when they are for too long", async () => {
+  using client = createClient(bookingDefinition, { target: "127.0.0.1:1" });
+  await expect(client.book(say(""), { deadlineMs: 50 })).rejects.toMatchObject({
+    status: "UNAVAILABLE",
+    reason: "ORDERS_AWAY",
+    message: expect.stringMatching(
+      /^Orders, which keep durable runs, do not answer \(.+\)\. Look at "rouse status"; the same idempotencyKey makes a second try safe\.$/s,
+    ),
+  });
 });

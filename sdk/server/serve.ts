@@ -88,8 +88,12 @@ export async function serve(
     open: new Set(),
     forced: false,
   };
+  // Most services are not durable: they are not to load what runs are made of.
+  const durable = Object.values(definition.methods).some((method) => method.durable)
+    ? await import("../durable/serve.ts")
+    : undefined;
   const server = new Server({
-    "grpc.max_receive_message_length": options.maxRequestBytes ?? 4 * mebibyte,
+    "grpc.max_receive_message_length": options.maxRequestBytes ?? (durable?.mostMessageMebi ?? 4) * mebibyte,
     "grpc.max_send_message_length": options.maxResponseBytes ?? 64 * mebibyte,
     // Channelz counts each call and message, for a debugger that nothing here serves.
     "grpc.enable_channelz": 0,
@@ -99,10 +103,6 @@ export async function serve(
     state: () => runtime.state,
     log: runtime.log,
   });
-  // Most services are not durable: they are not to load what runs are made of.
-  const durable = Object.values(definition.methods).some((method) => method.durable)
-    ? await import("../durable/serve.ts")
-    : undefined;
   const runs: DurableMethod<unknown>[] = [];
   for (const [name, method] of Object.entries(definition.methods)) {
     const handler = handlers[name];

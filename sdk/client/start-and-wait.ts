@@ -1,0 +1,70 @@
+import { randomUUID } from "node:crypto";
+import { RouseError } from "../errors.ts";
+import {
+  type AsyncCallOptions,
+  AWAY_MS,
+  handle,
+  POLL_MS,
+  START_MS,
+  type StartedAt,
+  start,
+} from "./operations.ts";
+import { pause } from "./retry.ts";
+
+/** Settings of {@link startAndWait}. */
+export interface WaitedCallOptions extends Pick<AsyncCallOptions, "idempotencyKey" | "key"> {
+  /** Longest time that one waits, ms; 0: none. The operation goes on after it. */
+  readonly deadlineMs?: number;
+  /** Ends the wait; the operation goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A plain call of a durable method: starts its run, and waits for its end. While orders are away it waits for them, 90 s at the
+ * beginning.
+ *
+ * @throws RouseError the function's own; UNAVAILABLE ORDERS_AWAY; DEADLINE_EXCEEDED OPERATION_NOT_ENDED; CANCELLED CALL_CANCELLED.
+ */
+export async function startAndWait(
+  at: StartedAt,
+  request: unknown,
+  { idempotencyKey, key = "", deadlineMs = 0, signal }: WaitedCallOptions,
+): Promise<unknown> {
+  const beganMs = performance.now();
+  const endMs = deadlineMs > 0 ? beganMs + deadlineMs : Number.POSITIVE_INFINITY;
+  const giveUpMs = Math.min(endMs, beganMs + START_MS);
+  // An answer that got lost must not begin it twice.
+  const options = { idempotencyKey: idempotencyKey || randomUUID(), key, ...(signal && { signal }) };
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const leftMs = Math.max(1, Math.min(POLL_MS, endMs - performance.now()));
+      const started = await start(at, request, { ...options, waitMs: Math.round(leftMs) }).catch(
+        (thrown: unknown) => {
+          const error = RouseError.from(thrown);
+          if (error.status !== "UNAVAILABLE") throw error;
+          if (performance.now() >= giveUpMs) throw ordersAway(error);
+        },
+      );
+      if (started !== undefined) {
+        const timeoutMs = Math.max(1, Math.round(endMs - performance.now()));
+        return await handle(at.method, started.id, at.channel, started).wait({ ...options, timeoutMs });
+      }
+      await pause(Math.min(AWAY_MS, Math.max(1, giveUpMs - performance.now())), signal);
+    }
+  } catch (thrown) {
+    if (!signal?.aborted || signal.reason instanceof RouseError) throw thrown;
+    throw new RouseError("CANCELLED", `${at.method.name} was cancelled by its signal; its run goes on.`, {
+      reason: "CALL_CANCELLED",
+      cause: signal.reason,
+    });
+  }
+}
+
+function ordersAway(cause: RouseError): RouseError {
+  return new RouseError(
+    "UNAVAILABLE",
+    `Orders, which keep durable runs, do not answer (${cause.message}). Look at "rouse status"; the same idempotencyKey makes a second try safe.`,
+    { reason: "ORDERS_AWAY", cause },
+  );
+}
