@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Artifacts, artifacts } from "../sdk/client/index.ts";
 import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
 import { chromiumPath, startChromium, type TestBrowser } from "./support/chromium.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
@@ -53,6 +54,80 @@ describe.skipIf(chromiumPath === undefined)("the site's pages of work, on a whol
   const main = () => page.locator("main");
   const badge = () => page.locator("main .badge").first();
   const client = () => createWorkerServiceClient({ target: mesh.edge });
+
+  describe("artifacts", () => {
+    let store: Artifacts;
+    beforeAll(() => {
+      store = artifacts({ target: mesh.mesh });
+    });
+    afterAll(() => store?.close());
+    const content = () => page.getByRole("region", { name: "Content" });
+    const put = async (name: string, text: string | Uint8Array, metadata: Record<string, string> = {}) => {
+      const { uri } = await store.put(Buffer.from(text), { name, metadata });
+      return `/artifacts/${/sha256-[0-9a-f]{64}/.exec(uri)?.[0]}`;
+    };
+
+    test("are found by words and metadata, which are in the address", async () => {
+      await put("genome.fa", ">lambda\nGGGCGGCGAC\n", { organism: "lambda", bases: "10" });
+      await put("other.fa", ">T4\nAATTT\n", { organism: "T4", bases: "5" });
+      await open("/artifacts");
+      await page.getByRole("link", { name: "genome.fa" }).waitFor();
+      await page.getByLabel("Metadata, such as organism=lambda").fill("organism=lambda, bases>=7");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/where=organism%3Dlambda&where=bases/);
+      await page.getByRole("link", { name: "other.fa" }).waitFor({ state: "detached" });
+      await page.getByRole("link", { name: "genome.fa" }).click();
+      await content().getByText("GGGCGGCGAC").waitFor();
+      expect(await page.getByRole("term").allTextContents()).toContain("organism");
+      await page.getByRole("region", { name: "History" }).getByText("stored").waitFor();
+      await open("/artifacts?q=zzzz");
+      await main().getByText("There is no artifact like that.").waitFor();
+      shown.push("/artifacts");
+    });
+
+    test("tables, JSON, Markdown, pictures and bytes are each shown as what they are", async () => {
+      const table = await put("windows.csv", 'start,gene\n1,"cI, cro"\n');
+      await open(table);
+      expect(await content().getByRole("row").nth(1).getByRole("cell").allTextContents()).toEqual([
+        "1",
+        "cI, cro",
+      ]);
+      await open(await put("report.json", '{"gc":0.4986}'));
+      await content().getByText('"gc": 0.4986').waitFor();
+      await open(await put("notes.md", "# Notes\n\n<img src=x onerror=alert(1)> **bold**\n"));
+      await content().getByText("bold", { exact: true }).waitFor();
+      expect(await content().locator("img").count()).toBe(0);
+      await open(await put("reads", new Uint8Array([0, 1, 2, 254])));
+      await content().getByText("00 01 02 fe").waitFor();
+      const hostile =
+        '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><script>document.title="owned"</script><rect width="9" height="9"/></svg>';
+      await open(await put("plot.svg", hostile));
+      shown.push(table, new URL(page.url()).pathname);
+      const picture = content().getByRole("img", { name: "plot.svg" });
+      await eventually(() => picture.evaluate((img: HTMLImageElement) => img.naturalWidth)).toBe(40);
+      expect(await page.title()).toBe("plot.svg · Rouse");
+    });
+
+    test("are had as files, with their own names and bytes", async () => {
+      const bytes = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => i % 251));
+      await open(await put("reads 1.bin", bytes));
+      const download = page.waitForEvent("download");
+      await page.getByRole("link", { name: "Download (2.9 MiB)" }).click();
+      const file = await download;
+      expect(file.suggestedFilename()).toBe("reads 1.bin");
+      expect((await readFile(await file.path())).equals(bytes)).toBe(true);
+    });
+
+    test("that are gone say what became of them", async () => {
+      const path = await put("wrong.txt", "wrong sample");
+      await store.remove(`artifact:${path.slice("/artifacts/".length)}`, "the wrong sample");
+      await open(path);
+      await page.getByRole("alert").getByText("ARTIFACT_REMOVED").waitFor();
+      await page.getByRole("region", { name: "History" }).getByText("the wrong sample").waitFor();
+      await open(`/artifacts/sha256-${"0".repeat(64)}`);
+      await page.getByRole("alert").getByText("ARTIFACT_UNKNOWN").waitFor();
+    });
+  });
 
   describe("async calls", () => {
     test("without any, the page says how to start one", async () => {
