@@ -4,7 +4,7 @@ import { RouseError } from "../../../sdk/errors.ts";
 import { parseArtifactUri } from "../../artifacts/uri.ts";
 import { type Settled, settleMethod } from "../../settle.ts";
 import { checkParameters } from "../contract/parameters.ts";
-import { fitsInto, type Shape, shapeAt, shapeWords } from "../contract/shape.ts";
+import { misfit, type Shape, shapeAt, shapeWords } from "../contract/shape.ts";
 import { looksLikeReference } from "../reference.ts";
 import { CALL_RETRIES, DATA_NAME, LONGEST_CALL_MS, MOST_RETRIES, orderInvalid } from "./limits.ts";
 import { checkMetadata } from "./metadata.ts";
@@ -100,11 +100,9 @@ export function checkTask(task: SettledTask, others: ReadonlyMap<string, Settled
   const { descriptor, types } = contract;
   for (const { path, from, shape } of checkParameters(spec.parameters, descriptor.input, types, name)) {
     const source = shapeOf(name, from, others);
-    if (!fitsInto(source, shape))
-      throw referenceInvalid(
-        name,
-        `${path} wants ${shapeWords(shape)}, and "${from}" is ${shapeWords(source)}`,
-      );
+    const why = misfit(source, shape);
+    if (why !== undefined)
+      throw referenceInvalid(name, `${path} wants ${shapeWords(shape)}, and "${from}" is ${why}`);
   }
   const inputs = Object.entries(spec.inputs);
   const [first] = inputs;

@@ -6,11 +6,14 @@ import { describe, expect, test } from "vitest";
 import { parseManifest } from "../../../registry/manifest.ts";
 import { fill, fillInput } from "./fill.ts";
 import { checkParameters } from "./parameters.ts";
-import { fitsInto, messageShape, shapeAt, shapeWords } from "./shape.ts";
+import { messageShape, misfit, shapeAt, shapeWords } from "./shape.ts";
 
-const file = new URL("../../../examples/genome/gen/genome.v1.GenomeService.manifest.json", import.meta.url);
-const { descriptorSet } = parseManifest(readFileSync(file, "utf8"));
-const types = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(descriptorSet, "base64")));
+function typesOf(example: string, service: string) {
+  const file = new URL(`../../../examples/${example}/gen/${service}.manifest.json`, import.meta.url);
+  const { descriptorSet } = parseManifest(readFileSync(file, "utf8"));
+  return createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(descriptorSet, "base64")));
+}
+const types = typesOf("genome", "genome.v1.GenomeService");
 const message = (name: string) => {
   const found = types.getMessage(`genome.v1.${name}`);
   if (found === undefined) throw new Error(name);
@@ -110,13 +113,46 @@ describe("a part of a result", () => {
 
   test("fits where the same kind is wanted", () => {
     const region = messageShape(message("Region"));
-    expect(fitsInto(region, region)).toBe(true);
-    expect(fitsInto(region, { kind: "text" })).toBe(false);
-    expect(fitsInto({ kind: "list", of: { kind: "number" } }, { kind: "list", of: { kind: "number" } })).toBe(
-      true,
+    expect(misfit(region, region)).toBeUndefined();
+    expect(misfit(region, { kind: "text" })).toBe("genome.v1.Region");
+    expect(
+      misfit({ kind: "list", of: { kind: "number" } }, { kind: "list", of: { kind: "number" } }),
+    ).toBeUndefined();
+    expect(misfit({ kind: "number" }, { kind: "list", of: { kind: "number" } })).toBe("a number");
+    expect(misfit({ kind: "text" }, { kind: "any" })).toBeUndefined();
+  });
+
+  test("fits where another contract's message has the same fields", () => {
+    const composition = typesOf("composition", "composition.v1.CompositionService");
+    const analysis = typesOf("analysis", "analysis.v1.AnalysisService");
+    const shape = (of: typeof types, name: string) => {
+      const desc = of.getMessage(name);
+      if (desc === undefined) throw new Error(name);
+      return messageShape(desc);
+    };
+    const region = shape(types, "genome.v1.Region");
+    const frame = shape(analysis, "analysis.v1.Frame");
+    expect(misfit(region, shape(analysis, "analysis.v1.Region"))).toBeUndefined();
+    expect(misfit(shape(composition, "composition.v1.Orf"), frame)).toBeUndefined();
+    expect(misfit(region, frame)).toBe('genome.v1.Region, whose "reference" is not in analysis.v1.Frame');
+    expect(misfit(shape(types, "genome.v1.LookUpRequest"), shape(types, "genome.v1.Feature"))).toBe(
+      'genome.v1.LookUpRequest, whose "region" is not in genome.v1.Feature',
     );
-    expect(fitsInto({ kind: "number" }, { kind: "list", of: { kind: "number" } })).toBe(false);
-    expect(fitsInto({ kind: "text" }, { kind: "any" })).toBe(true);
+    expect(misfit(frame, shape(types, "genome.v1.Feature"))).toBe(
+      'analysis.v1.Frame, whose "reverse" is not in genome.v1.Feature',
+    );
+    expect(misfit(shape(types, "genome.v1.KmerCount"), shape(analysis, "analysis.v1.Word"))).toBe(
+      'genome.v1.KmerCount, whose "kmer" is not in analysis.v1.Word',
+    );
+  });
+
+  test("enums fit where all their values are there", () => {
+    const strand = { kind: "enum", name: "a.Strand", values: ["UP", "DOWN"] } as const;
+    expect(misfit(strand, { ...strand, name: "b.Strand", values: ["DOWN", "BOTH", "UP"] })).toBeUndefined();
+    expect(misfit(strand, { ...strand, name: "b.Strand", values: ["UP"] })).toBe(
+      "a.Strand, whose DOWN is not in b.Strand",
+    );
+    expect(misfit(strand, { kind: "text" })).toBeUndefined();
   });
 });
 

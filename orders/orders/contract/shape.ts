@@ -1,9 +1,9 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 
 /** What kind of JSON a part of a message is, by the JSON mapping of proto3. */
 export type Shape =
   | { readonly kind: "number" | "text" | "bytes" | "bool" }
-  | { readonly kind: "enum"; readonly name: string }
+  | { readonly kind: "enum"; readonly name: string; readonly values: readonly string[] }
   | { readonly kind: "message"; readonly desc: DescMessage }
   | { readonly kind: "list" | "map"; readonly of: Shape }
   /** Anything: google.protobuf.Value and its like. */
@@ -30,7 +30,7 @@ export function fieldShape(field: DescField): Shape {
     case "scalar":
       return scalarShape(field.scalar);
     case "enum":
-      return { kind: "enum", name: field.enum.typeName };
+      return enumShape(field.enum);
     case "message":
       return messageShape(field.message);
     default:
@@ -42,8 +42,12 @@ export function fieldShape(field: DescField): Shape {
 function elementShape(field: DescField & { fieldKind: "list" | "map" }): Shape {
   const kind = field.fieldKind === "list" ? field.listKind : field.mapKind;
   if (kind === "message" && field.message !== undefined) return messageShape(field.message);
-  if (kind === "enum" && field.enum !== undefined) return { kind: "enum", name: field.enum.typeName };
+  if (kind === "enum" && field.enum !== undefined) return enumShape(field.enum);
   return scalarShape(field.scalar ?? ScalarType.STRING);
+}
+
+function enumShape({ typeName, values }: DescEnum): Shape {
+  return { kind: "enum", name: typeName, values: values.map(({ name }) => name) };
 }
 
 function scalarShape(scalar: ScalarType): Shape {
@@ -88,15 +92,44 @@ export function fieldsThereAre({ typeName, fields }: DescMessage): string {
   return `${typeName} has ${names === "" ? "no fields" : names}`;
 }
 
-/** Whether a value of one shape may stand where another is wanted. */
-export function fitsInto(source: Shape, target: Shape): boolean {
-  if (source.kind === "any" || target.kind === "any") return true;
-  if ("desc" in source || "desc" in target)
-    return "desc" in source && "desc" in target && source.desc.typeName === target.desc.typeName;
-  if ("of" in source || "of" in target)
-    return "of" in source && "of" in target && source.kind === target.kind && fitsInto(source.of, target.of);
-  if (source.kind === "enum" && target.kind === "enum") return source.name === target.name;
-  return source.kind === target.kind || (source.kind === "enum" && target.kind === "text");
+/**
+ * Whether a value of one shape may stand where another is wanted. What is passed is JSON, so that messages of two contracts fit where
+ * all fields of the one are in the other, by their JSON names; services need not know each other for that.
+ *
+ * @returns undefined when it fits; else in words why not, as in "… and X is Y".
+ */
+export function misfit(source: Shape, target: Shape): string | undefined {
+  return misfitOf(source, target, new Set());
+}
+
+function misfitOf(source: Shape, target: Shape, seen: Set<string>): string | undefined {
+  if (source.kind === "any" || target.kind === "any") return undefined;
+  if (source.kind === "message" && target.kind === "message")
+    return messageMisfit(source.desc, target.desc, seen);
+  if ("of" in source && "of" in target && source.kind === target.kind)
+    return misfitOf(source.of, target.of, seen);
+  if (source.kind === "enum" && target.kind === "enum") {
+    const missing = source.values.find((value) => !target.values.includes(value));
+    return missing === undefined ? undefined : `${source.name}, whose ${missing} is not in ${target.name}`;
+  }
+  const fits = source.kind === target.kind || (source.kind === "enum" && target.kind === "text");
+  return fits ? undefined : shapeWords(source);
+}
+
+function messageMisfit(source: DescMessage, target: DescMessage, seen: Set<string>): string | undefined {
+  // Messages may hold themselves.
+  const both = `${source.typeName} ${target.typeName}`;
+  if (source.typeName === target.typeName || seen.has(both)) return undefined;
+  if (isWellKnown(source) || isWellKnown(target)) return source.typeName;
+  seen.add(both);
+  for (const field of source.fields) {
+    const wanted = target.fields.find(({ jsonName }) => jsonName === field.jsonName);
+    const whose = `${source.typeName}, whose "${field.jsonName}"`;
+    if (wanted === undefined) return `${whose} is not in ${target.typeName}`;
+    const why = misfitOf(fieldShape(field), fieldShape(wanted), seen);
+    if (why !== undefined) return `${whose} is ${why} and not ${shapeWords(fieldShape(wanted))}`;
+  }
+  return undefined;
 }
 
 export function shapeWords(shape: Shape): string {
