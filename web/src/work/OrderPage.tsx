@@ -93,7 +93,7 @@ function Found({ order, task, turn, onRetried }: FoundProps) {
           />
         </section>
       )}
-      {selected !== undefined && <OrderTaskPanel task={selected} />}
+      {selected !== undefined && <OrderTaskPanel task={selected} tasks={tasks} />}
       <Facts order={order} />
       {over ? (
         state !== OrderState.ORDER_STATE_SUCCEEDED && <Retry id={id} onDone={onRetried} />

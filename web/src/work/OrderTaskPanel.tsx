@@ -13,8 +13,14 @@ import { WorkBadge } from "./WorkBadge.tsx";
 import "../code/code.css";
 import "./work.css";
 
+interface Props {
+  readonly task: OrderTask;
+  /** All of the order. */
+  readonly tasks: readonly OrderTask[];
+}
+
 /** All that is known of one task of an order. */
-export function OrderTaskPanel({ task }: { readonly task: OrderTask }) {
+export function OrderTaskPanel({ task, tasks }: Props) {
   const { name, service, version, method, kind, state, error, progress, waitsFor, parameters, result } = task;
   const word = taskWord(state);
   return (
@@ -42,7 +48,7 @@ export function OrderTaskPanel({ task }: { readonly task: OrderTask }) {
         {Object.entries(task.inputs).map(([input, uri]) => [
           <dt key={input}>Input {input}</dt>,
           <dd key={`${input} of`}>
-            <ArtifactLink uri={uri} />
+            <ArtifactLink uri={settled(uri, tasks)} />
           </dd>,
         ])}
         {task.outputs.map((output) => [
@@ -64,6 +70,13 @@ export function OrderTaskPanel({ task }: { readonly task: OrderTask }) {
       {result !== "" && <Text title="Result" text={pretty(result)} open />}
     </section>
   );
+}
+
+/** The URI that "tasks.NAME.outputs.OUTPUT" stands for; the reference while the output is not there. */
+function settled(text: string, tasks: readonly OrderTask[]): string {
+  const [, name, output] = /^tasks\.([^.]+)\.outputs\.(.+)$/.exec(text) ?? [];
+  const task = tasks.find((one) => one.name === name);
+  return task?.outputs.find((one) => one.name === output)?.uri ?? text;
 }
 
 function Ran({ task }: { readonly task: OrderTask }) {

@@ -88,10 +88,9 @@ function Box({ task, x, y, selected, href }: BoxProps) {
       href={href}
       onClick={onClick}
       class={`node ${state}${selected ? " selected" : ""}`}
-      aria-label={`${name}: ${state}${percent}${after}`}
       aria-current={selected ? "true" : undefined}
     >
-      <title>{name}</title>
+      <title>{`${name} ${state}${percent}${after}`}</title>
       <rect x={x} y={y} width={sizes.width} height={sizes.height} rx={6} />
       {progress !== undefined && (
         <rect

@@ -11,13 +11,30 @@ test("a fork that joins stands in three columns, its arms one above the other", 
     { name: "sequence", needs: [] },
     { name: "windows", needs: ["sequence"] },
     { name: "kmers", needs: ["sequence"] },
-    { name: "report", needs: ["windows", "kmers", "sequence"] },
+    { name: "report", needs: ["windows", "kmers", "sequence", "sequence"] },
   ];
   expect(at(nodes)).toEqual({ sequence: [0, 25], windows: [130, 0], kmers: [130, 50], report: [260, 25] });
   const { edges, width, height } = layOut(nodes, sizes);
   expect({ width, height }).toEqual({ width: 360, height: 90 });
   expect(edges).toContainEqual({ from: "kmers", to: "report", x1: 230, y1: 70, x2: 260, y2: 45 });
-  expect(edges).toHaveLength(5);
+  // What the report needs of the sequence is told by the other lines.
+  expect(edges.map(({ from, to }) => `${from} ${to}`).sort()).toEqual([
+    "kmers report",
+    "sequence kmers",
+    "sequence windows",
+    "windows report",
+  ]);
+});
+
+test("a task that needs nothing stands just before what needs it", () => {
+  const nodes = [
+    { name: "a", needs: [] },
+    { name: "b", needs: ["a"] },
+    { name: "frames", needs: [] },
+    { name: "report", needs: ["b", "frames"] },
+    { name: "alone", needs: [] },
+  ];
+  expect(at(nodes)).toMatchObject({ frames: [130, expect.anything()], alone: [0, expect.anything()] });
 });
 
 test("lines that need not cross do not", () => {
@@ -61,6 +78,12 @@ test("every task has its own place, after all that it needs", () => {
         expect(x >= 0 && y >= 0 && x + sizes.width <= width && y + sizes.height <= height).toBe(true);
         for (const need of node.needs) expect(byName.get(need)?.x).toBeLessThan(x);
       }
+      // Whoever follows the lines back finds all that a task needs.
+      const { edges } = layOut(nodes, sizes);
+      const before = (name: string): string[] =>
+        edges.filter(({ to }) => to === name).flatMap(({ from }) => [from, ...before(from)]);
+      for (const { name, needs } of nodes.slice(0, 8))
+        expect(new Set(before(name))).toEqual(new Set([...new Set(needs), ...needs.flatMap(before)]));
     }),
   );
 });

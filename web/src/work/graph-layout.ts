@@ -40,12 +40,15 @@ export interface Sizes {
 const SWEEPS = 4;
 
 /**
- * Lays a workflow out from left to right: each task stands in the column after the last one that it needs, and within a column near
- * to those (barycentres, Sugiyama, Tagawa, Toda, IEEE Trans. SMC 11 (1981) 109–125). What is needed and not there is left out.
+ * Lays a workflow out from left to right: each task stands in a column after all that it needs and just before what needs it, and
+ * within the column near to those (barycentres, Sugiyama, Tagawa, Toda, IEEE Trans. SMC 11 (1981) 109–125). No line is drawn where
+ * others lead the same way, and what is needed and not there is left out.
  */
 export function layOut<T extends GraphNode>(tasks: readonly T[], sizes: Sizes): Layout<T> {
-  const columns = inColumns(tasks);
-  order(columns);
+  const depths = depthsOf(tasks);
+  const direct = directNeeds(tasks, depths);
+  const columns = inColumns(tasks, depths, direct);
+  order(columns, direct);
   const { width, height, gapX, gapY } = sizes;
   const tallest = Math.max(0, ...columns.map((column) => column.length));
   const whole = Math.max(0, tallest * (height + gapY) - gapY);
@@ -57,10 +60,9 @@ export function layOut<T extends GraphNode>(tasks: readonly T[], sizes: Sizes): 
   }
   const edges: Edge[] = [];
   for (const to of placed.values())
-    for (const need of new Set(to.node.needs)) {
+    for (const need of direct.get(to.node.name) ?? []) {
       const from = placed.get(need);
-      // One of a cycle, which orders refuses, would lead backwards.
-      if (from === undefined || from.x >= to.x) continue;
+      if (from === undefined) continue;
       edges.push({
         from: need,
         to: to.node.name,
@@ -78,8 +80,8 @@ export function layOut<T extends GraphNode>(tasks: readonly T[], sizes: Sizes): 
   };
 }
 
-/** Each task in the column after the last that it needs. */
-function inColumns<T extends GraphNode>(tasks: readonly T[]): T[][] {
+/** How many tasks, one after the other, have to end before each. */
+function depthsOf(tasks: readonly GraphNode[]): Map<string, number> {
   const byName = new Map(tasks.map((task) => [task.name, task]));
   const depths = new Map<string, number>();
   // By hand rather than by recursion: a chain may have a thousand tasks.
@@ -100,19 +102,61 @@ function inColumns<T extends GraphNode>(tasks: readonly T[]): T[][] {
       }
     }
   }
-  const columns: T[][] = [];
-  for (const task of byName.values()) {
-    const depth = depths.get(task.name) ?? 0;
-    while (columns.length <= depth) columns.push([]);
-    columns[depth]?.push(task);
+  return depths;
+}
+
+type Needs = ReadonlyMap<string, readonly string[]>;
+
+/** What each task needs, but for what its other needs need themselves. Of a cycle, which orders refuses, a part is left out. */
+function directNeeds(tasks: readonly GraphNode[], depths: ReadonlyMap<string, number>): Needs {
+  const depth = (name: string) => depths.get(name) ?? -1;
+  const before = new Map<string, Set<string>>();
+  const direct = new Map<string, string[]>();
+  for (const { name, needs } of tasks.toSorted((a, b) => depth(a.name) - depth(b.name))) {
+    const all = new Set<string>();
+    const kept: string[] = [];
+    const earlier = [...new Set(needs)].filter((need) => depths.has(need) && depth(need) < depth(name));
+    // The latest first: only they can need the others.
+    for (const need of earlier.sort((a, b) => depth(b) - depth(a))) {
+      if (!all.has(need)) kept.push(need);
+      all.add(need);
+      for (const one of before.get(need) ?? []) all.add(one);
+    }
+    before.set(name, all);
+    direct.set(name, kept);
   }
-  return columns;
+  return direct;
+}
+
+/** The column of each: its depth, or as far to the right as what needs it allows. */
+function inColumns<T extends GraphNode>(
+  tasks: readonly T[],
+  depths: ReadonlyMap<string, number>,
+  direct: Needs,
+): T[][] {
+  const byName = new Map(tasks.map((task) => [task.name, task]));
+  const columns = new Map(depths);
+  const latest = [...byName.keys()].sort((a, b) => (depths.get(b) ?? 0) - (depths.get(a) ?? 0));
+  const limits = new Map<string, number>();
+  for (const name of latest) {
+    const column = limits.get(name) ?? depths.get(name) ?? 0;
+    columns.set(name, column);
+    for (const need of direct.get(name) ?? [])
+      limits.set(need, Math.min(limits.get(need) ?? Number.POSITIVE_INFINITY, column - 1));
+  }
+  const out: T[][] = [];
+  for (const task of byName.values()) {
+    const column = columns.get(task.name) ?? 0;
+    while (out.length <= column) out.push([]);
+    out[column]?.push(task);
+  }
+  return out;
 }
 
 /** Sorts each column by the mean place of what its tasks are joined with. */
-function order<T extends GraphNode>(columns: T[][]): void {
+function order<T extends GraphNode>(columns: T[][], direct: Needs): void {
   const users = new Map<string, string[]>();
-  for (const { name, needs } of columns.flat())
+  for (const [name, needs] of direct)
     for (const need of needs) users.set(need, [...(users.get(need) ?? []), name]);
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     const forwards = sweep % 2 === 0;
@@ -120,8 +164,8 @@ function order<T extends GraphNode>(columns: T[][]): void {
     for (const column of columns)
       for (const [place, { name }] of column.entries()) places.set(name, place - (column.length - 1) / 2);
     for (const column of forwards ? columns : [...columns].reverse()) {
-      const wish = ({ name, needs }: T) => {
-        const known = (forwards ? needs : (users.get(name) ?? []))
+      const wish = ({ name }: T) => {
+        const known = ((forwards ? direct : users).get(name) ?? [])
           .map((other) => places.get(other))
           .filter((place) => place !== undefined);
         if (known.length === 0) return places.get(name) ?? 0;

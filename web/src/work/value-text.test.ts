@@ -7,6 +7,7 @@ test("JSON has indents, other text is as it is, and what is neither is in hexade
   expect(of('{"a":[1]}')).toBe('{\n  "a": [\n    1\n  ]\n}');
   expect(of("{no JSON")).toBe("{no JSON");
   expect(of('{"id":12345678901234567890}')).toBe('{"id":12345678901234567890}');
+  expect(of('{"gc":0.8645622860912952}')).toBe('{\n  "gc": 0.8645622860912952\n}');
   expect(valueText(new Uint8Array([0, 255]))).toBe("00 ff");
   expect(valueText(new Uint8Array([1, 65]))).toBe("01 41");
   expect(valueText(new Uint8Array())).toBe("");

@@ -18,7 +18,7 @@ export function valueText(bytes: Uint8Array): string {
 
 /** JSON with indents; as it is written where it is none, or a number has more digits than JavaScript keeps. */
 export function pretty(json: string): string {
-  if (/\d{16}/.test(json)) return json;
+  if (/(?:^|[[:,\s])-?\d{16,}\s*(?:[\]},]|$)/.test(json)) return json;
   try {
     return JSON.stringify(JSON.parse(json), null, 2);
   } catch {
