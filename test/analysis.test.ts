@@ -33,6 +33,11 @@ describe.skipIf(!available || chromiumPath === undefined)(
       await mesh?.close();
     });
 
+    test("its jobs are told from calls on the site", async () => {
+      await page.goto(`http://${mesh.edge}/services/analysis.v1.AnalysisService/try?method=Words`);
+      await page.getByText(/^Words is a job by its contract: it is not called but ordered/).waitFor();
+    });
+
     test("is checked as a whole before anything starts", async () => {
       expect(await rouse("order", "--workflow", workflow, "--check")).toContain("5 tasks");
       expect(await rouse("orders")).toContain("There are none");

@@ -86,8 +86,12 @@ test("curl, rouse call and grpcurl: one line that a shell takes, with the versio
   expect(sample(method, "grpcurl", request)).toContain("mesh.example.org odd.v1.Odd/Default");
   expect(sample(find("Constructor"), "curl")).toBeUndefined();
   expect(sample(find("Enum"), "browser")).toBeUndefined();
+  const job = { method: find("Import"), request, version: "1.0.0", edge: "https://mesh.example.org" };
+  expect(samplesOf(job).map(({ title, text }) => [title, text])).toEqual([
+    ["rouse order", `rouse order --version 1.0.0 odd.v1.Odd/Import '{"items":["it'\\''s"]}'\n`],
+  ]);
   for (const one of methods)
-    for (const id of ["rouse", "grpcurl", "curl"]) {
+    for (const id of ["rouse", "grpcurl", "curl", "order"]) {
       const text = sample(one, id);
       if (text !== undefined) await run("bash", ["-n", "-c", text]);
     }

@@ -1,5 +1,6 @@
 import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { methodName } from "../../../codegen/names.ts";
+import { isJob } from "../try/job.ts";
 import type { Json } from "../try/json.ts";
 import { goText, pythonLiteral, shellWord } from "./quote.ts";
 import { tsRequest } from "./ts-literal.ts";
@@ -24,8 +25,9 @@ export interface Sample {
   readonly text: string | undefined;
 }
 
-/** Samples for all languages. */
+/** Samples for all languages; of a job, which is ordered, by the command line. */
 export function samplesOf(facts: SampleFacts): Sample[] {
+  if (isJob(facts.method)) return [rouseOrder(facts)];
   return [typescript, browser, rouseCall, curl, python, go, grpcurl].map((make) => make(facts));
 }
 
@@ -90,6 +92,21 @@ function browser(facts: SampleFacts): Sample {
 /** The command line that makes the same call. */
 export function rouseCallLine({ method, request, version }: Omit<SampleFacts, "edge">): string {
   return `rouse call --version ${shellWord(version)} ${method.parent.typeName}/${method.name} ${shellWord(JSON.stringify(request))}`;
+}
+
+/** The command line that orders a job. */
+export function rouseOrderLine({ method, request, version }: Omit<SampleFacts, "edge">): string {
+  return `rouse order --version ${shellWord(version)} ${method.parent.typeName}/${method.name} ${shellWord(JSON.stringify(request))}`;
+}
+
+function rouseOrder(facts: SampleFacts): Sample {
+  return {
+    id: "order",
+    title: "rouse order",
+    before:
+      "A job is not called but ordered, and runs once in a sandbox of its own. On a host of the mesh; inputs by --input NAME=ARTIFACT.",
+    text: `${rouseOrderLine(facts)}\n`,
+  };
 }
 
 function rouseCall(facts: SampleFacts): Sample {

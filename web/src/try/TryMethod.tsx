@@ -1,6 +1,8 @@
 import { useMemo } from "preact/hooks";
+import { rouseOrderLine } from "../code/samples.ts";
 import { Note } from "../components/Note.tsx";
 import { type Contract, methodOf, readContract } from "./contract.ts";
+import { isJob } from "./job.ts";
 import { TryForm } from "./TryForm.tsx";
 import "./try.css";
 
@@ -22,6 +24,13 @@ export function TryMethod({ service, version, contract, method }: Props) {
     }
   }, [contract, service, method]);
   if ("error" in made) return <Note kind="error">{made.error}</Note>;
+  if (isJob(made.desc))
+    return (
+      <Note>
+        {method} is a job by its contract: it is not called but ordered, and each order runs it once in a
+        sandbox of its own. <code>{rouseOrderLine({ method: made.desc, request: {}, version })}</code>
+      </Note>
+    );
   return (
     <TryForm
       key={`${service}@${version}/${method}`}
