@@ -114,6 +114,17 @@ test("an ended run is retried from a step", async () => {
   expect(await rig.runs.get(id)).toMatchObject({ retries: 1 });
 });
 
+test("a function that ends its instances does not hold up others, and its trouble is told", async () => {
+  const poison = await rig.start({ steps: 2, breakAt: 1 });
+  const others = [await rig.start({ steps: 2 }), await rig.start({ steps: 2 })];
+  await Promise.all(others.map((id) => rig.result(id)));
+  await expect.poll(async () => (await rig.runs.get(poison))?.trouble, patience).not.toBe("");
+  expect(await recorded(poison)).toHaveLength(1);
+  const { RouseError } = await import("../../sdk/errors.ts");
+  await rig.operations.fail(poison, new RouseError("CANCELLED", "Enough."), "cancelled");
+  await expect.poll(() => rig.instance.live.has(poison), patience).toBe(false);
+});
+
 test("what is too large fails the run with what to do", async () => {
   const large = await rig.ended(await rig.start({ bytes: 2 * 2 ** 20 }));
   expect(large.error).toMatchObject({

@@ -1,4 +1,4 @@
-import { Server, type ServerDuplexStream } from "@grpc/grpc-js";
+import { Server, type ServerDuplexStream, status } from "@grpc/grpc-js";
 import {
   DurableRunsService,
   type Entry,
@@ -186,7 +186,7 @@ class Attempt {
   }
 
   breakOff(): void {
-    this.#stream.destroy();
+    this.#stream.emit("error", { code: status.UNAVAILABLE, details: "broken off" });
   }
 
   async #await(parts: Partial<Entry>): Promise<Buffer> {
