@@ -25,6 +25,8 @@ export interface OperationsDeps {
 
 const LIMIT = { default: 50, most: 500 } as const;
 const LONGEST_NOTE = 500;
+/** After so long PostgreSQL has written whatever was committed (thrice wal_writer_delay, with room), ms. */
+const SURELY_WRITTEN_MS = 5_000;
 /** Longest time of a Node timer, ms. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -46,7 +48,7 @@ export function operationsService({ state, pin, opened }: OperationsDeps): Opera
         const made = newOperation(request, await state(), askerOf(metadata));
         const { store } = await opened();
         if (made.durable) await pin(made.service, made.version);
-        const row = await store.insert(made);
+        const row = await store.insert({ ...made, awaited: request.waitMs >= SURELY_WRITTEN_MS });
         if (row.id !== made.id && !row.request_digest.equals(made.requestDigest))
           throw keyReused(made, row.id);
         if (request.waitMs === 0 || isOver(row)) return row;
