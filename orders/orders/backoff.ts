@@ -27,7 +27,10 @@ const FINAL: ReadonlySet<StatusName> = new Set([
   "UNIMPLEMENTED",
 ]);
 
+/** Reasons that say so though their status does not. */
+const FINAL_REASONS: ReadonlySet<string> = new Set(["RESULT_TOO_LARGE"]);
+
 /** Whether it is worth trying again after this error. */
-export function mayPass({ status }: Pick<RouseError, "status">): boolean {
-  return !FINAL.has(status);
+export function mayPass({ status, reason }: Pick<RouseError, "status" | "reason">): boolean {
+  return !FINAL.has(status) && !FINAL_REASONS.has(reason);
 }

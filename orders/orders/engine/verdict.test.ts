@@ -17,7 +17,9 @@ describe("a task that failed", () => {
   });
 
   test("is not tried again where it would fail in the same way", () => {
-    expect(judge({ ...base, error: new RouseError("INVALID_ARGUMENT", "wrong") })).toEqual({ again: false });
+    const large = new RouseError("RESOURCE_EXHAUSTED", "too large", { reason: "RESULT_TOO_LARGE" });
+    for (const error of [new RouseError("INVALID_ARGUMENT", "wrong"), large])
+      expect(judge({ ...base, error })).toEqual({ again: false });
   });
 
   test("is tried elsewhere when its host is to blame, though it may not be retried; but not for ever", () => {

@@ -10,7 +10,7 @@ export type Verdict =
 const MOST_HOST_FAULTS = 5;
 
 export interface Failure {
-  readonly error: Pick<RouseError, "status">;
+  readonly error: Pick<RouseError, "status" | "reason">;
   readonly blame: "task" | "host";
   /** Failures before this one that were the task's own. */
   readonly failures: number;
