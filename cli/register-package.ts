@@ -41,7 +41,11 @@ export interface RegisteredPackage extends RegisterVersionResponse {
 export async function registerPackage(options: RegisterPackageOptions): Promise<RegisteredPackage> {
   const dir = resolve(options.dir);
   const say = options.say ?? (() => undefined);
-  if (isStale(dir)) {
+  if (packageOf(dir)?.actor !== undefined) {
+    // Its contract is made of code, which may come from anywhere.
+    const { changed, removed } = await generate({ packageDir: dir });
+    if (changed.length + removed.length > 0) say(`generated ${relative(".", join(dir, "gen"))} of its actor`);
+  } else if (isStale(dir)) {
     await generate({ packageDir: dir });
     const now = new Date();
     for (const manifest of manifestsOf(dir)) utimesSync(manifest, now, now);
@@ -91,13 +95,15 @@ function artifactOf(
   return { kind: { $case: "bundle", value: digest ?? "" } };
 }
 
-const packageSchema = z.looseObject({ rouse: z.looseObject({ service: z.string() }) });
+const packageSchema = z.looseObject({
+  rouse: z.looseObject({ service: z.string(), actor: z.string().optional() }),
+});
 
 /** gen/<service>.manifest.json of the service that package.json names, or the only one there is. */
 function findManifest(dir: string): string {
   const gen = join(dir, "gen");
   const there = manifestsOf(dir).map((file) => basename(file));
-  const service = serviceOf(dir);
+  const service = packageOf(dir)?.service;
   const wanted = service === undefined ? undefined : `${service}.manifest.json`;
   const [only] = there.length === 1 ? there : [];
   const name = wanted === undefined ? only : there.find((other) => other === wanted);
@@ -115,11 +121,12 @@ function findManifest(dir: string): string {
   throw new RouseError("NOT_FOUND", `${what}. ${remedy}`, { reason: "MANIFEST_MISSING" });
 }
 
-function serviceOf(dir: string): string | undefined {
+/** What package.json says under "rouse". */
+function packageOf(dir: string): z.infer<typeof packageSchema>["rouse"] | undefined {
   const file = join(dir, "package.json");
   if (!existsSync(file)) return undefined;
   try {
-    return packageSchema.safeParse(JSON.parse(readFileSync(file, "utf8"))).data?.rouse.service;
+    return packageSchema.safeParse(JSON.parse(readFileSync(file, "utf8"))).data?.rouse;
   } catch (cause) {
     throw new RouseError("INVALID_ARGUMENT", `${file} is not JSON (${(cause as Error).message}).`, {
       reason: "PACKAGE_INVALID",

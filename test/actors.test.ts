@@ -18,7 +18,6 @@ beforeAll(async () => {
   await rm(join(folder, "gen"), { recursive: true, force: true });
   await mkdir(join(folder, "node_modules"));
   await symlink(root, join(folder, "node_modules", "rouse"));
-  await rouseOk(["gen", "--dir", folder]);
   await rouseOk(["register", "--dir", folder, "--data", mesh.data]);
 });
 afterAll(async () => {

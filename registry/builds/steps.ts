@@ -40,8 +40,8 @@ export interface StepsOptions {
 const rouse = join(import.meta.dirname, "..", "..", "cli", "bin", "rouse.mjs");
 
 /**
- * From a repository to a manifest and a bundle that has passed its tests. Code of the repository is run by the last step only, and
- * what was made is out of its reach by then.
+ * From a repository to a manifest and a bundle that has passed its tests. Code of the repository is run by the last step, and
+ * what was made is out of its reach by then; and by `rouse gen` where it declares an actor, confined alike.
  *
  * @throws RouseError BUILD_FAILED with one sentence; the signal's reason.
  */

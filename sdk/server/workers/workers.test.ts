@@ -122,7 +122,8 @@ describe.each(["processes", "threads"])("%s", (kind) => {
   test("one that ends is replaced, and the instance goes on", async () => {
     const { child, address, output } = await startInstance(`${kind}:2`);
     const before = await answersOf(address, 2);
-    await ask(address, "end");
+    // On a busy machine it ends before its answer is sent.
+    await ask(address, "end").catch(() => "");
     await until("it is told", async () => /Worker \d ended with exit code 3; 1 go on\./.test(output()));
     const after = await answersOf(address, 2);
     const same = [...before].filter(([worker, who]) => after.get(worker)?.join() === who.join());
