@@ -145,7 +145,7 @@ async function readBelow(
 async function ended(client: TasksClient, id: string): Promise<Task> {
   let last: Task | undefined;
   try {
-    for await (const task of client.watchTask({ id }) as AsyncIterable<Task>) {
+    for await (const task of client.watchTask({ id, endOnly: false }) as AsyncIterable<Task>) {
       if (task.endedAtMs === 0 && task.state !== last?.state) console.error(`${id} ${stateWord(task.state)}`);
       last = task;
     }

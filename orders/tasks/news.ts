@@ -6,14 +6,14 @@ import { TASKS_CHANGED } from "./tables.ts";
 
 /** Tells those who follow a task that it has changed: one listener for all of them. */
 export class TaskNews {
-  readonly #followers = new Map<string, Set<() => void>>();
+  readonly #followers = new Map<string, Set<(over: boolean) => void>>();
   readonly #unlisten: () => void;
 
   constructor(changes: Changes) {
     this.#unlisten = changes.listen(TASKS_CHANGED, (payload) => {
-      const id = payload?.split(" ")[0];
+      const [id, state] = payload?.split(" ") ?? [];
       const told = id === undefined ? [...this.#followers.values()] : [this.#followers.get(id) ?? []];
-      for (const followers of told) for (const tell of followers) tell();
+      for (const followers of told) for (const tell of followers) tell(state !== "open");
     });
   }
 
@@ -24,14 +24,23 @@ export class TaskNews {
   /**
    * The task as it is and after changes, until it has ended or the signal aborts.
    *
+   * @param endOnly nothing between now and the end.
    * @throws RouseError NOT_FOUND TASK_UNKNOWN; UNAVAILABLE DATABASE_UNREACHABLE.
    */
-  async *follow(tasks: TaskStore, id: string, signal: AbortSignal): AsyncGenerator<TaskRow> {
+  async *follow(
+    tasks: TaskStore,
+    id: string,
+    endOnly: boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<TaskRow> {
     let changed = Promise.withResolvers<void>();
-    const tell = () => changed.resolve();
+    const now = () => changed.resolve();
+    const tell = (over: boolean) => {
+      if (over || !endOnly) now();
+    };
     const followers = this.#followers.get(id) ?? new Set();
     this.#followers.set(id, followers.add(tell));
-    signal.addEventListener("abort", tell, { once: true });
+    signal.addEventListener("abort", now, { once: true });
     try {
       while (!signal.aborted) {
         changed = Promise.withResolvers();
@@ -41,7 +50,7 @@ export class TaskNews {
         if (!signal.aborted) await changed.promise;
       }
     } finally {
-      signal.removeEventListener("abort", tell);
+      signal.removeEventListener("abort", now);
       followers.delete(tell);
       if (followers.size === 0) this.#followers.delete(id);
     }

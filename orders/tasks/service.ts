@@ -102,7 +102,8 @@ async function watch(
   try {
     const { tasks, news } = await opened();
     let last: TaskRow | undefined;
-    for await (const row of news.follow(tasks, call.request.id, gone.signal)) {
+    const { id, endOnly } = call.request;
+    for await (const row of news.follow(tasks, id, endOnly, gone.signal)) {
       if (gone.signal.aborted) return;
       if (last === undefined || differs(last, row)) call.write(toApi(row));
       last = row;

@@ -15,19 +15,10 @@ import {
 } from "./errors.ts";
 import { cancelTree, collectSubtasks, type Ledger, type TaskNode } from "./ledger.ts";
 import type { Refusal, TaskStateName } from "./machine.ts";
-import {
-  BRIEF_COLUMNS,
-  CHANGE_COLUMNS,
-  changeOf,
-  NODE_COLUMNS,
-  nodeOf,
-  rowOf,
-  type TaskRow,
-  WHOLE_COLUMNS,
-} from "./record.ts";
+import { BRIEF_COLUMNS, CHANGE_COLUMNS, changeOf, rowOf, type TaskRow, WHOLE_COLUMNS } from "./record.ts";
 import { type TaskOrder, taskDigest } from "./settings.ts";
 import { TASKS_CHANGED, TASKS_READY } from "./tables.ts";
-import { insertChanges, lockTasks, save, tell, transact } from "./transact.ts";
+import { lockTasks, save, transact } from "./transact.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -49,25 +40,17 @@ export class TaskStore {
    */
   async submit(order: TaskOrder, key: string, caller: string): Promise<TaskRow> {
     const digest = taskDigest(order);
-    return transact(this.#pool, async (client) => {
-      const [id] = await insertTasks(client, [order], { key, caller, digest });
-      if (id !== undefined) {
-        await tell(client, [
-          [TASKS_CHANGED, `${id} open`],
-          [TASKS_READY, ""],
-        ]);
-        return read(client, id);
-      }
-      const { rows } = await client.query(
-        `SELECT ${WHOLE_COLUMNS} FROM tasks WHERE queue = $1 AND idempotency_key = $2`,
-        [order.queue, key],
-      );
-      const [known] = rows.map(rowOf);
-      // It was forgotten in between: the next try takes the key.
-      if (known === undefined) throw unreachable("the task of this key has just been forgotten");
-      if (known.digest?.equals(digest) !== true) throw keyReused(key, order.queue, known.id);
-      return known;
-    });
+    const [made] = await insertTasks(this, [order], { key, caller, digest });
+    if (made !== undefined) return made;
+    const { rows } = await this.query(
+      `SELECT ${WHOLE_COLUMNS} FROM tasks WHERE queue = $1 AND idempotency_key = $2`,
+      [order.queue, key],
+    );
+    const [known] = rows.map(rowOf);
+    // It was forgotten in between: now the key is free.
+    if (known === undefined) return this.submit(order, key, caller);
+    if (known.digest?.equals(digest) !== true) throw keyReused(key, order.queue, known.id);
+    return known;
   }
 
   /** @throws RouseError NOT_FOUND TASK_UNKNOWN. */
@@ -279,12 +262,12 @@ function known(id: string): string {
 }
 
 /**
- * Inserts tasks with the first line of their history.
+ * Inserts tasks with the first line of their history, and tells that they are there, in one statement.
  *
- * @returns their ids; none where the key is taken.
+ * @returns their rows; none where the key is taken.
  */
 export async function insertTasks(
-  client: PoolClient,
+  client: Querying,
   orders: readonly TaskOrder[],
   of: {
     readonly key?: string;
@@ -292,19 +275,26 @@ export async function insertTasks(
     readonly caller?: string;
     readonly parent?: { readonly id: string; readonly turn: number };
   },
-): Promise<string[]> {
+): Promise<TaskRow[]> {
   const { key = "", digest = null, caller = "", parent } = of;
-  const ids = orders.map(() => randomUUID());
   const { rows } = await client.query(
-    `INSERT INTO tasks (id, position, queue, payload, priority, retries, most_losses, keep_ms,
-       idempotency_key, digest, caller, parent, parent_turn)
-     SELECT n.*, $8, $9, $10, $11, $12 FROM (SELECT id, ordinality::int - 1, queue, payload, priority, retries, most_losses, keep_ms
-       FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::int[], $5::int[], $6::int[], $7::bigint[])
-       WITH ORDINALITY AS u(id, queue, payload, priority, retries, most_losses, keep_ms, ordinality)) AS n
-     ON CONFLICT (queue, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
-     RETURNING ${NODE_COLUMNS}`,
+    `WITH made AS (
+       INSERT INTO tasks (id, position, queue, payload, priority, retries, most_losses, keep_ms,
+         idempotency_key, digest, caller, parent, parent_turn)
+       SELECT n.*, $8, $9, $10, $11, $12 FROM (
+         SELECT id, ordinality::int - 1, queue, payload, priority, retries, most_losses, keep_ms
+         FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::int[], $5::int[], $6::int[], $7::bigint[])
+         WITH ORDINALITY AS u(id, queue, payload, priority, retries, most_losses, keep_ms, ordinality)) AS n
+       ON CONFLICT (queue, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+       RETURNING *),
+     noted AS (
+       INSERT INTO task_changes (task, revision, kind, state, assignment, by, note)
+       SELECT id, revision, 'submit', state, 0, $13, '' FROM made),
+     told AS (
+       SELECT count(pg_notify('${TASKS_CHANGED}', id || ' open')), count(pg_notify('${TASKS_READY}', '')) FROM made)
+     SELECT ${WHOLE_COLUMNS} FROM made, told`,
     [
-      ids,
+      orders.map(() => randomUUID()),
       orders.map(({ queue }) => queue),
       orders.map(({ payload }) => payload),
       orders.map(({ priority }) => priority),
@@ -316,20 +306,8 @@ export async function insertTasks(
       caller,
       parent?.id ?? null,
       parent?.turn ?? 0,
+      parent === undefined ? caller : `task:${parent.id}`,
     ],
   );
-  const made = rows.map(nodeOf);
-  await insertChanges(
-    client,
-    made.map(({ id, revision, state }) => ({
-      task: id,
-      revision,
-      kind: "submit",
-      state,
-      assignment: 0,
-      by: parent === undefined ? caller : `task:${parent.id}`,
-      note: "",
-    })),
-  );
-  return made.map(({ id }) => id);
+  return rows.map(rowOf);
 }

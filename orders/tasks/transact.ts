@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool, PoolClient } from "pg";
 import { RouseError } from "../../sdk/errors.ts";
 import { unreachable } from "../database/connect.ts";
-import { Ledger, type TaskChange } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import { isHeld, isOver } from "./machine.ts";
 import { NODE_COLUMNS, nodeOf } from "./record.ts";
 import { TASK_WORKERS_CHANGED, TASKS_CHANGED, TASKS_READY } from "./tables.ts";
@@ -76,7 +76,7 @@ export async function lockTasks(
   return new Ledger(rows.map(nodeOf));
 }
 
-/** Writes what has happened, and tells it to whoever listens once it is committed. */
+/** Writes what has happened, in one statement, and tells it to whoever listens once it is committed. */
 export async function save(
   client: PoolClient,
   ledger: Ledger,
@@ -84,17 +84,24 @@ export async function save(
 ): Promise<void> {
   const tasks = ledger.changed();
   if (tasks.length === 0) return;
+  const { changes } = ledger;
+  const told = toldOf(ledger);
   await client.query(
-    `UPDATE tasks SET state = n.state, revision = n.revision, assignment = n.assignment, worker = n.worker, turn = n.turn,
-       pending = n.pending, losses = n.losses, failures = n.failures, collected_by = n.collected_by, error = n.error,
-       wake_at = to_timestamp(n.wake_at_ms / 1000.0), changed_at = clock_timestamp(),
-       ended_at = CASE WHEN n.over THEN coalesce(tasks.ended_at, clock_timestamp()) END,
-       result = coalesce(n.result, tasks.result), kept = coalesce(n.kept, tasks.kept)
-     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::int[], $5::text[], $6::int[], $7::int[], $8::int[], $9::int[],
-       $10::text[], $11::jsonb[], $12::bigint[], $13::boolean[], $14::bytea[], $15::bytea[])
-       AS n(id, state, revision, assignment, worker, turn, pending, losses, failures,
-         collected_by, error, wake_at_ms, over, result, kept)
-     WHERE tasks.id = n.id`,
+    `WITH changed AS (
+       UPDATE tasks SET state = n.state, revision = n.revision, assignment = n.assignment, worker = n.worker, turn = n.turn,
+         pending = n.pending, losses = n.losses, failures = n.failures, collected_by = n.collected_by, error = n.error,
+         wake_at = to_timestamp(n.wake_at_ms / 1000.0), changed_at = clock_timestamp(),
+         ended_at = CASE WHEN n.over THEN coalesce(tasks.ended_at, clock_timestamp()) END,
+         result = coalesce(n.result, tasks.result), kept = coalesce(n.kept, tasks.kept)
+       FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::int[], $5::text[], $6::int[], $7::int[], $8::int[], $9::int[],
+         $10::text[], $11::jsonb[], $12::bigint[], $13::boolean[], $14::bytea[], $15::bytea[])
+         AS n(id, state, revision, assignment, worker, turn, pending, losses, failures,
+           collected_by, error, wake_at_ms, over, result, kept)
+       WHERE tasks.id = n.id),
+     noted AS (
+       INSERT INTO task_changes (task, revision, kind, state, assignment, by, note)
+       SELECT * FROM unnest($16::uuid[], $17::bigint[], $18::text[], $19::text[], $20::int[], $21::text[], $22::text[]))
+     SELECT pg_notify(channel, payload) FROM unnest($23::text[], $24::text[]) AS t(channel, payload)`,
     [
       tasks.map(({ id }) => id),
       tasks.map(({ state }) => state),
@@ -111,27 +118,6 @@ export async function save(
       tasks.map(isOver),
       tasks.map(({ id }) => carried.get(id)?.result ?? null),
       tasks.map(({ id }) => carried.get(id)?.kept ?? null),
-    ],
-  );
-  await insertChanges(client, ledger.changes);
-  const workers = ledger.changes
-    .filter(({ kind }) => kind === "assign" || kind === "cancel" || kind === "lose")
-    .map(({ task }) => ledger.get(task)?.worker ?? "")
-    .filter((worker) => worker !== "");
-  // Room was made, or something waits.
-  const ready = tasks.some((task) => !isHeld(task));
-  await tell(client, [
-    ...tasks.map((task): Told => [TASKS_CHANGED, `${task.id} ${isOver(task) ? "over" : "open"}`]),
-    ...[...new Set(workers)].map((worker): Told => [TASK_WORKERS_CHANGED, worker]),
-    ...(ready ? [[TASKS_READY, ""] satisfies Told] : []),
-  ]);
-}
-
-export async function insertChanges(client: PoolClient, changes: readonly TaskChange[]): Promise<void> {
-  await client.query(
-    `INSERT INTO task_changes (task, revision, kind, state, assignment, by, note)
-     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[])`,
-    [
       changes.map(({ task }) => task),
       changes.map(({ revision }) => revision),
       changes.map(({ kind }) => kind),
@@ -139,8 +125,26 @@ export async function insertChanges(client: PoolClient, changes: readonly TaskCh
       changes.map(({ assignment }) => assignment),
       changes.map(({ by }) => by),
       changes.map(({ note }) => note.slice(0, LONGEST_NOTE)),
+      told.map(([channel]) => channel),
+      told.map(([, payload]) => payload),
     ],
   );
+}
+
+/** Who has to hear of it. */
+function toldOf(ledger: Ledger): Told[] {
+  const tasks = ledger.changed();
+  const workers = ledger.changes
+    .filter(({ kind }) => kind === "assign" || kind === "cancel" || kind === "lose")
+    .map(({ task }) => ledger.get(task)?.worker ?? "")
+    .filter((worker) => worker !== "");
+  // Room was made, or something waits.
+  const ready = tasks.some((task) => !isHeld(task));
+  return [
+    ...tasks.map((task): Told => [TASKS_CHANGED, `${task.id} ${isOver(task) ? "over" : "open"}`]),
+    ...[...new Set(workers)].map((worker): Told => [TASK_WORKERS_CHANGED, worker]),
+    ...(ready ? [[TASKS_READY, ""] satisfies Told] : []),
+  ];
 }
 
 const LONGEST_NOTE = 1_000;

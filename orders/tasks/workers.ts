@@ -311,16 +311,11 @@ const handSchema = z.object({ id: z.string(), queue: z.string(), room: z.number(
 /** The workers with what room they have left; nobody ends their leases meanwhile. */
 async function lockHands(client: PoolClient): Promise<z.infer<typeof handSchema>[]> {
   const { rows } = await client.query(
-    `SELECT id, queue, turn, CASE WHEN leaving THEN 0 ELSE room END AS room FROM task_workers ORDER BY id FOR UPDATE`,
+    `SELECT id, queue, turn, CASE WHEN leaving THEN 0
+       ELSE room - (SELECT count(*)::int FROM tasks WHERE worker = task_workers.id AND ${HELD}) END AS room
+     FROM task_workers ORDER BY id FOR UPDATE`,
   );
-  const hands = rows.map((row) => handSchema.parse(row));
-  if (hands.length === 0) return [];
-  // After the lock: no other dispatch is under way.
-  const held = await client.query<{ worker: string; n: number }>(
-    `SELECT worker, count(*)::int AS n FROM tasks WHERE ${HELD} GROUP BY worker`,
-  );
-  const counts = new Map(held.rows.map(({ worker, n }) => [worker, n]));
-  return hands.map((hand) => ({ ...hand, room: hand.room - (counts.get(hand.id) ?? 0) }));
+  return rows.map((row) => handSchema.parse(row));
 }
 
 function eventOf(report: WorkReport, nowMs: number): TaskReport {

@@ -89,15 +89,14 @@ export function task<Result>(
 function handle<Result>(queue: TaskAnswers<Result>, id: string, channel: SharedChannel): TaskHandle<Result> {
   const own = randomUUID();
   const get = async () => viewOf(queue, await again(() => unary(clientOf(channel), "getTask", { id })));
-  async function* watch({
-    signal,
-  }: {
-    readonly signal?: AbortSignal;
-  } = {}): AsyncGenerator<TaskView<Result>> {
+  async function* follow(
+    endOnly: boolean,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<TaskView<Result>> {
     let last: Task | undefined;
     for (;;) {
       signal?.throwIfAborted();
-      const stream = clientOf(channel).watchTask({ id });
+      const stream = clientOf(channel).watchTask({ id, endOnly });
       const cancel = () => stream.cancel();
       signal?.addEventListener("abort", cancel, { once: true });
       try {
@@ -125,7 +124,7 @@ function handle<Result>(queue: TaskAnswers<Result>, id: string, channel: SharedC
     const late = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
     const signals = [late, signal].filter((each) => each !== undefined);
     try {
-      for await (const view of watch({ signal: AbortSignal.any(signals) })) if (isOver(view)) return view;
+      for await (const view of follow(true, AbortSignal.any(signals))) if (isOver(view)) return view;
     } catch (thrown) {
       if (late?.aborted && !signal?.aborted) throw notEnded(id, timeoutMs);
       throw thrown;
@@ -139,7 +138,7 @@ function handle<Result>(queue: TaskAnswers<Result>, id: string, channel: SharedC
   return {
     id,
     get,
-    watch,
+    watch: ({ signal } = {}) => follow(false, signal),
     result: async ({ timeoutMs, signal } = {}) => outcome(await ended(timeoutMs, signal)),
     async collect({ collector = own, signal } = {}) {
       await ended(undefined, signal);

@@ -23,7 +23,7 @@ export function TaskPage({ id }: { readonly id: string }) {
   const [task, setTask] = useState<Task>();
   const stream = useStream(id, {
     endless: false,
-    open: (signal) => tasks.watchTask({ id }, { signal, deadlineMs: 0 }),
+    open: (signal) => tasks.watchTask({ id, endOnly: false }, { signal, deadlineMs: 0 }),
     onMessage: setTask,
   });
   return (
