@@ -3,13 +3,14 @@ import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promise
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Server } from "@grpc/grpc-js";
+import { credentials, Server } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ArtifactsService } from "#proto/rouse/orders/v1/artifacts.ts";
+import { ArtifactsClient, ArtifactsService } from "#proto/rouse/orders/v1/artifacts.ts";
 import { type RunningHttp, startHttp } from "../../registry/http.ts";
 import { type Artifacts, artifacts } from "../../sdk/client/artifacts/client.ts";
-import { listen } from "../../sdk/grpc.ts";
+import { listen, unary } from "../../sdk/grpc.ts";
+import { until } from "../../test/support/live.ts";
 import { artifactsRoute } from "./http.ts";
 import { artifactsService } from "./service.ts";
 import { type ArtifactsRig, gather, startArtifacts } from "./testing/rig.ts";
@@ -200,6 +201,69 @@ describe("a connection that breaks", () => {
     } finally {
       over.close();
       way.server.close();
+    }
+  });
+});
+
+describe("over gRPC alone", () => {
+  const open = () => new ArtifactsClient(target, credentials.createInsecure());
+  const upload = {
+    name: "",
+    mediaType: "",
+    metadata: {},
+    keepMs: 0,
+    keepForever: false,
+    holder: "",
+    bytes: 0,
+  };
+
+  test("content is written and read in streams", async () => {
+    const api = open();
+    try {
+      const bytes = randomBytes(3 * MIB + 1);
+      const { id } = await unary(api, "beginUpload", { ...upload, id: "" });
+      const offset = await new Promise<number>((resolve, reject) => {
+        const stream = api.writeUpload((error, answer) => (error ? reject(error) : resolve(answer.offset)));
+        for (let at = 0; at < bytes.length; at += MIB)
+          stream.write({ id, offset: at, chunk: bytes.subarray(at, at + MIB) });
+        stream.end();
+      });
+      expect(offset).toBe(bytes.length);
+      const { uri } = await unary(api, "finishUpload", { id, sha256: sha256(bytes) });
+      const chunks: Buffer[] = [];
+      for await (const { chunk } of api.readArtifact({ uri, offset: 5, length: 0 })) chunks.push(chunk);
+      expect(sha256(Buffer.concat(chunks))).toBe(sha256(bytes.subarray(5)));
+    } finally {
+      api.close();
+    }
+  });
+
+  test("a stream that is cancelled leaves what has come", async () => {
+    const api = open();
+    try {
+      const { id } = await unary(api, "beginUpload", { ...upload, id: "" });
+      const stream = api.writeUpload(() => undefined);
+      stream.on("error", () => undefined);
+      stream.write({ id, offset: 0, chunk: Buffer.alloc(2 * MIB, 1) });
+      stream.write({ id: "", offset: 0, chunk: Buffer.alloc(100, 2) });
+      const offset = async () => (await unary(api, "getUpload", { id })).offset;
+      await until("the first chunk is written", async () => (await offset()) >= 2 * MIB);
+      stream.cancel();
+      const rest = (from: number) =>
+        new Promise<number>((resolve, reject) => {
+          const stream = api.writeUpload((error, answer) => (error ? reject(error) : resolve(answer.offset)));
+          stream.write({ id, offset: from, chunk: Buffer.alloc(10, 3) });
+          stream.end();
+        });
+      // What had come of the second chunk may still be on its way to the disk.
+      await until("it goes on", async () => {
+        const from = await offset();
+        return (await rest(from).catch(() => 0)) === from + 10;
+      });
+      await unary(api, "abandonUpload", { id });
+      await expect(unary(api, "getUpload", { id })).rejects.toMatchObject({ reason: "UPLOAD_UNKNOWN" });
+    } finally {
+      api.close();
     }
   });
 });

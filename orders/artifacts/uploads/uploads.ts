@@ -46,6 +46,12 @@ export class Uploads {
     checkSaid({ name, mediaType, metadata });
     if (holder !== "") checkHolder(holder);
     const { pool, spool, contents } = await this.#open();
+    // One that became an artifact which is gone by now begins anew.
+    await checked(pool).query(
+      `DELETE FROM artifact_uploads u WHERE id = $1
+         AND EXISTS (SELECT FROM artifacts a WHERE a.digest = u.digest AND a.place IS NULL)`,
+      [id],
+    );
     const keep = keepForever ? null : keepMs || (this.#keepMs ?? null);
     const { rowCount } = await checked(pool).query(
       `INSERT INTO artifact_uploads (id, name, media_type, metadata, owner, holder, keep_ms, touched_at)

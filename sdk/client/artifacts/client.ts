@@ -124,22 +124,21 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
     const hash = newHash();
     let arrived = 0;
     const trying = <T>(work: () => Promise<T>) => persist(work, () => arrived, signal);
-    const began = await trying(async () =>
-      unary(
-        grpc(),
-        "beginUpload",
-        {
-          id,
-          name: put.name ?? "",
-          mediaType: put.mediaType ?? "",
-          metadata: { ...put.metadata },
-          keepMs: typeof put.keepMs === "number" ? put.keepMs : 0,
-          keepForever: put.keepMs === "forever",
-          holder: put.holder ?? "",
-          bytes: await sizeOf(source),
-        },
-        ask,
-      ),
+    // Where no mesh is, it is better told at once.
+    const began = await unary(
+      grpc(),
+      "beginUpload",
+      {
+        id,
+        name: put.name ?? "",
+        mediaType: put.mediaType ?? "",
+        metadata: { ...put.metadata },
+        keepMs: typeof put.keepMs === "number" ? put.keepMs : 0,
+        keepForever: put.keepMs === "forever",
+        holder: put.holder ?? "",
+        bytes: await sizeOf(source),
+      },
+      ask,
     );
     arrived = began.offset;
     for await (const piece of piecesOf(source, hash)) {
