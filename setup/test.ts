@@ -20,6 +20,7 @@ export async function test(args: readonly string[]): Promise<void> {
   const envoy = await needTool("envoy");
   const consul = await needTool("consul");
   const otelcol = await needTool("otelcol");
+  const rclone = await needTool("rclone");
   await generatePackages();
   await prepareSite();
   const chromium = await chromiumForTests();
@@ -36,6 +37,7 @@ export async function test(args: readonly string[]): Promise<void> {
       ENVOY_BIN: envoy,
       CONSUL_BIN: consul,
       OTELCOL_BIN: otelcol,
+      RCLONE_BIN: rclone,
       ...(chromium === undefined ? {} : { CHROMIUM_BIN: chromium }),
       ...(docker?.host === undefined ? {} : { DOCKER_HOST: docker.host }),
     };

@@ -41,6 +41,13 @@ export const tools = {
     variable: "OTELCOL_BIN",
     versionArguments: ["--version"],
   },
+  rclone: {
+    title: "rclone",
+    version: "1.75.2",
+    range: ">=1.68.0 <2",
+    variable: "RCLONE_BIN",
+    versionArguments: ["version"],
+  },
   ghz: {
     title: "ghz",
     version: "0.121.0",
