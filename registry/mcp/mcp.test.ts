@@ -116,4 +116,8 @@ test("tools have names that all clients take, and schemas of their own", () => {
     $defs: { "talk.v1.Line": { type: "object" } },
   });
   expect(described[2]?.inputSchema).toMatchObject({ required: ["requests"] });
+  // Jobs are ordered, and no tool calls them.
+  const methods = state.manifest.methods.map((method) => ({ ...method, mode: "job" as const }));
+  const jobs = { ...state, manifest: { ...state.manifest, methods } };
+  expect(toolMethods([{ service, version: "1.0.0", state: jobs }]).size).toBe(0);
 });

@@ -29,7 +29,7 @@ export function toolName(service: string, method: string): string {
 /** Names of the methods' tools, for they are asked for with each request. */
 const known = new WeakMap<VersionManifest, readonly string[]>();
 
-/** All methods of the services as tools, in the order of their names. */
+/** All methods of the services that can be called as tools, in the order of their names. */
 export function toolMethods(services: readonly Exposed[]): Map<string, ToolMethod> {
   const sorted = [...services].sort((a, b) => (a.service < b.service ? -1 : 1));
   const out = new Map<string, ToolMethod>();
@@ -38,6 +38,7 @@ export function toolMethods(services: readonly Exposed[]): Map<string, ToolMetho
     const names = known.get(manifest) ?? manifest.methods.map(({ name }) => toolName(exposed.service, name));
     known.set(manifest, names);
     for (const [index, method] of manifest.methods.entries()) {
+      if (method.mode === "job") continue;
       const name = names[index] ?? "";
       // Names that differ in "." and "_" alone: the first one has it.
       const free = out.has(name) ? `${name.slice(0, LONGEST_NAME - 2)}_2` : name;

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { compile } from "../../mesh-config/testing/contract.ts";
 import { manifest } from "../../mesh-config/testing/state.ts";
 import { parseContract } from "../catalog/contract/contract.ts";
+import type { Manifest } from "../manifest.ts";
 import { openApiDocument } from "./document.ts";
 
 const proto = `
@@ -54,6 +55,24 @@ const proto = `
     rpc Chat(stream Book) returns (stream Book) { option deprecated = true; }
   }
 `;
+
+test("jobs are not called, and left out", async () => {
+  const contract = parseContract("shelf.v1.Shelf", await compile({ "shelf.proto": proto }));
+  const job: Manifest["methods"][number] = {
+    name: "Chat",
+    input: "shelf.v1.Book",
+    output: "shelf.v1.Book",
+    clientStreaming: false,
+    serverStreaming: false,
+    mode: "job",
+    deadlineMs: 1_000,
+    idempotency: "unknown",
+    docs: "",
+  };
+  const document = openApiDocument(contract, manifest("shelf.v1.Shelf", "1.2.0", { methods: [job] }));
+  expect(document.paths).not.toHaveProperty("/shelf.v1.Shelf/Chat");
+  expect(Object.keys(document.paths).length).toBeGreaterThan(0);
+});
 
 test("the document is OpenAPI 3.1, and says what the contract says", async () => {
   const contract = parseContract("shelf.v1.Shelf", await compile({ "shelf.proto": proto }));

@@ -42,7 +42,10 @@ export function openApiDocument(contract: Contract, manifest: VersionManifest): 
   const { service, comments } = contract;
   const schemas = new MessageSchemas(comments, SCHEMAS);
   const paths: Record<string, Record<string, unknown>> = {};
+  const jobs = new Set(manifest.methods.filter(({ mode }) => mode === "job").map(({ name }) => name));
   for (const method of service.methods) {
+    // Jobs are not called but ordered.
+    if (jobs.has(method.name)) continue;
     const { bindings } = bindingsOf(method);
     // What every method has is not worth a second entry beside what the contract says.
     const shown = bindings.length > 1 ? bindings.slice(0, -1) : bindings;
