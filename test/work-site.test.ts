@@ -1,14 +1,17 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Artifacts, artifacts } from "../sdk/client/index.ts";
+import { submitTask, subtask, taskQueue, taskWorker } from "../sdk/tasks/index.ts";
+import { createTallyServiceClient } from "./fixtures/tally/gen/tally/v1/tally.client.ts";
 import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
 import { chromiumPath, startChromium, type TestBrowser } from "./support/chromium.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
-import { rouseOk } from "./support/rouse.ts";
+import { root, rouseOk } from "./support/rouse.ts";
 
 const work = { steps: 1, stepMs: 1, fail: "", bytes: 0 };
 /** Of work that ends only when it is told to. */
@@ -123,6 +126,109 @@ describe.skipIf(chromiumPath === undefined)("the site's pages of work, on a whol
       expect(await badge().textContent()).toBe("failed");
       await open("/orders/nonsense");
       await page.getByRole("alert").getByText("nonsense").waitFor();
+    });
+  });
+
+  describe("tasks", () => {
+    test("a task is seen with its subtasks, its workers and all that became of it", async () => {
+      const flock = taskQueue<{ sheep: number }, number>("flock");
+      const released = Promise.withResolvers<void>();
+      const worker = taskWorker(flock, {
+        target: mesh.mesh,
+        room: 5,
+        name: "shepherd",
+        async handle({ sheep }, task) {
+          if (sheep === 0) {
+            await released.promise;
+            return 1;
+          }
+          if (task.turn === 1)
+            return task.split(Array.from({ length: sheep }, () => subtask(flock, { sheep: 0 })));
+          return (await task.results(flock)).length;
+        },
+      });
+      try {
+        const task = await submitTask(flock, { sheep: 3 }, { target: mesh.mesh });
+        await open("/tasks?queue=flock");
+        await page.getByRole("region", { name: "Workers" }).getByText("shepherd").waitFor();
+        await page.getByRole("link", { name: task.id.slice(0, 8) }).click();
+        const tree = page.getByRole("region", { name: "Subtasks" });
+        await tree.getByText("0 of 3 subtasks done").waitFor();
+        await eventually(() => tree.getByText("working").count()).toBe(3);
+        expect(await badge().textContent()).toBe("waits for subtasks");
+        shown.push(`/tasks/${task.id}`);
+        released.resolve();
+        await tree.getByText("3 of 3 subtasks done").waitFor();
+        await main().locator("h1 + .badge", { hasText: "done calculating" }).waitFor();
+        await page.getByRole("region", { name: "Changes" }).getByRole("cell", { name: "split" }).waitFor();
+        await tree.getByRole("link").first().click();
+        await page.getByRole("link", { name: task.id.slice(0, 8) }).click();
+        await tree.getByText("3 of 3 subtasks done").waitFor();
+      } finally {
+        released.resolve();
+        await worker.close();
+      }
+    });
+
+    test("one that nobody takes is cancelled with a reason", async () => {
+      const task = await submitTask(taskQueue<object, never>("nobody"), {}, { target: mesh.mesh });
+      await open(`/tasks/${task.id}`);
+      await main().locator("h1 + .badge", { hasText: "unassigned" }).waitFor();
+      await page.getByText("Cancel this task").click();
+      await page.getByLabel("Reason, for those who wait").fill("no shepherd");
+      await page.getByRole("button", { name: "Cancel the task" }).click();
+      await main()
+        .getByText(/no shepherd/)
+        .first()
+        .waitFor();
+      shown.push("/tasks");
+    });
+  });
+
+  describe("durable runs", () => {
+    let folder: string;
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), "tally-"));
+      await cp(join(root, "test/fixtures/tally"), folder, { recursive: true });
+      await rm(join(folder, "gen"), { recursive: true, force: true });
+      await mkdir(join(folder, "node_modules"));
+      await symlink(root, join(folder, "node_modules", "rouse"));
+      await rouseOk(["gen", "--dir", folder]);
+      await rouseOk(["register", "--dir", folder, "--data", mesh.data]);
+    });
+    afterAll(async () => {
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    });
+    const journal = () => page.getByRole("region", { name: "Journal" });
+    const tally = () => createTallyServiceClient({ target: mesh.edge });
+
+    test("one that waits for an answer is given it", async () => {
+      using client = tally();
+      const run = await client.async.ask({ name: "count" }, { key: "wool" });
+      await open("/runs?service=tally.v1.TallyService");
+      await page.getByRole("link", { name: run.id.slice(0, 8) }).click();
+      await journal().getByLabel("Answer to count, as JSON").fill("wool");
+      await journal().getByRole("button", { name: "Answer" }).click();
+      await page.getByRole("alert").getByText("The answer is no JSON").waitFor();
+      await journal().getByLabel("Answer to count, as JSON").fill("41");
+      await journal().getByRole("button", { name: "Answer" }).click();
+      await page.getByRole("region", { name: "Result" }).getByText('"wool: 41"').waitFor();
+      shown.push("/runs", `/runs/${run.id}`);
+    });
+
+    test("the journal has each step with its value, and is run again from one", async () => {
+      using client = tally();
+      const run = await client.async.add({ numbers: [1, 2, 3] }, { key: "sum" });
+      await run.wait();
+      await open(`/runs/${run.id}`);
+      const steps = journal().getByRole("listitem");
+      expect(await steps.count()).toBe(3);
+      await steps.nth(2).getByText("Value").click();
+      await steps.nth(2).getByText("6", { exact: true }).waitFor();
+      await journal().getByRole("button", { name: "Run again from here: 1, step add 1" }).click();
+      await main().getByText("retried 1 time").waitFor();
+      await main().locator("h1 + .badge", { hasText: "succeeded" }).waitFor();
+      await eventually(() => steps.count()).toBe(3);
     });
   });
 

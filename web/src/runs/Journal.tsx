@@ -130,7 +130,7 @@ function Line({ row, startMs, run, retry, reload }: LineProps) {
             type="button"
             class="plain"
             onClick={retry}
-            aria-label={`Run again from ${index}, ${kind} ${name}`}
+            aria-label={`Run again from here: ${index}, ${kind} ${name}`}
           >
             Run again from here
           </button>
