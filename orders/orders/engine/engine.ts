@@ -54,6 +54,8 @@ export class Engine {
   #refreshing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
+  /** ms of performance.now() */
+  #restUntilMs = 0;
 
   constructor(deps: EngineDeps, signal: AbortSignal) {
     this.#deps = deps;
@@ -160,14 +162,17 @@ export class Engine {
     );
   }
 
-  /** Looks at the queue, once for all that happens in one turn. */
+  /** Looks at the queue, once for all that happens meanwhile: a long queue takes half of the time at most. */
   #lookSoon(): void {
     if (this.#looking) return;
     this.#looking = true;
-    setImmediate(() => {
-      this.#looking = false;
-      if (!this.#signal.aborted) void this.#look();
-    });
+    setTimeout(
+      () => {
+        this.#looking = false;
+        if (!this.#signal.aborted) void this.#look();
+      },
+      Math.max(0, this.#restUntilMs - performance.now()),
+    );
   }
 
   async #look(): Promise<void> {
@@ -176,6 +181,7 @@ export class Engine {
     try {
       const state = await mesh.state();
       const nowMs = Date.now();
+      const beganMs = performance.now();
       const taken = new Map([...this.#runs].map(([key, run]) => [key, run.host]));
       const view = viewOf(this.#live.values(), taken, nowMs);
       if (view.candidates.length > 0 || view.nextMs !== undefined) this.#lookAt(nowMs, view.nextMs);
@@ -189,6 +195,7 @@ export class Engine {
         if (task === undefined) continue;
         this.#begin(key, task.order_id, task.name, host, () => store.begin(task.order_id, task.name, host));
       }
+      this.#restUntilMs = 2 * performance.now() - beganMs;
       const begun = new Set(assigned.map(({ key }) => key));
       const waiting = whyWaiting(candidates, begun, all);
       for (const [key, why] of waiting) {
