@@ -10,6 +10,7 @@ import { answer, statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { Changes } from "../database/changes.ts";
+import { unreachable } from "../database/connect.ts";
 import { isOver, type OperationRow, stateName, toApi } from "./record.ts";
 import { OPERATIONS_CHANNEL } from "./runner.ts";
 import { keyReused, newOperation } from "./start.ts";
@@ -55,6 +56,10 @@ export function operationsService({ state, pin, opened }: OperationsDeps): Opera
         const timer = setTimeout(() => gone.abort(), Math.min(request.waitMs, LONGEST_WAIT_MS));
         try {
           return await last(follow(known, opened, row.id, gone.signal));
+        } catch (thrown) {
+          // The database was killed before the run was on disk. Who asks again with the same key starts it.
+          if (RouseError.from(thrown).reason !== "OPERATION_UNKNOWN") throw thrown;
+          throw unreachable(new Error("it ended before the operation was begun"));
         } finally {
           clearTimeout(timer);
         }

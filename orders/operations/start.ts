@@ -11,6 +11,8 @@ const KEEP = { least: 60_000, default: 7 * DAY_MS, most: 90 * DAY_MS } as const;
 /** Of a method without a deadline. */
 const LONGEST_MS = 30 * DAY_MS;
 const LONGEST_KEY = 200;
+/** What any instance takes as the first message of a run. */
+const MOST_RUN_REQUEST_BYTES = 3 * 2 ** 20;
 
 /** Who asks. */
 export interface Asker {
@@ -50,14 +52,18 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
       reason: "METHOD_NOT_ASYNC",
     });
   }
-  if (request.request.length > MOST_BYTES)
-    throw invalid(`the request has more than ${MOST_BYTES / 2 ** 20} MiB`);
+  const durable = method.durable === true;
+  const mostBytes = durable ? MOST_RUN_REQUEST_BYTES : MOST_BYTES;
+  if (request.request.length > mostBytes) {
+    throw invalid(
+      `the request has more than ${mostBytes / 2 ** 20} MiB; keep what is large as an artifact, and pass its URI along`,
+    );
+  }
   if (idempotencyKey.length > LONGEST_KEY)
     throw invalid(`the idempotency key has more than ${LONGEST_KEY} characters`);
   const keepMs = request.keepMs || KEEP.default;
   if (keepMs < KEEP.least || keepMs > KEEP.most)
     throw invalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP.least}) to 90 days (${KEEP.most})`);
-  const durable = method.durable === true;
   if (request.key !== "" && !durable)
     throw invalid(`a key is for durable methods, and ${service}/${name} is none (option durable)`);
   if (request.key.length > LONGEST_KEY) throw invalid(`the key has more than ${LONGEST_KEY} characters`);

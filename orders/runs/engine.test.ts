@@ -133,6 +133,8 @@ test("what is too large fails the run with what to do", async () => {
       "2 MiB, more than the 1 MiB that a journal takes. Keep what is large as",
     ),
   });
+  const huge = await rig.ended(await rig.start({ resultBytes: 100 * 2 ** 20 }));
+  expect(huge.error).toMatchObject({ reason: "RESULT_TOO_LARGE" });
   const result = await rig.ended(await rig.start({ resultBytes: 17 * 2 ** 20 }));
   expect(result.error).toMatchObject({
     reason: "RESULT_TOO_LARGE",

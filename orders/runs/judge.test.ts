@@ -33,3 +33,14 @@ test("an instance that does not speak the protocol fails its runs", () => {
       'loan.v1.LoanService/Apply of 1.0.0 is durable by its contract, and its instance does not know how to run it (unknown method). Serve it with the code that "rouse gen" makes, and register a new version.',
   });
 });
+
+test("a result that gRPC does not take is too large, and not a crash", () => {
+  const error = new RouseError(
+    "RESOURCE_EXHAUSTED",
+    "Received message larger than max (104857605 vs. 67108864)",
+  );
+  expect(judge(run, error, { progressed: false, interruptions: 0 })).toMatchObject({
+    reason: "RESULT_TOO_LARGE",
+    message: expect.stringContaining("has more than the 16 MiB that an operation keeps. Keep what is large"),
+  });
+});

@@ -1,5 +1,6 @@
 import { RouseError } from "../../sdk/errors.ts";
 import { neverBegun } from "../operations/runner.ts";
+import { resultTooLarge } from "./limits.ts";
 
 /** So often in a row a run may be interrupted without a new entry; then it is a function that ends its instances. */
 export const MOST_INTERRUPTIONS = 12;
@@ -26,6 +27,9 @@ export function judge(
       { reason: "RUN_UNSUPPORTED" },
     );
   }
+  // What gRPC says of a message that is too large to be sent or taken: only a result can be.
+  if (error.status === "RESOURCE_EXHAUSTED" && /larger than/i.test(error.message))
+    return resultTooLarge(`${service}/${method}`, undefined);
   if (error.reason === "DATABASE_UNREACHABLE" || neverBegun(error)) return "again";
   if (stream.progressed) return "again";
   if (stream.interruptions + 1 < MOST_INTERRUPTIONS) return "counted";

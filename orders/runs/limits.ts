@@ -54,10 +54,15 @@ export function entryFault(
 
 /** Why a result is not kept; undefined: it is. @returns RouseError RESOURCE_EXHAUSTED RESULT_TOO_LARGE. */
 export function resultFault(method: string, bytes: number): RouseError | undefined {
-  if (bytes <= MOST_RESULT_BYTES) return undefined;
+  return bytes <= MOST_RESULT_BYTES ? undefined : resultTooLarge(method, bytes);
+}
+
+/** @param bytes undefined: so many that gRPC did not take it. */
+export function resultTooLarge(method: string, bytes: number | undefined): RouseError {
+  const most = `more than the ${mebi(MOST_RESULT_BYTES)} that an operation keeps`;
   return new RouseError(
     "RESOURCE_EXHAUSTED",
-    `The result of the durable run of ${method} has ${mebi(bytes)}, more than the ${mebi(MOST_RESULT_BYTES)} that an operation keeps. ${ARTIFACT}`,
+    `The result of the durable run of ${method} has ${bytes === undefined ? "" : `${mebi(bytes)}, `}${most}. ${ARTIFACT}`,
     { reason: "RESULT_TOO_LARGE" },
   );
 }
