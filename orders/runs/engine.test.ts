@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { RouseError } from "../../sdk/errors.ts";
 import { EngineRig, SERVICE } from "./testing/rig.ts";
 
 let rig: EngineRig;
@@ -93,7 +94,6 @@ test("a run that is cancelled takes what it started with it, and lets the next o
   const next = await rig.start({ steps: 1 }, "key c");
   await expect.poll(async () => (await rig.runs.journal(id))[0]?.child, patience).toBeTypeOf("string");
   const child = (await rig.runs.journal(id))[0]?.child ?? "";
-  const { RouseError } = await import("../../sdk/errors.ts");
   await rig.operations.fail(id, new RouseError("CANCELLED", "Not needed."), "cancelled");
   expect(await rig.ended(child)).toMatchObject({
     state: "cancelled",
@@ -106,7 +106,7 @@ test("an ended run is retried from a step", async () => {
   const id = await rig.start({ steps: 3, fail: "No luck." });
   expect(await rig.ended(id)).toMatchObject({ state: "failed", error: { message: "No luck." } });
   const before = await recorded(id);
-  expect(await rig.runs.reopen(id, 2, "1.0.0")).toBe(true);
+  expect(await rig.runs.reopen(id, 2, "1.0.0", new RouseError("CANCELLED", "Retried."))).toBe(true);
   expect(await rig.ended(id)).toMatchObject({ state: "failed" });
   const after = await recorded(id);
   expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
@@ -120,7 +120,6 @@ test("a function that ends its instances does not hold up others, and its troubl
   await Promise.all(others.map((id) => rig.result(id)));
   await expect.poll(async () => (await rig.runs.get(poison))?.trouble, patience).not.toBe("");
   expect(await recorded(poison)).toHaveLength(1);
-  const { RouseError } = await import("../../sdk/errors.ts");
   await rig.operations.fail(poison, new RouseError("CANCELLED", "Enough."), "cancelled");
   await expect.poll(() => rig.instance.live.has(poison), patience).toBe(false);
 });

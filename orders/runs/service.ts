@@ -78,7 +78,11 @@ export function runsService({ state, pin, opened }: RunsDeps): RunsServer {
       checkVersion(await state(), row, other);
       await pin(row.service, other);
       const { runs } = await opened();
-      if (!(await runs.reopen(id, from, other))) throw notEnded(id, "Somebody else retries it already");
+      const forgotten = new RouseError("CANCELLED", `Run ${id} was retried from before it started this.`, {
+        reason: "OPERATION_CANCELLED",
+      });
+      if (!(await runs.reopen(id, from, other, forgotten)))
+        throw notEnded(id, "Somebody else retries it already");
       return runToApi(await known(id));
     }),
     answerRun: answer(async ({ id, name, value }) => {

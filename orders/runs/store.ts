@@ -238,17 +238,24 @@ export class RunStore {
     return rowCount ?? 0;
   }
 
-  /** Opens an ended run again, without its entries from one on. @returns false when it has not ended. */
-  async reopen(id: string, from: number, version: string): Promise<boolean> {
+  /**
+   * Opens an ended run again, without its entries from one on.
+   *
+   * @param error with which operations end that those entries started and that go on.
+   * @returns false when it has not ended.
+   */
+  async reopen(id: string, from: number, version: string, error: RouseError): Promise<boolean> {
     const { rowCount } = await this.#run(
       `WITH o AS (UPDATE operations SET state = 'waiting', response = NULL, error = NULL, ended_at = NULL, version = $3,
            revision = revision + 1 WHERE id = $1 AND durable AND ended_at IS NOT NULL RETURNING id),
          forgotten AS (DELETE FROM run_entries WHERE run IN (SELECT id FROM o) AND index >= $2 RETURNING child),
+         children AS (UPDATE operations o SET state = 'cancelled', error = $4, ended_at = clock_timestamp(), revision = revision + 1
+           WHERE id IN (SELECT child FROM forgotten) AND ${OPEN}),
          answers AS (DELETE FROM run_answers WHERE run IN (SELECT id FROM o) AND name IN
            (SELECT name FROM run_entries WHERE run = $1 AND index >= $2 AND kind = 6))
        UPDATE runs SET retries = retries + 1, waiting = NULL, wakes_at_ms = NULL, trouble = '',
          seq = nextval(pg_get_serial_sequence('runs', 'seq')) WHERE id IN (SELECT id FROM o)`,
-      [id, from, version],
+      [id, from, version, errorJson(error)],
     );
     return rowCount === 1;
   }
