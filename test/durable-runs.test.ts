@@ -130,7 +130,7 @@ describe("a durable run", () => {
 
 test("a result that is too large names artifacts", async () => {
   using ledger = client();
-  await expect(ledger.book({ ...book, bytes: 100 * 2 ** 20 })).rejects.toMatchObject({
+  await expect(ledger.book({ ...book, bytes: 17 * 2 ** 20 })).rejects.toMatchObject({
     reason: "RESULT_TOO_LARGE",
     message: expect.stringContaining("as an artifact, and pass its URI along"),
   });

@@ -9,7 +9,7 @@ import {
   type StartedAt,
   start,
 } from "./operations.ts";
-import { pause } from "./retry.ts";
+import { isAway, pause } from "./retry.ts";
 
 /** Settings of {@link startAndWait}. */
 export interface WaitedCallOptions extends Pick<AsyncCallOptions, "idempotencyKey" | "key"> {
@@ -42,7 +42,7 @@ export async function startAndWait(
       const started = await start(at, request, { ...options, waitMs: Math.round(leftMs) }).catch(
         (thrown: unknown) => {
           const error = RouseError.from(thrown);
-          if (error.status !== "UNAVAILABLE") throw error;
+          if (!isAway(error)) throw error;
           if (performance.now() >= giveUpMs) throw ordersAway(error);
         },
       );
