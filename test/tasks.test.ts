@@ -257,7 +257,9 @@ test(`of ${TASKS} tasks each ends once with the right result, whoever is killed`
     () => mesh.kill("orders", "SIGKILL"),
     () => {
       const file = join(mesh.data, "orders/postgres/data/postmaster.pid");
-      process.kill(Number(readFileSync(file, "utf8").split("\n")[0]), "SIGKILL");
+      const pid = Number(readFileSync(file, "utf8").split("\n")[0]);
+      // A file that is being written gives 0, which stands for this very process's group.
+      if (pid > 1) process.kill(pid, "SIGKILL");
     },
   ];
   const pool = new Pool({

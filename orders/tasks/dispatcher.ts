@@ -4,7 +4,7 @@ import { TASKS_READY } from "./tables.ts";
 import type { WorkerStore } from "./workers.ts";
 
 /** How often leases, sleepers and what was left behind are looked after, ms. */
-const TICK_MS = 500;
+const TICK_MS = 1_000;
 const EXPIRE_MS = 60_000;
 
 /**
@@ -19,7 +19,11 @@ export async function runDispatch(
 ): Promise<void> {
   let wake = Promise.withResolvers<void>();
   const now = () => wake.resolve();
-  const unlisten = changes.listen(TASKS_READY, now);
+  let dueAtMs = Number.POSITIVE_INFINITY;
+  const unlisten = changes.listen(TASKS_READY, (wakeAtMs = "") => {
+    if (wakeAtMs !== "") dueAtMs = Math.min(dueAtMs, performance.now() + Number(wakeAtMs) - Date.now());
+    now();
+  });
   signal.addEventListener("abort", now, { once: true });
   let lookAtMs = 0;
   let expireAtMs = 0;
@@ -28,7 +32,8 @@ export async function runDispatch(
     while (!signal.aborted) {
       wake = Promise.withResolvers();
       const nowMs = performance.now();
-      if (nowMs >= lookAtMs) {
+      if (nowMs >= Math.min(lookAtMs, dueAtMs)) {
+        dueAtMs = Number.POSITIVE_INFINITY;
         await workers.endLeases();
         const nextMs = await tasks.wakeSleepers();
         await tasks.collectSubtasks(await tasks.uncollected());
@@ -39,7 +44,7 @@ export async function runDispatch(
         expireAtMs = nowMs + EXPIRE_MS;
       }
       while (!signal.aborted && (await workers.dispatch()) > 0);
-      const timer = setTimeout(now, Math.max(1, lookAtMs - performance.now()));
+      const timer = setTimeout(now, Math.max(1, Math.min(lookAtMs, dueAtMs) - performance.now()));
       await wake.promise;
       clearTimeout(timer);
     }

@@ -7,18 +7,13 @@ import { TASKS_CHANGED } from "./tables.ts";
 /** Tells those who follow a task that it has changed: one listener for all of them. */
 export class TaskNews {
   readonly #followers = new Map<string, Set<(over: boolean) => void>>();
-  readonly #unlisten: () => void;
 
   constructor(changes: Changes) {
-    this.#unlisten = changes.listen(TASKS_CHANGED, (payload) => {
+    changes.listen(TASKS_CHANGED, (payload) => {
       const [id, state] = payload?.split(" ") ?? [];
       const told = id === undefined ? [...this.#followers.values()] : [this.#followers.get(id) ?? []];
       for (const followers of told) for (const tell of followers) tell(state !== "open");
     });
-  }
-
-  close(): void {
-    this.#unlisten();
   }
 
   /**

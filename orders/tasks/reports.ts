@@ -25,7 +25,6 @@ export class Reports {
   #waiting: Waiting[] = [];
   #writing = false;
   #collecting = false;
-  #closed = false;
 
   constructor(workers: WorkerStore, tasks: TaskStore, log: Logger) {
     this.#workers = workers;
@@ -41,18 +40,11 @@ export class Reports {
     });
   }
 
-  /** Reports that wait are dropped: their workers say them again to another process. */
-  close(): void {
-    this.#closed = true;
-    this.#waiting = [];
-  }
-
   async #write(): Promise<void> {
     this.#writing = true;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MOST_AT_ONCE);
       const outcomes = await this.#note(batch.map(({ report }) => report));
-      if (outcomes === undefined) break;
       for (const [at, { resolve }] of batch.entries()) {
         const outcome = outcomes[at];
         if (outcome === undefined) continue;
@@ -64,9 +56,9 @@ export class Reports {
     this.#writing = false;
   }
 
-  /** @returns undefined when this process ends before the database is back. */
-  async #note(reports: readonly WorkReport[]): Promise<ReportOutcome[] | undefined> {
-    while (!this.#closed) {
+  /** Waits for a database that is away; a process that ends meanwhile need not wait, as workers say it again to the next. */
+  async #note(reports: readonly WorkReport[]): Promise<ReportOutcome[]> {
+    for (;;) {
       try {
         return await this.#workers.report(reports);
       } catch (thrown) {
@@ -79,11 +71,10 @@ export class Reports {
         if (reports.length === 1) return [{ accepted: false, error }];
         // The others are not to suffer from the one that is at fault.
         const outcomes: ReportOutcome[] = [];
-        for (const report of reports) outcomes.push(...((await this.#note([report])) ?? []));
+        for (const report of reports) outcomes.push(...(await this.#note([report])));
         return outcomes;
       }
     }
-    return undefined;
   }
 
   async #collect(): Promise<void> {

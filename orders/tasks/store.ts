@@ -141,12 +141,17 @@ export class TaskStore {
 
   /** Wakes what has slept long enough. @returns ms until the next one is due; undefined: none sleeps. */
   async wakeSleepers(): Promise<number | undefined> {
-    const due = "state = 'sleeping' AND wake_at <= clock_timestamp()";
+    const ms = await this.#nextSleeper();
+    if (ms === undefined || ms > 0) return ms;
     await transact(this.#pool, async (client) => {
-      const ledger = await lockTasks(client, due, []);
+      const ledger = await lockTasks(client, "state = 'sleeping' AND wake_at <= clock_timestamp()", []);
       for (const task of ledger.all()) ledger.apply(task, { kind: "wake" });
       await save(client, ledger);
     });
+    return this.#nextSleeper();
+  }
+
+  async #nextSleeper(): Promise<number | undefined> {
     const { rows } = await this.query(
       "SELECT extract(epoch FROM min(wake_at) - clock_timestamp()) * 1000 AS ms FROM tasks WHERE state = 'sleeping'",
     );

@@ -70,7 +70,7 @@ export const taskTables: readonly string[] = [
 
 /** Payload: id of a task that changed, and "over" or "open". */
 export const TASKS_CHANGED = "rouse_tasks";
-/** There may be something to give out, or room for it. */
+/** There may be something to give out, or room for it. Payload: when the next one that fell asleep is due, ms since 1970; or empty. */
 export const TASKS_READY = "rouse_tasks_ready";
 /** Payload: id of a worker whose tasks are not what they were. */
 export const TASK_WORKERS_CHANGED = "rouse_task_workers";

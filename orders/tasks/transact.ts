@@ -138,12 +138,13 @@ function toldOf(ledger: Ledger): Told[] {
     .filter(({ kind }) => kind === "assign" || kind === "cancel" || kind === "lose")
     .map(({ task }) => ledger.get(task)?.worker ?? "")
     .filter((worker) => worker !== "");
+  const wakes = tasks.flatMap(({ wakeAtMs }) => (wakeAtMs === 0 ? [] : [wakeAtMs]));
   // Room was made, or something waits.
   const ready = tasks.some((task) => !isHeld(task));
   return [
     ...tasks.map((task): Told => [TASKS_CHANGED, `${task.id} ${isOver(task) ? "over" : "open"}`]),
     ...[...new Set(workers)].map((worker): Told => [TASK_WORKERS_CHANGED, worker]),
-    ...(ready ? [[TASKS_READY, ""] satisfies Told] : []),
+    ...(ready ? [[TASKS_READY, wakes.length === 0 ? "" : String(Math.min(...wakes))] satisfies Told] : []),
   ];
 }
 

@@ -237,9 +237,12 @@ export class WorkerStore {
 
   /** Ends the leases whose heartbeat stayed away; what those workers had goes back into the queue. @returns how many. */
   async endLeases(): Promise<number> {
+    const over = "lease_until < clock_timestamp()";
+    const { rowCount } = await this.#query(`SELECT 1 FROM task_workers WHERE ${over} LIMIT 1`);
+    if (rowCount === 0) return 0;
     return transact(this.#pool, async (client) => {
       const { rows } = await client.query<{ id: string }>(
-        "SELECT id FROM task_workers WHERE lease_until < clock_timestamp() ORDER BY id FOR UPDATE",
+        `SELECT id FROM task_workers WHERE ${over} ORDER BY id FOR UPDATE`,
       );
       if (rows.length === 0) return 0;
       const workers = rows.map(({ id }) => id);
