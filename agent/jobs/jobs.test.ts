@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -455,6 +456,39 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
   }
 
   const unaryStatus = () => asAgent((client) => unary(client, "getStatus", {}));
+});
+
+test.skipIf(missing !== "")("a job outlives kill -9 of its agent", async () => {
+  const rig = await startRig();
+  try {
+    const begin = async () => {
+      const agent = await rig.spawn("docker");
+      const channelOverride = agent.client.getChannel();
+      return { ...agent, jobs: new JobsClient("", credentials.createInsecure(), { channelOverride }) };
+    };
+    const first = await begin();
+    const program = rig.spec("hang");
+    await unary(first.jobs, "runJob", {
+      jobId: "tough",
+      spec: JobSpec.fromPartial({ program, method: "Hang" }),
+    });
+    const job = async ({ jobs }: { jobs: JobsClient }) =>
+      (await unary(jobs, "getJob", { jobId: "tough" })).job;
+    await until("it runs", async () => (await job(first))?.state === JobState.RUNNING);
+    const gone = once(first.child, "exit");
+    first.child.kill("SIGKILL");
+    await gone;
+    const second = await begin();
+    await until("it is taken over", async () => (await job(second))?.state === JobState.RUNNING);
+    const stopped = await unary(second.jobs, "stopJob", { jobId: "tough", graceMs: 1, reason: "enough" });
+    expect(stopped.job).toMatchObject({ state: JobState.STOPPED, error: { reason: "JOB_STOPPED" } });
+    expect(await containersOf(engine, makeFolders(rig.dataDir).owner)).not.toContainEqual(
+      expect.stringContaining("-job-"),
+    );
+  } finally {
+    await rig.close();
+    await removeBundleImage(engine, rig.bundle.digest);
+  }
 });
 
 test("a host without an engine refuses jobs, and says what to do", async () => {
