@@ -19,6 +19,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   search: () => import("./search.ts"),
   "xds-scale": () => import("./xds-scale.ts"),
   placement: () => import("./placement.ts"),
+  artifacts: () => import("./artifacts.ts"),
   tasks: () => import("./tasks.ts"),
   durable: () => import("./durable.ts"),
 };

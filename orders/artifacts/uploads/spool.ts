@@ -77,7 +77,11 @@ export class Spool {
     const gathered = await this.#gathered(id);
     await stopWriter(gathered);
     const writing = this.#write(id, gathered, offset, source, mostBytes);
-    const stop = () => void source.destroy(takenOver(id));
+    const stop = () => {
+      // It may have been read to its end, and nobody listens to it any more.
+      source.on("error", () => undefined);
+      source.destroy(takenOver(id));
+    };
     const writer = { stop, done: writing.catch(() => undefined) };
     gathered.writer = writer;
     try {
@@ -173,6 +177,8 @@ export class Spool {
         await written;
       }
     } catch (thrown) {
+      // Who writes ends here, and is not to be stopped.
+      gathered.writer = undefined;
       throw await this.#failed(id, thrown);
     } finally {
       gathered.usedAt = Date.now();

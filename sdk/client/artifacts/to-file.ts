@@ -1,10 +1,27 @@
 import { createReadStream } from "node:fs";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { RouseError } from "../../errors.ts";
 import { type Download, download } from "./download.ts";
 import { newHash } from "./source.ts";
 
 const WRITE_BYTES = 2 ** 20;
+
+async function writeAll(handle: FileHandle, chunks: readonly Buffer[], position: number): Promise<void> {
+  const total = chunks.reduce((sum, { length }) => sum + length, 0);
+  const { bytesWritten } = await handle.writev(chunks as Buffer[], position);
+  if (bytesWritten === total) return;
+  // The rest tells why it does not fit.
+  const rest = Buffer.concat(chunks).subarray(bytesWritten);
+  for (let done = 0; done < rest.length; ) {
+    const { bytesWritten: more } = await handle.write(
+      rest,
+      done,
+      rest.length - done,
+      position + bytesWritten + done,
+    );
+    done += more;
+  }
+}
 
 /**
  * Writes a content to a file. It is `<file>.part` until it is whole; one that was left is gone on with.
@@ -23,14 +40,16 @@ export async function downloadTo(
     for await (const chunk of createReadStream(part, { highWaterMark: WRITE_BYTES })) hash.update(chunk);
   const handle = await open(part, offset > 0 ? "r+" : "w");
   let at = offset;
+  let written: Promise<void> = Promise.resolve();
   try {
     let chunks: Buffer[] = [];
     let held = 0;
+    // While one batch is written the next comes in.
     const flush = async () => {
-      const batch = Buffer.concat(chunks);
-      for (let done = 0; done < batch.length; )
-        done += (await handle.write(batch, done, batch.length - done, at + done)).bytesWritten;
-      at += batch.length;
+      await written;
+      written = writeAll(handle, chunks, at);
+      written.catch(() => undefined);
+      at += held;
       chunks = [];
       held = 0;
       what.onProgress?.(at);
@@ -41,11 +60,13 @@ export async function downloadTo(
       if (held >= WRITE_BYTES) await flush();
     }
     if (held > 0) await flush();
+    await written;
   } catch (error) {
     // A part that is wrong is not gone on with.
     if (error instanceof RouseError && error.status === "DATA_LOSS") await rm(part, { force: true });
     throw error;
   } finally {
+    await written.catch(() => undefined);
     await handle.close();
   }
   await rename(part, file);

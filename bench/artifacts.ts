@@ -1,0 +1,128 @@
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { artifacts } from "../sdk/client/index.ts";
+import { startMesh, type TestMesh } from "../test/support/mesh.ts";
+import { type BenchResult, median, round } from "./table.ts";
+
+const BYTES = 512 * 2 ** 20;
+const ROUNDS = 5;
+
+/**
+ * Stores and reads an artifact of half a GiB, as the command line does and as a service does, and copies the same file, in one run on one
+ * disk. Each round has other content, as the same would be stored once.
+ */
+export default async function artifactsBench(): Promise<BenchResult> {
+  const mesh = await startMesh({ runtime: "process" });
+  try {
+    const folder = await mkdtemp(join(mesh.data, "bench-"));
+    const rounds = await measure(mesh, folder);
+    const peak = await peakBytes(mesh.childPid("orders"));
+    return report(rounds, peak);
+  } finally {
+    await mesh.close();
+  }
+}
+
+type Way = "copy" | "copy, on disk" | "put" | "put through Envoy" | "get" | "get through Envoy";
+type Rounds = Map<Way, number[]>;
+
+async function measure(mesh: TestMesh, folder: string): Promise<Rounds> {
+  const rounds: Rounds = new Map();
+  const file = join(folder, "file");
+  const copy = join(folder, "copy");
+  const time = async (way: Way, work: () => Promise<unknown>) => {
+    const began = performance.now();
+    await work();
+    const times = rounds.get(way) ?? [];
+    times.push(performance.now() - began);
+    rounds.set(way, times);
+  };
+  const ways = [
+    { put: "put", get: "get", client: artifacts({ target: mesh.orders, http: mesh.ordersHttp }) },
+    {
+      put: "put through Envoy",
+      get: "get through Envoy",
+      client: artifacts({ target: `unix:${mesh.meshSocket}` }),
+    },
+  ] as const;
+  try {
+    // The database starts with the first of them.
+    for (const { client } of ways) await client.put(Buffer.from("first"));
+    for (let number = 0; number < ROUNDS; number++) {
+      await fill(file);
+      await time("copy", () => copyFile(file, copy));
+      await rm(copy);
+      await time("copy, on disk", async () => {
+        await copyFile(file, copy);
+        await sync(copy);
+      });
+      await rm(copy);
+      for (const { put, get, client } of ways) {
+        let uri = "";
+        await time(put, async () => {
+          uri = (await client.put({ file })).uri;
+        });
+        await time(get, () => client.download(uri, copy));
+        await rm(copy);
+        await client.remove(uri);
+      }
+    }
+  } finally {
+    for (const { client } of ways) client.close();
+  }
+  return rounds;
+}
+
+/** Bytes that no disk and no file system makes smaller, on disk and in the page cache. */
+async function fill(file: string): Promise<void> {
+  const handle = await open(file, "w");
+  try {
+    const block = randomBytes(2 ** 20);
+    for (let at = 0; at < BYTES; at += block.length) {
+      block.writeUInt32BE(at / block.length, 0);
+      block.writeUInt32BE(Math.floor(Math.random() * 2 ** 32), 4);
+      await handle.write(block);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function sync(file: string): Promise<void> {
+  const handle = await open(file, "r+");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Most memory that a process has had, bytes (Linux). */
+async function peakBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1024;
+}
+
+function report(rounds: Rounds, peak: number): BenchResult {
+  const speed = (way: Way) => BYTES / 2 ** 20 / (median(rounds.get(way) ?? []) / 1_000);
+  const value = speed("put") / speed("copy, on disk");
+  const row = (way: Way) => ({
+    way,
+    "MiB/s": Math.round(speed(way)),
+    "of a copy": round(speed(way) / speed("copy")),
+    "of a copy on disk": round(speed(way) / speed("copy, on disk")),
+  });
+  return {
+    name: "Artifacts",
+    about:
+      `Storing and reading ${BYTES / 2 ** 20} MiB, medians of ${ROUNDS} rounds. "copy" is copyFile, which leaves the bytes in the page cache; "copy, on disk" waits for ` +
+      "the disk, as storing does. Storing computes SHA-256 on both sides and compares; reading compares with the block's checksums and SHA-256. " +
+      `The server of orders had ${Math.round(peak / 2 ** 20)} MiB of memory at most.`,
+    rows: (["copy", "copy, on disk", "put", "put through Envoy", "get", "get through Envoy"] as const).map(
+      row,
+    ),
+    figure: { name: "put / copy on disk", value, goal: "≥ 0.5", met: value >= 0.5 },
+  };
+}
