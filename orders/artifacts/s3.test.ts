@@ -36,6 +36,21 @@ const objectOf = async (bytes: Buffer) => {
 // Others may use the machine as well.
 vi.setConfig({ testTimeout: 300_000 });
 
+test("retention takes objects away, and sweeps those that nothing names", async () => {
+  const bytes = randomBytes(100);
+  await put(bytes);
+  const held = randomBytes(101);
+  await put(held);
+  await rig.artifacts.hold(uriOf(held), "order:1");
+  rig.clock.ms += 2 * KEEP_MS;
+  await collectDue(rig.open, new Date(rig.clock.ms));
+  await writeFile(join(s3.folder, "some/prefix/sha256", `${"ab".repeat(32)}.left-over-1`), "left");
+  expect(await sweep(rig.open)).toBe(1);
+  expect((await objects()).map((name) => name.split(".")[0])).toEqual([sha256(held)]);
+  await rig.open.contents.tidy(rig.clock.ms);
+  await rig.artifacts.release("order:1");
+});
+
 test("contents of any size are objects, whole or in parts, and are read in parts", async () => {
   for (const size of [0, 1, 16 * MIB, 33 * MIB + 7]) {
     const bytes = randomBytes(size);
@@ -72,21 +87,6 @@ test("the same content is one object, and putting it again mends what is damaged
   await expect(gather(rig.artifacts.read(uri))).rejects.toThrow("bytes 0 to 1048575 are missing");
   await put(bytes);
   expect(await rig.artifacts.verify(uri)).toBe(bytes.length);
-});
-
-test("retention takes objects away, and sweeps those that nothing names", async () => {
-  const bytes = randomBytes(100);
-  await put(bytes);
-  const held = randomBytes(101);
-  await put(held);
-  await rig.artifacts.hold(uriOf(held), "order:1");
-  rig.clock.ms += 2 * KEEP_MS;
-  await collectDue(rig.open, new Date(rig.clock.ms));
-  await writeFile(join(s3.folder, "some/prefix/sha256", `${"ab".repeat(32)}.left-over-1`), "left");
-  expect(await sweep(rig.open)).toBe(1);
-  expect((await objects()).map((name) => name.split(".")[0])).toEqual([sha256(held)]);
-  await rig.open.contents.tidy(rig.clock.ms);
-  await rig.artifacts.release("order:1");
 });
 
 test("while the store is away it is told, and an upload that waits for it is finished later", async () => {

@@ -152,7 +152,11 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
         const body = piece.open(arrived);
         const path = `/content/uploads/${id}?offset=${arrived}`;
         const request = { method: "PUT", path, headers, signal } as const;
-        const said = await http.put(request, body, end - arrived);
+        const said = await http.put(request, body, end - arrived).catch((error: unknown) => {
+          // What a connection had brought before it broke was still being written when the offset was asked for.
+          const behind = error instanceof RouseError && error.reason === "UPLOAD_OFFSET";
+          throw behind ? unreachable(error.message) : error;
+        });
         arrived = offsetOf(said);
         if (arrived < end) throw unreachable("the upload was cut short");
       });
