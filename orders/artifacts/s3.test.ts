@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { open, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type S3Server, startS3 } from "../../test/support/s3.ts";
 import { collectDue, sweep } from "./retention.ts";
@@ -28,10 +29,17 @@ const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest(
 const uriOf = (bytes: Uint8Array) => `artifact:sha256-${sha256(bytes)}`;
 const put = (bytes: Buffer) => rig.artifacts.write(Readable.from([bytes]), { owner: "tester" });
 const objects = async () => (await readdir(join(s3.folder, "some/prefix/sha256"))).sort();
-const objectOf = async (bytes: Buffer) => {
-  const name = (await objects()).find((other) => other.startsWith(sha256(bytes))) ?? "";
-  return join(s3.folder, "some/prefix/sha256", name);
-};
+const keyOf = async (bytes: Buffer) =>
+  `some/prefix/sha256/${(await objects()).find((other) => other.startsWith(sha256(bytes)))}`;
+/** What somebody else does to the bucket. */
+async function change(command: PutObjectCommand | DeleteObjectCommand): Promise<void> {
+  const client = new S3Client({ endpoint: s3.endpoint, forcePathStyle: true, region: "eu-test-1" });
+  try {
+    await (command instanceof PutObjectCommand ? client.send(command) : client.send(command));
+  } finally {
+    client.destroy();
+  }
+}
 
 // Others may use the machine as well.
 vi.setConfig({ testTimeout: 300_000 });
@@ -44,7 +52,8 @@ test("retention takes objects away, and sweeps those that nothing names", async 
   await rig.artifacts.hold(uriOf(held), "order:1");
   rig.clock.ms += 2 * KEEP_MS;
   await collectDue(rig.open, new Date(rig.clock.ms));
-  await writeFile(join(s3.folder, "some/prefix/sha256", `${"ab".repeat(32)}.left-over-1`), "left");
+  const Key = `some/prefix/sha256/${"ab".repeat(32)}.left-over-1`;
+  await change(new PutObjectCommand({ Bucket: "bucket", Key, Body: "left" }));
   expect(await sweep(rig.open)).toBe(1);
   expect((await objects()).map((name) => name.split(".")[0])).toEqual([sha256(held)]);
   await rig.open.contents.tidy(rig.clock.ms);
@@ -71,9 +80,9 @@ test("the same content is one object, and putting it again mends what is damaged
   const before = await objects();
   await put(bytes);
   expect(await objects()).toEqual(before);
-  const handle = await open(await objectOf(bytes), "r+");
-  await handle.write("bit rot", 2 * MIB);
-  await handle.close();
+  const rotten = Buffer.from(bytes);
+  rotten.write("bit rot", 2 * MIB);
+  await change(new PutObjectCommand({ Bucket: "bucket", Key: await keyOf(bytes), Body: rotten }));
   await expect(gather(rig.artifacts.read(uri))).rejects.toMatchObject({
     status: "DATA_LOSS",
     reason: "ARTIFACT_CORRUPT",
@@ -83,7 +92,7 @@ test("the same content is one object, and putting it again mends what is damaged
   });
   await put(bytes);
   expect(await rig.artifacts.verify(uri)).toBe(bytes.length);
-  await rm(await objectOf(bytes));
+  await change(new DeleteObjectCommand({ Bucket: "bucket", Key: await keyOf(bytes) }));
   await expect(gather(rig.artifacts.read(uri))).rejects.toThrow("bytes 0 to 1048575 are missing");
   await put(bytes);
   expect(await rig.artifacts.verify(uri)).toBe(bytes.length);
@@ -114,7 +123,7 @@ test("a bucket that is not there, and one of another database, are told", async 
     reason: "ARTIFACT_STORE_UNREACHABLE",
     message: expect.stringContaining("NoSuchBucket"),
   });
-  await writeFile(join(s3.folder, "rouse-artifacts"), "somebody else\n");
+  await change(new PutObjectCommand({ Bucket: "bucket", Key: "rouse-artifacts", Body: "somebody else\n" }));
   await expect(rig.again({ location: location.replace("/some/prefix", "") })).rejects.toMatchObject({
     reason: "ARTIFACT_STORE_FOREIGN",
   });

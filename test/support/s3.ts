@@ -40,7 +40,6 @@ export async function startS3(): Promise<S3Server> {
   };
   const start = async () => {
     const key = `${keys.AWS_ACCESS_KEY_ID},${keys.AWS_SECRET_ACCESS_KEY}`;
-    // Tests change files behind its back.
     const flags = [
       "--addr",
       `127.0.0.1:${port}`,
@@ -48,8 +47,8 @@ export async function startS3(): Promise<S3Server> {
       key,
       "--config",
       "/dev/null",
-      "--dir-cache-time",
-      "0s",
+      "--low-level-retries",
+      "1",
       // It would read a whole object for each question about it.
       "--etag-hash",
       "",

@@ -163,7 +163,11 @@ export function s3Contents(at: Extract<ContentLocation, { kind: "s3" }>, uploads
     async tidy(now) {
       const Prefix = root;
       const { Uploads = [] } = await ask(() =>
-        client.send(new ListMultipartUploadsCommand({ Bucket, Prefix })),
+        client.send(new ListMultipartUploadsCommand({ Bucket, Prefix })).catch((thrown: unknown) => {
+          // Some stores say so where there are none.
+          if (errorName(thrown) === "NoSuchUpload") return { Uploads: [] };
+          throw thrown;
+        }),
       );
       for (const { Key, UploadId, Initiated } of Uploads) {
         if (Initiated === undefined || Initiated.getTime() + LEFT_MS > now) continue;
