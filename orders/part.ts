@@ -8,7 +8,7 @@ import type { HttpRoute } from "../registry/http.ts";
 import type { Artifacts } from "./artifacts/store.ts";
 import type { Changes } from "./database/changes.ts";
 import type { MeshCalls } from "./operations/mesh-call.ts";
-import type { VersionPins } from "./runs/pins.ts";
+import type { VersionPins } from "./pins/pins.ts";
 
 /** What a part has from the beginning. */
 export interface PartContext {
@@ -22,7 +22,7 @@ export interface PartContext {
   readonly calls: MeshCalls;
   /** Content that parts keep for others, and pass along by URI. */
   readonly artifacts: Artifacts;
-  /** Keeps versions with durable runs in the catalog. */
+  /** Keeps versions in the catalog of which something has not ended. */
   readonly pins: VersionPins;
   /** Folder of orders; a part keeps files in one of its own below it. */
   readonly folder: string;

@@ -3,6 +3,7 @@ import { cachePart } from "./cache/part.ts";
 import { operationsPart } from "./operations/part.ts";
 import { ordersPart } from "./orders/part.ts";
 import type { OrdersPart } from "./part.ts";
+import { pinsPart } from "./pins/part.ts";
 import { runsPart } from "./runs/part.ts";
 import { tasksPart } from "./tasks/part.ts";
 
@@ -14,4 +15,5 @@ export const PARTS: readonly OrdersPart[] = [
   ordersPart,
   tasksPart,
   runsPart,
+  pinsPart,
 ];

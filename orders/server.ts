@@ -16,7 +16,7 @@ import { Leadership } from "./leader.ts";
 import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
 import type { OpenContext, PartContext } from "./part.ts";
 import { PARTS } from "./parts.ts";
-import { VersionPins } from "./runs/pins.ts";
+import { VersionPins } from "./pins/pins.ts";
 
 export interface OrdersOptions {
   /** "host:port"; port 0: any. */

@@ -82,6 +82,6 @@ export function parseVersionKey(
   return parts.length === 2 && service && version ? { service, version } : undefined;
 }
 
-/** Durable runs that have not ended, by the version that they are pinned to: it stays in the catalog. */
-export const RUNS_PREFIX = "rouse/runs/";
-export const runsKey = (service: string, version: string) => `${RUNS_PREFIX}${service}/${version}`;
+/** Runs, operations and orders that have not ended, by the version that they are pinned to: it stays in the catalog. */
+export const OPEN_WORK_PREFIX = "rouse/open-work/";
+export const openWorkKey = (service: string, version: string) => `${OPEN_WORK_PREFIX}${service}/${version}`;

@@ -68,6 +68,16 @@ export type ApprovalRecord = z.infer<typeof approvalSchema>;
 /** What a version without a key under rouse/activation/ is in. */
 export const FIRST_ACTIVATION: Activation = Object.freeze({ generation: 1 });
 
-/** Value of rouse/runs/<service>/<version>: how many durable runs of it are open, and ids of some. */
-export const openRunsSchema = z.object({ open: z.number().int().min(0), runs: z.array(z.string()) });
-export type OpenRuns = z.infer<typeof openRunsSchema>;
+const someOpen = z.object({ open: z.number().int().min(0), ids: z.array(z.string()) });
+
+/** Value of rouse/open-work/<service>/<version>: how much of it has not ended, and ids of some. */
+export const openWorkSchema = z.object({
+  /** Set anew when something of the version is about to begin, and emptied once whatever that was is counted. */
+  pin: z.string(),
+  /** Durable runs. */
+  runs: someOpen,
+  /** Other async calls. */
+  operations: someOpen,
+  orders: someOpen,
+});
+export type OpenWork = z.infer<typeof openWorkSchema>;

@@ -4,7 +4,7 @@ import { withdrawSteps } from "./descriptions/withdraw.ts";
 import { healthAnswerSchema, instanceOf } from "./instance-record.ts";
 import { ALL_VERSIONS, activationKey, BLOBS_PREFIX, catalogKey, tagsKey, tuningKey } from "./keys.ts";
 import { readKey, transact } from "./kv.ts";
-import { withoutOpenRuns } from "./open-runs.ts";
+import { withoutOpenWork } from "./open-work.ts";
 import { activationSchema, FIRST_ACTIVATION } from "./records.ts";
 import { contended } from "./register-version.ts";
 import { releaseLeftovers } from "./releases/leftovers.ts";
@@ -23,7 +23,7 @@ const MOST_TRIES = 16;
  *
  * @param by - Provider id, or "administrator".
  * @throws RouseError NOT_FOUND; FAILED_PRECONDITION VERSION_TAGGED while a tag names it, VERSION_RUNNING while it has instances,
- *   VERSION_STOPPING while those of a stopped version end, VERSION_HAS_RUNS while durable runs of it go on; ABORTED CATALOG_CONTENDED.
+ *   VERSION_STOPPING while those of a stopped version end, VERSION_HAS_RUNS while runs, operations or orders of it go on; ABORTED CATALOG_CONTENDED.
  */
 export async function removeVersion(
   consul: ConsulClient,
@@ -38,14 +38,14 @@ export async function removeVersion(
     if (entry === undefined) throw unknownVersion({ service, ...record }, version);
     const rest = record.versions.filter((other) => other !== version);
     checkTags(service, version, record.tags);
-    const noRuns = await withoutOpenRuns(consul, service, version);
+    const noWork = await withoutOpenWork(consul, service, version);
     const activation = await readKey(consul, activationKey(service, version));
     const { generation, stopped } =
       activation === undefined ? FIRST_ACTIVATION : parseValue(activationSchema, activation);
     await checkInstances(consul, service, version, stopped !== undefined);
     const removed = await transact(consul, [
       { verb: "delete-cas", key, index: entry.ModifyIndex },
-      ...noRuns,
+      ...noWork,
       { verb: "delete-tree", key: `${BLOBS_PREFIX}${service}/${version}/` },
       { verb: "delete-tree", key: tuningKey(service, version) },
       ...(rest.length === 0 ? [{ verb: "delete-tree", key: tuningKey(service, ALL_VERSIONS) } as const] : []),

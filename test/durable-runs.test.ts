@@ -98,7 +98,7 @@ describe("a durable run", () => {
     const started = await ledger.async.book({ ...book, approval: "sum" });
     await until("it sleeps", async () => (await stateOf(started.id)) === RunState.SLEEPING);
     await command("tag", SERVICE, "release", "1.1.0");
-    const refused = `${SERVICE} 1.0.0 cannot be removed while a durable run of it has not ended: ${started.id}. Wait for it`;
+    const refused = `${SERVICE} 1.0.0 cannot be removed while 1 durable run (${started.id}) of it has not ended. Wait for it`;
     await until("it is refused", async () => {
       const { code, stderr } = await rouse(["unregister", SERVICE, "1.0.0", "--data", mesh.data]);
       expect(code).toBe(1);

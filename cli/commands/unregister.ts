@@ -19,7 +19,7 @@ export function addUnregister(program: Command): void {
     .argument("<version>", "exact version")
     .option(
       "--wait <seconds>",
-      "how long the instances of a stopped version may end",
+      "how long the instances of a stopped version may end, and what was used just now be counted",
       parseCount,
       DEFAULT_WAIT_S,
     )
@@ -46,11 +46,15 @@ async function remove(
       return;
     } catch (error) {
       const { reason, metadata } = RouseError.from(error);
-      if (reason !== "VERSION_STOPPING" || performance.now() >= until) throw error;
-      if (!waiting)
-        console.error(
-          `${service} ${version} is stopped; waiting at most ${waitS} s for its instances to end (${metadata.instances}) …`,
-        );
+      const stopping = reason === "VERSION_STOPPING";
+      const uncounted = reason === "VERSION_HAS_RUNS" && metadata.open === "0";
+      if (!(stopping || uncounted) || performance.now() >= until) throw error;
+      if (!waiting) {
+        const why = stopping
+          ? `is stopped; waiting at most ${waitS} s for its instances to end (${metadata.instances})`
+          : `is used just now; waiting at most ${waitS} s until its open work is counted`;
+        console.error(`${service} ${version} ${why} …`);
+      }
       await sleep(POLL_MS);
     }
   }

@@ -13,7 +13,7 @@ export const operationsPart: OrdersPart = {
   serve(server, { mesh, pins, opened }) {
     const service = operationsService({
       state: () => mesh.state(),
-      pin: (service, version) => pins.pin(service, version),
+      pins,
       async opened() {
         const { pool, changes } = await opened();
         return { store: new OperationStore(pool), changes };

@@ -11,6 +11,7 @@ import { RouseError } from "../../sdk/errors.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { Changes } from "../database/changes.ts";
 import { unreachable } from "../database/connect.ts";
+import type { VersionPins } from "../pins/pins.ts";
 import { isOver, type OperationRow, stateName, toApi } from "./record.ts";
 import { OPERATIONS_CHANNEL } from "./runner.ts";
 import { keyReused, newOperation } from "./start.ts";
@@ -19,8 +20,8 @@ import { type OperationStore, unknownOperation } from "./store.ts";
 /** What the service answers from; the database may have to be started first. */
 export interface OperationsDeps {
   readonly state: () => Promise<MeshState>;
-  /** Keeps a version in the catalog, as a durable run of it is about to begin. */
-  readonly pin: (service: string, version: string) => Promise<void>;
+  /** Keeps versions in the catalog. */
+  readonly pins: Pick<VersionPins, "during">;
   readonly opened: () => Promise<{ readonly store: OperationStore; readonly changes: Changes }>;
 }
 
@@ -33,7 +34,7 @@ const LONGEST_WAIT_MS = 2 ** 31 - 1;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The service rouse.orders.v1.Operations. */
-export function operationsService({ state, pin, opened }: OperationsDeps): OperationsServer {
+export function operationsService({ state, pins, opened }: OperationsDeps): OperationsServer {
   const known = async (id: string): Promise<OperationRow> => {
     const { store } = await opened();
     const row = UUID.test(id) ? await store.get(id) : undefined;
@@ -48,8 +49,9 @@ export function operationsService({ state, pin, opened }: OperationsDeps): Opera
       const start = async () => {
         const made = newOperation(request, await state(), askerOf(metadata));
         const { store } = await opened();
-        if (made.durable) await pin(made.service, made.version);
-        const row = await store.insert({ ...made, awaited: request.waitMs >= SURELY_WRITTEN_MS });
+        const row = await pins.during([made], () =>
+          store.insert({ ...made, awaited: request.waitMs >= SURELY_WRITTEN_MS }),
+        );
         if (row.id !== made.id && !row.request_digest.equals(made.requestDigest))
           throw keyReused(made, row.id);
         if (request.waitMs === 0 || isOver(row)) return row;

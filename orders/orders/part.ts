@@ -41,6 +41,7 @@ export const ordersPart: OrdersPart = {
         return { store: new OrderStore(pool), changes, artifacts: context.artifacts };
       },
       jobLogs: jobLogs(hosts),
+      pins: context.pins,
     });
     server.addService(OrdersService, service);
   },

@@ -5,10 +5,11 @@ import { RouseError } from "../../sdk/errors.ts";
 import type { ArtifactStore } from "../artifacts/artifact-store.ts";
 import type { Changes } from "../database/changes.ts";
 import { askerOf } from "../operations/service.ts";
+import type { VersionPins } from "../pins/pins.ts";
 import { accept, orderKeyReused, type Surroundings } from "./accept/accept.ts";
 import { followOrder, last } from "./follow.ts";
 import { type JobLogs, orderLogs } from "./order-logs.ts";
-import { errorText, orderToApi, stateNameOf } from "./store/record.ts";
+import { errorText, isOver, orderToApi, stateNameOf } from "./store/record.ts";
 import { type OrderStore, type OrderWithTasks, unknownOrder } from "./store/store.ts";
 
 export interface OrdersServiceDeps {
@@ -19,6 +20,8 @@ export interface OrdersServiceDeps {
     readonly artifacts: ArtifactStore;
   }>;
   readonly jobLogs: JobLogs;
+  /** Keeps versions in the catalog. */
+  readonly pins: Pick<VersionPins, "during">;
 }
 
 const LIMIT = { default: 50, most: 500 } as const;
@@ -27,7 +30,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The service rouse.orders.v1.Orders. */
 export function ordersService(deps: OrdersServiceDeps): OrdersServer {
-  const { opened, jobLogs } = deps;
+  const { opened, jobLogs, pins } = deps;
   const known = async (id: string): Promise<OrderWithTasks> => {
     const { store } = await opened();
     const found = UUID.test(id) ? await store.get(id) : undefined;
@@ -82,9 +85,11 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
       return api(await known(id));
     }),
     retryOrder: answer(async ({ id }) => {
-      const { order } = await known(id);
+      const { order, tasks } = await known(id);
       const { store } = await opened();
-      if (!(await store.retry(id))) throw notRetried(id, order.state === "succeeded");
+      const left = isOver(order) ? versionsOf(tasks.filter(({ state }) => state !== "succeeded")) : [];
+      if (!(await pins.during(left, () => store.retry(id))))
+        throw notRetried(id, order.state === "succeeded");
       return api(await known(id));
     }),
     orderLogs: (call) => {
@@ -100,7 +105,7 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
 }
 
 async function create(
-  { surroundings, opened }: OrdersServiceDeps,
+  { surroundings, opened, pins }: OrdersServiceDeps,
   request: CreateOrderRequest,
   metadata: Metadata,
   known: (id: string) => Promise<OrderWithTasks>,
@@ -122,13 +127,23 @@ async function create(
   try {
     // Held before anybody can count on the order, so that they cannot go in between.
     for (const uri of uris.keys()) await artifacts.hold(uri, holder);
-    const row = await store.insert(order);
+    const row = await pins.during(versionsOf(order.tasks), () => store.insert(order));
     kept = row.id === order.id;
     if (!kept && !row.digest.equals(order.digest)) throw orderKeyReused(order.idempotencyKey, row.id);
     return api(await known(row.id));
   } finally {
     if (!kept && uris.size > 0) await artifacts.release(holder).catch(() => undefined);
   }
+}
+
+interface Versioned {
+  readonly service: string;
+  readonly version: string;
+}
+
+/** Each version once. */
+function versionsOf(tasks: readonly Versioned[]): Versioned[] {
+  return [...new Map(tasks.map((task) => [`${task.service} ${task.version}`, task])).values()];
 }
 
 /** Who holds what an order needs and what it has put out. */

@@ -24,8 +24,6 @@ export interface EngineOptions {
   readonly log: Logger;
   readonly open: (run: RunRow) => RunStream;
   readonly child: (run: RunRow, call: ChildCall) => Promise<NewOperation>;
-  /** Runs of that version may have begun or ended. */
-  readonly changed: (service: string, version: string) => void;
 }
 
 /** Works on all runs that have not ended, as long as this process leads. */
@@ -94,7 +92,7 @@ export class RunEngine {
   }
 
   #add(row: RunRow, request?: Buffer): void {
-    const { id, key, service, version } = row;
+    const { id, key } = row;
     if (this.#runs.has(id) || this.#signal.aborted) return;
     const { store, log, open, child } = this.#options;
     const deps: RunDeps = {
@@ -108,14 +106,12 @@ export class RunEngine {
     };
     const run = new LiveRun(deps, row, this.#signal, request);
     this.#runs.set(id, run);
-    this.#options.changed(service, version);
     if (key === "" || this.#turns.join(actor(row), id)) void run.drive();
   }
 
   #over({ row }: LiveRun): void {
-    const { id, key, service, version } = row;
+    const { id, key } = row;
     this.#runs.delete(id);
-    this.#options.changed(service, version);
     if (key === "") return;
     const next = this.#turns.leave(actor(row), id);
     if (next !== undefined) void this.#runs.get(next)?.drive();

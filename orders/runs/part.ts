@@ -15,7 +15,7 @@ export const runsPart: OrdersPart = {
   serve(server, { mesh, pins, opened }) {
     const service = runsService({
       state: () => mesh.state(),
-      pin: (service, version) => pins.pin(service, version),
+      pins,
       async opened() {
         const { pool } = await opened();
         return { runs: new RunStore(pool), operations: new OperationStore(pool) };
@@ -25,7 +25,6 @@ export const runsPart: OrdersPart = {
   },
   async lead({ pool, changes, calls, mesh, pins, log }, signal) {
     const store = new RunStore(pool);
-    const keeping = pins.keep(store, signal);
     const engine = new RunEngine({
       store,
       changes,
@@ -34,12 +33,10 @@ export const runsPart: OrdersPart = {
       async child(run, call) {
         const request = { ...call, idempotencyKey: "", keepMs: 0, waitMs: 0 };
         const made = newOperation(request, await mesh.state(), { caller: run.service, outside: false });
-        if (made.durable) await pins.pin(made.service, made.version);
+        await pins.pin(made.service, made.version);
         return { ...made, parent: run.id };
       },
-      changed: () => pins.changed(),
     });
     await engine.run(signal);
-    await keeping;
   },
 };

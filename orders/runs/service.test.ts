@@ -20,7 +20,12 @@ beforeAll(async () => {
   const state = { services: new Map([[SERVICE, { versions: new Map(versions) }]]) } as unknown as MeshState;
   const deps = {
     state: async () => state,
-    pin: async (_service: string, version: string) => void pinned.push(version),
+    pins: {
+      during<T>(versions: readonly { readonly version: string }[], write: () => Promise<T>): Promise<T> {
+        pinned.push(...versions.map(({ version }) => version));
+        return write();
+      },
+    },
     opened: async () => rig,
   };
   server.addService(RunsService, runsService(deps));

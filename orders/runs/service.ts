@@ -4,6 +4,7 @@ import { answer } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { isOver, type StateName } from "../operations/record.ts";
 import type { OperationStore } from "../operations/store.ts";
+import type { VersionPins } from "../pins/pins.ts";
 import { MOST_ENTRY_BYTES } from "./limits.ts";
 import { type EntryRow, type RunRow, runToApi, toEntry } from "./record.ts";
 import type { RunStore } from "./store.ts";
@@ -11,8 +12,8 @@ import type { RunStore } from "./store.ts";
 /** What the service answers from; the database may have to be started first. */
 export interface RunsDeps {
   readonly state: () => Promise<MeshState>;
-  /** Keeps the version in the catalog, as a run of it is about to begin. */
-  readonly pin: (service: string, version: string) => Promise<void>;
+  /** Keeps versions in the catalog. */
+  readonly pins: Pick<VersionPins, "during">;
   readonly opened: () => Promise<{ readonly runs: RunStore; readonly operations: OperationStore }>;
 }
 
@@ -35,7 +36,7 @@ const wanted: Readonly<Partial<Record<RunState, { states: readonly StateName[]; 
 };
 
 /** The service rouse.orders.v1.Runs. */
-export function runsService({ state, pin, opened }: RunsDeps): RunsServer {
+export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
   const known = async (id: string): Promise<RunRow> => {
     const { runs } = await opened();
     const row = UUID.test(id) ? await runs.get(id) : undefined;
@@ -76,12 +77,12 @@ export function runsService({ state, pin, opened }: RunsDeps): RunsServer {
       if (from > row.entries) throw noStep(id, from, row.entries);
       const other = version === "" ? row.version : version;
       checkVersion(await state(), row, other);
-      await pin(row.service, other);
       const { runs } = await opened();
       const forgotten = new RouseError("CANCELLED", `Run ${id} was retried from before it started this.`, {
         reason: "OPERATION_CANCELLED",
       });
-      if (!(await runs.reopen(id, from, other, forgotten)))
+      const pinned = [{ service: row.service, version: other }];
+      if (!(await pins.during(pinned, () => runs.reopen(id, from, other, forgotten))))
         throw notEnded(id, "Somebody else retries it already");
       return runToApi(await known(id));
     }),

@@ -260,15 +260,6 @@ export class RunStore {
     return rowCount === 1;
   }
 
-  /** Versions with open runs, how many, and ids of some. */
-  async pins(): Promise<{ service: string; version: string; open: number; runs: string[] }[]> {
-    const { rows } = await this.#run(
-      `SELECT service, version, count(*)::integer AS open, (array_agg(id ORDER BY created_at))[1:5] AS runs
-       FROM operations o WHERE durable AND ${OPEN} GROUP BY service, version`,
-    );
-    return rows as { service: string; version: string; open: number; runs: string[] }[];
-  }
-
   async #insertEntries(items: readonly NewEntry[]): Promise<boolean[]> {
     const [text, values] = entryInsertion(items);
     const name = items.length === 1 ? "append-entry" : undefined;

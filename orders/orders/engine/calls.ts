@@ -6,7 +6,7 @@ import type { Changes } from "../../database/changes.ts";
 import { isOver, type OperationRow } from "../../operations/record.ts";
 import { OPERATIONS_CHANNEL } from "../../operations/runner.ts";
 import type { OperationStore } from "../../operations/store.ts";
-import type { VersionPins } from "../../runs/pins.ts";
+import type { VersionPins } from "../../pins/pins.ts";
 import type { Contracts } from "../contract/contracts.ts";
 import { errorOf } from "../store/record.ts";
 import { type Attempt, type Ending, type Executor, NOTHING_USED, type Outcome, STOP } from "./executor.ts";
@@ -19,7 +19,7 @@ export interface CallsDeps {
   readonly changes: Changes;
   readonly mesh: MeshFollower;
   readonly contracts: Contracts;
-  readonly pins: Pick<VersionPins, "pin">;
+  readonly pins: Pick<VersionPins, "during">;
 }
 
 /**
@@ -38,8 +38,9 @@ export class Calls implements Executor {
     progress: (fraction: number, note: string) => void,
     signal: AbortSignal,
   ): Promise<Ending | undefined> {
-    const { operations } = this.#deps;
-    const begun = await operations.insert(await this.#operation(attempt));
+    const { operations, pins } = this.#deps;
+    const made = await this.#operation(attempt);
+    const begun = await pins.during([made], () => operations.insert(made));
     const ended = await this.#follow(begun, progress, signal);
     if (ended !== undefined) return this.#ending(attempt, ended);
     if (signal.reason !== STOP) return undefined;
@@ -60,7 +61,6 @@ export class Calls implements Executor {
       );
     }
     const durable = known.durable === true;
-    if (durable) await this.#deps.pins.pin(service, version);
     return {
       id: randomUUID(),
       service,

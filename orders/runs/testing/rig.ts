@@ -69,7 +69,6 @@ export class EngineRig {
         service: call.service,
         parent: run.id,
       }),
-      changed: () => undefined,
     });
     const runner = new Runner({
       store: this.operations,
