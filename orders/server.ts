@@ -12,6 +12,7 @@ import type { ArtifactSettings } from "./artifacts/open.ts";
 import { Artifacts } from "./artifacts/store.ts";
 import { Changes } from "./database/changes.ts";
 import { type OrdersDatabase, openDatabase } from "./database/connect.ts";
+import { refuseForeignPages } from "./foreign-pages.ts";
 import { Leadership } from "./leader.ts";
 import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
 import type { OpenContext, PartContext } from "./part.ts";
@@ -101,7 +102,10 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   });
   const pins = new VersionPins(consul, log.child({ part: "pins" }));
   const context: PartContext = { log, consul, mesh, hosts, calls, artifacts, pins, folder, opened };
-  const server = new Server({ "grpc.max_receive_message_length": 2 * MOST_BYTES });
+  const server = new Server({
+    "grpc.max_receive_message_length": 2 * MOST_BYTES,
+    interceptors: [refuseForeignPages],
+  });
   const routes: HttpRoute[] = [];
   for (const part of PARTS) {
     const own = { ...context, log: log.child({ part: part.name }) };

@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
+import { EDGE_HEADER } from "../../mesh-config/resources/registry-routes.ts";
 import type { HttpRoute } from "../../registry/http.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { foreignPage, foreignPageError } from "../foreign-pages.ts";
 import { whoAsks } from "../who.ts";
 import { parseRange } from "./http-range.ts";
 import { httpStatus } from "./http-status.ts";
@@ -46,6 +48,7 @@ async function route(
   const [first = "", second = ""] = url.pathname.slice(CONTENT_PATH.length + 1).split("/");
   const { method } = request;
   const writes = method === "PUT" || method === "POST";
+  if (writes) refuseForeign(request);
   if (writes && first === "uploads") {
     const offset = Number(url.searchParams.get("offset") ?? "0");
     json(response, 200, await artifacts.uploads.write(second, offset, request));
@@ -60,6 +63,13 @@ async function route(
       { reason: "ARTIFACT_REQUEST_UNKNOWN" },
     );
   }
+}
+
+function refuseForeign({ headers }: IncomingMessage): void {
+  const { origin, host } = headers;
+  const edge = headers[EDGE_HEADER] !== undefined;
+  if (foreignPage({ edge, origin, host, site: [headers["sec-fetch-site"]].flat()[0] }))
+    throw foreignPageError(origin ?? "");
 }
 
 async function putWhole(artifacts: Artifacts, request: IncomingMessage, url: URL) {
