@@ -51,6 +51,13 @@ test("callers without a generated client have their answer when the run has ende
   expect(runs).toHaveLength(1);
 });
 
+test("an async call by command has its key as well", async () => {
+  const flags = ["--async", "-H", "rouse-key:g", "--data", mesh.data];
+  const id = await rouseOk(["call", `${SERVICE}/Add`, '{"numbers": [4, 5]}', ...flags]);
+  const result = await rouseOk(["operations", "wait", id.trim(), "--data", mesh.data]);
+  expect(JSON.parse(result)).toEqual({ text: "g: 9" });
+});
+
 test("calls with the same key come one after the other, and others beside them", async () => {
   using tally = client();
   const first = await tally.async.ask({ name: "count" }, { key: "c" });

@@ -186,6 +186,11 @@ describe("refused is", () => {
     expect(said).toContain("WorkOnce is async by its contract: its callers get an operation");
   });
 
+  test("an async call with a header, which it could not carry", async () => {
+    const said = await fails("call", `${SERVICE}/Work`, "{}", "--async", "-H", "x-lab:7");
+    expect(said).toContain('An async call carries no headers but "rouse-key", and -H names "x-lab".');
+  });
+
   test("an operation that is not there", async () => {
     expect(await fails("operations", "wait", "nonsense")).toContain('There is no operation "nonsense"');
   });

@@ -1,9 +1,10 @@
 import { fromBinary, toJson } from "@bufbuild/protobuf";
-import { Client, type ClientDuplexStream, Metadata, type StatusObject } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream, type Metadata, type StatusObject } from "@grpc/grpc-js";
 import { RouseError } from "../../sdk/errors.ts";
 import { callError } from "../../sdk/grpc.ts";
 import { formatTraceparent, newSpanId, newTraceId } from "../../sdk/tracing/index.ts";
 import { type Mesh, withClient } from "../connect.ts";
+import { parseHeaders } from "./headers.ts";
 import { type CatalogMethod, findMethod } from "./method.ts";
 import { encodeRequests, withFields } from "./requests.ts";
 
@@ -114,22 +115,4 @@ function showHead(call: Call, target: string, begun: number): void {
     show(status.metadata);
     console.error(`< status ${status.code} after ${(performance.now() - begun).toFixed(1)} ms`);
   });
-}
-
-function parseHeaders(texts: readonly string[]): Metadata {
-  const metadata = new Metadata();
-  for (const text of texts) {
-    const colon = text.indexOf(":");
-    try {
-      if (colon < 1) throw new Error("it has no colon");
-      metadata.add(text.slice(0, colon).trim(), text.slice(colon + 1).trim());
-    } catch (error) {
-      throw new RouseError(
-        "INVALID_ARGUMENT",
-        `-H "${text}" is no header (${(error as Error).message}): write -H name:value.`,
-        { reason: "FLAG_INVALID" },
-      );
-    }
-  }
-  return metadata;
 }

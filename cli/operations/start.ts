@@ -1,6 +1,8 @@
 import { OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { unary } from "../../sdk/grpc.ts";
+import { KEY_HEADER } from "../../sdk/operation-header.ts";
+import { parseHeaders } from "../call/headers.ts";
 import { findMethod } from "../call/method.ts";
 import { encodeRequests, withFields } from "../call/requests.ts";
 import { type Mesh, withClient } from "../connect.ts";
@@ -13,6 +15,7 @@ interface StartFlags {
   readonly field: readonly string[];
   readonly deadline?: number;
   readonly key?: string;
+  readonly header: readonly string[];
 }
 
 /** Starts an operation and prints its id. */
@@ -20,8 +23,9 @@ export async function startOperation(
   mesh: Mesh,
   name: string,
   json: readonly string[],
-  { version = "", field, deadline = 0, key = "" }: StartFlags,
+  { version = "", field, deadline = 0, key = "", header }: StartFlags,
 ): Promise<void> {
+  const actorKey = keyOf(header);
   const method = await findMethod(mesh.registry, name, version);
   const requests: Uint8Array[] = [];
   for await (const bytes of encodeRequests(method, withFields(method, json, field))) requests.push(bytes);
@@ -44,7 +48,7 @@ export async function startOperation(
         idempotencyKey: key,
         deadlineMs: deadline,
         keepMs: 0,
-        key: "",
+        key: actorKey,
         waitMs: 0,
       },
       { deadlineMs: FIRST_MS },
@@ -52,4 +56,18 @@ export async function startOperation(
   );
   console.log(operation.id);
   console.error(`its result: rouse operations wait ${operation.id}`);
+}
+
+/** The one header that an async call has: the key of a durable run. */
+function keyOf(headers: readonly string[]): string {
+  const { [KEY_HEADER]: key = "", ...others } = parseHeaders(headers).getMap();
+  const [other] = Object.keys(others);
+  if (other !== undefined) {
+    throw new RouseError(
+      "INVALID_ARGUMENT",
+      `An async call carries no headers but "${KEY_HEADER}", and -H names "${other}". Call without --async, or put it into the request.`,
+      { reason: "FLAG_INVALID" },
+    );
+  }
+  return key.toString();
 }
