@@ -42,7 +42,8 @@ describe("an async call", () => {
     const started = await worker.async.work({ ...work, steps: 4, stepMs: 300 });
     const notes: string[] = [];
     for await (const view of started.watch()) if (view.progress) notes.push(view.progress.note);
-    expect(notes).toContain("step 2 of 4");
+    // Which of them come through depends on how quick everybody is: what is newer takes the place of what was not sent yet.
+    expect(notes).toContainEqual(expect.stringMatching(/^step \d of 4$/));
     const response = { version: "1.0.0", operation: started.id, payload: Buffer.alloc(0) };
     expect(await again(started.id).wait()).toMatchObject({ ...response, payload: expect.anything() });
     expect(await again(started.id).get()).toMatchObject({
