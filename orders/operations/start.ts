@@ -61,6 +61,8 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
   }
   if (idempotencyKey.length > LONGEST_KEY)
     throw invalid(`the idempotency key has more than ${LONGEST_KEY} characters`);
+  if (idempotencyKey.includes("\0") || request.key.includes("\0"))
+    throw invalid("its key has a NUL character");
   const keepMs = request.keepMs || KEEP.default;
   if (keepMs < KEEP.least || keepMs > KEEP.most)
     throw invalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP.least}) to 90 days (${KEEP.most})`);

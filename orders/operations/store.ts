@@ -106,7 +106,10 @@ export class OperationStore {
   }
 
   async progress(id: string, fraction: number, note: string): Promise<OperationRow | undefined> {
-    return this.#change(id, "progress_fraction = $2, progress_note = $3", [fraction, note]);
+    return this.#change(id, "progress_fraction = $2, progress_note = $3", [
+      fraction,
+      note.replaceAll("\0", ""),
+    ]);
   }
 
   /** Forgets what ended long enough ago. @returns how many. */

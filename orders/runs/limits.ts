@@ -20,7 +20,7 @@ export interface JournalSize {
 /**
  * Why an entry does not fit into a journal; undefined: it fits.
  *
- * @returns RouseError RESOURCE_EXHAUSTED RUN_TOO_LONG, RUN_ENTRY_TOO_LARGE, RUN_JOURNAL_TOO_LARGE.
+ * @returns RouseError INVALID_ARGUMENT RUN_STEP_NAME_INVALID; RESOURCE_EXHAUSTED RUN_TOO_LONG, RUN_ENTRY_TOO_LARGE, RUN_JOURNAL_TOO_LARGE.
  */
 export function entryFault(
   method: string,
@@ -33,6 +33,13 @@ export function entryFault(
       "RESOURCE_EXHAUSTED",
       `${what} is one more than the ${MOST_ENTRIES} that a run may have. Let the function start other runs for parts of its work, or go on in a run of its own.`,
       { reason: "RUN_TOO_LONG" },
+    );
+  }
+  if (entry.name.includes("\0")) {
+    return new RouseError(
+      "INVALID_ARGUMENT",
+      `Step ${entry.index} of the durable run of ${method} has a NUL character in its name, ${JSON.stringify(entry.name.slice(0, 60))}. Name it without.`,
+      { reason: "RUN_STEP_NAME_INVALID" },
     );
   }
   if (entry.bytes > MOST_ENTRY_BYTES) {

@@ -93,10 +93,15 @@ export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
           reason: "RUN_IS_OVER",
         });
       }
-      if (name === "" || name.length > LONGEST_NAME || value.length > MOST_ENTRY_BYTES) {
+      if (
+        name === "" ||
+        name.includes("\0") ||
+        name.length > LONGEST_NAME ||
+        value.length > MOST_ENTRY_BYTES
+      ) {
         throw new RouseError(
           "INVALID_ARGUMENT",
-          `An answer needs the name that the run waits for, of 1 to ${LONGEST_NAME} characters, and a value of ${MOST_ENTRY_BYTES} bytes at most; "rouse runs show ${id}" tells the name.`,
+          `An answer needs the name that the run waits for, of 1 to ${LONGEST_NAME} characters without NUL, and a value of ${MOST_ENTRY_BYTES} bytes at most; "rouse runs show ${id}" tells the name.`,
           { reason: "RUN_ANSWER_INVALID" },
         );
       }

@@ -196,7 +196,7 @@ export class RunStore {
 
   /** Why it is not at an instance, for people. */
   async trouble(id: string, text: string): Promise<void> {
-    await this.#run("UPDATE runs SET trouble = $2 WHERE id = $1", [id, text]);
+    await this.#run("UPDATE runs SET trouble = $2 WHERE id = $1", [id, text.replaceAll("\0", "")]);
   }
 
   /** How an operation ended; undefined: it has not, or is not there. */
@@ -282,7 +282,7 @@ export class RunStore {
         new Date(beganAtMs),
       );
       const at = (column: number) => `$${place * 6 + column}`;
-      return `(${at(1)}::uuid, ${at(2)}, ${at(3)}::bytea, ${at(4)}::jsonb, ${at(5)}::integer, ${at(6)}::timestamptz)`;
+      return `(${at(1)}::uuid, ${at(2)}, ${at(3)}::bytea, ${at(4)}::json, ${at(5)}::integer, ${at(6)}::timestamptz)`;
     });
     const found = await this.#run(
       `UPDATE operations o SET state = e.state, response = e.response, error = e.error, attempts = e.attempts,

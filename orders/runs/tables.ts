@@ -60,4 +60,6 @@ export const runsTables: readonly string[] = [
        RETURN NULL;
      END $$;
    CREATE TRIGGER forget_run AFTER DELETE ON operations FOR EACH ROW WHEN (OLD.durable) EXECUTE FUNCTION forget_run();`,
+  // As with operations.
+  "ALTER TABLE run_entries ALTER COLUMN error TYPE json",
 ];
