@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { fromBinary, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { type Job, type JobSpec, JobState } from "#proto/rouse/agent/v1/jobs.ts";
 import { instanceSpec } from "../../../orchestrator/agents.ts";
@@ -18,6 +17,7 @@ import {
 } from "../engine/executor.ts";
 import { lastLines } from "../logs.ts";
 import type { LogEntry, Used } from "../store/engine-store.ts";
+import { hostLost, resultOf } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
 import { type HostJobs, hasEnded } from "./host-jobs.ts";
 import { jobId } from "./job-id.ts";
@@ -205,23 +205,12 @@ export class Jobs implements Executor {
       return { kind: "failed", error, blame: hostFault ? "host" : "task" };
     }
     const { descriptor, types } = await this.#deps.contracts.method(task.service, task.version, task.method);
-    const options = { registry: types };
     try {
-      const message =
-        job.result === undefined
-          ? fromJsonString(descriptor.output, job.resultJson ?? "{}", options)
-          : fromBinary(descriptor.output, job.result);
-      // With the fields that have their default: other tasks may refer to them.
-      const result = toJsonString(descriptor.output, message, { ...options, alwaysEmitImplicit: true });
+      const result = resultOf(job, descriptor.output, types);
       const outputs = job.outputs.map(({ name, uri, bytes, mediaType }) => ({ name, uri, bytes, mediaType }));
       return { kind: "succeeded", result, outputs, said: job.metadata };
-    } catch (cause) {
-      const error = new RouseError(
-        "INTERNAL",
-        `The job ended well, and its result is no ${descriptor.output.typeName}: ${(cause as Error).message}.`,
-        { reason: "RESULT_INVALID", cause },
-      );
-      return { kind: "failed", error, blame: "task" };
+    } catch (thrown) {
+      return { kind: "failed", error: RouseError.from(thrown), blame: "task" };
     }
   }
 }
@@ -246,14 +235,6 @@ function hostEnding(error: RouseError): Ending {
     return { outcome: { kind: "refused", error }, used: NOTHING_USED, lines: [] };
   const blame = error.reason === "HOST_LOST" ? "host" : "task";
   return { outcome: { kind: "failed", error, blame }, used: NOTHING_USED, lines: [] };
-}
-
-function hostLost(host: string, why: string): RouseError {
-  return new RouseError(
-    "UNAVAILABLE",
-    `Host "${host}" is lost with the job that ran there: ${why}. It is tried again elsewhere.`,
-    { reason: "HOST_LOST", metadata: { host } },
-  );
 }
 
 function usedBy({ used }: Job): Used {
