@@ -100,7 +100,9 @@ export class Engine {
   }
 
   async #read(ids: readonly string[] | undefined): Promise<void> {
-    const open = await this.#deps.store.open(ids);
+    const leftOut = new Map<string, RouseError>();
+    const open = await this.#deps.store.open(ids, (id, error) => leftOut.set(id, error));
+    for (const [id, error] of leftOut) await this.#leaveOut(id, error);
     const there = new Map(open.map((order) => [order.id, order]));
     for (const id of ids ?? this.#live.keys()) if (!there.has(id)) this.#live.delete(id);
     for (const order of open) this.#live.set(order.id, order);
@@ -109,10 +111,24 @@ export class Engine {
     for (const order of open) this.#goOn(order);
     const left = open.values();
     const advanceAll = async () => {
-      for (const order of left) await this.#advance(order);
+      for (const order of left)
+        await this.#advance(order).catch((thrown) => this.#unreadable(order.id, thrown));
     };
     await Promise.all(Array.from({ length: ADVANCED_AT_ONCE }, advanceAll));
     this.#lookSoon();
+  }
+
+  /** One order that cannot be read keeps no other from going on. */
+  async #leaveOut(id: string, error: RouseError): Promise<void> {
+    this.#deps.log.error({ err: error, order: id }, "an order cannot be read, and was ended");
+    await this.#deps.store.leaveOut(id, error);
+  }
+
+  /** Leaves the order out if that is why; throws what else it is. */
+  async #unreadable(id: string, thrown: unknown): Promise<void> {
+    const error = RouseError.from(thrown);
+    if (error.reason !== "ORDER_UNREADABLE") throw thrown;
+    await this.#leaveOut(id, error);
   }
 
   /** Stops an attempt whose task is not running any more. */
@@ -229,6 +245,7 @@ export class Engine {
       .then((refused) => {
         if (refused && host !== undefined) this.#refusedAt.set(host, Date.now());
       })
+      .catch((thrown: unknown) => this.#unreadable(orderId, thrown))
       .catch(async (err: unknown) => {
         if (this.#signal.aborted) return;
         // What is written says how to go on: it is read when the database is back.

@@ -1,6 +1,7 @@
 import type { Pool } from "pg";
-import type { RouseError } from "../../../sdk/errors.ts";
+import { RouseError } from "../../../sdk/errors.ts";
 import { unreachable } from "../../database/connect.ts";
+import { readRow } from "./readable.ts";
 import {
   BRIEF_COLUMNS,
   briefSchema,
@@ -61,8 +62,16 @@ export class EngineStore {
     this.#pool = pool;
   }
 
-  /** Orders that have not ended, in the order of acceptance. @param ids only these. */
-  async open(ids?: readonly string[]): Promise<OpenOrder[]> {
+  /**
+   * Orders that have not ended, in the order of acceptance.
+   *
+   * @param ids only these.
+   * @param leftOut told of each one that cannot be read, once, with ORDER_UNREADABLE.
+   */
+  async open(
+    ids?: readonly string[],
+    leftOut?: (id: string, error: RouseError) => void,
+  ): Promise<OpenOrder[]> {
     const orders = (await this.#run(
       `SELECT id, sequence, priority FROM orders WHERE ended_at IS NULL AND ($1::uuid[] IS NULL OR id = ANY($1)) ORDER BY sequence`,
       [ids ?? null],
@@ -72,11 +81,18 @@ export class EngineStore {
       `SELECT ${BRIEF_COLUMNS} FROM order_tasks WHERE order_id = ANY($1) ORDER BY order_id, position`,
       [orders.map((order) => order.id)],
     );
-    for (const row of rows) {
-      const task = briefSchema.parse(row);
-      tasks.get(task.order_id)?.push(task);
+    for (const row of rows as { order_id: string }[]) {
+      const id = row.order_id;
+      if (!tasks.has(id)) continue;
+      try {
+        tasks.get(id)?.push(readRow(briefSchema, row, id, taskOf(row)));
+      } catch (thrown) {
+        tasks.delete(id);
+        leftOut?.(id, RouseError.from(thrown));
+      }
     }
-    return orders.map(({ sequence, ...order }) => ({
+    const readable = orders.filter(({ id }) => tasks.has(id));
+    return readable.map(({ sequence, ...order }) => ({
       ...order,
       sequence: Number(sequence),
       tasks: tasks.get(order.id) ?? [],
@@ -105,6 +121,19 @@ export class EngineStore {
     );
   }
 
+  /** Ends an order that cannot be read, and what goes on of it. */
+  async leaveOut(orderId: string, error: RouseError): Promise<void> {
+    await this.#run(
+      `WITH o AS (
+         UPDATE orders SET state = 'failed', error = $2, ended_at = clock_timestamp(), revision = revision + 1
+         WHERE id = $1 AND ended_at IS NULL RETURNING id
+       )
+       UPDATE order_tasks SET state = 'cancelled', ended_at = clock_timestamp()
+       WHERE order_id IN (SELECT id FROM o) AND state NOT IN ('succeeded', 'failed', 'skipped', 'cancelled')`,
+      [orderId, errorText(error)],
+    );
+  }
+
   /** Begins the next attempt. @returns undefined when the task is not ready any more. */
   async begin(orderId: string, task: string, host: string | undefined): Promise<TaskRow | undefined> {
     const rows = await this.#run(
@@ -120,7 +149,7 @@ export class EngineStore {
        SELECT * FROM t`,
       [orderId, task, host ?? null],
     );
-    return rows.map((row) => taskSchema.parse(row))[0];
+    return rows.map((row) => readRow(taskSchema, row, orderId, taskOf(row)))[0];
   }
 
   /** The task, to go on with its present attempt. */
@@ -129,7 +158,7 @@ export class EngineStore {
       `SELECT ${TASK_COLUMNS} FROM order_tasks WHERE order_id = $1 AND name = $2`,
       [orderId, name],
     );
-    return rows.map((row) => taskSchema.parse(row))[0];
+    return rows.map((row) => readRow(taskSchema, row, orderId, taskOf(row)))[0];
   }
 
   /** Results and outputs of tasks that another one needs. */
@@ -143,7 +172,7 @@ export class EngineStore {
     );
     return new Map(
       rows.map((row) => {
-        const { name, result, outputs } = taskSchema.parse(row);
+        const { name, result, outputs } = readRow(taskSchema, row, orderId, taskOf(row));
         return [name, { result, outputs: outputs ?? [] }];
       }),
     );
@@ -246,4 +275,8 @@ export class EngineStore {
       throw unreachable(cause);
     }
   }
+}
+
+function taskOf(row: unknown): string {
+  return `task "${(row as { name: string }).name}"`;
 }

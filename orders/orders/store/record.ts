@@ -133,6 +133,66 @@ export const taskSchema = z.object({
 });
 export type TaskRow = z.infer<typeof taskSchema>;
 
+/** What is shown where a column cannot be read. */
+export const BLANK_ORDER: OrderRow = {
+  id: "",
+  sequence: 0,
+  name: "",
+  priority: 0,
+  metadata: {},
+  caller: "",
+  digest: Buffer.alloc(0),
+  keep_ms: 0,
+  state: "failed",
+  error: null,
+  created_at: new Date(0),
+  started_at: null,
+  ended_at: null,
+  revision: 0,
+};
+
+/** What is shown where a column cannot be read. */
+export const BLANK_TASK: TaskRow = {
+  order_id: "",
+  position: 0,
+  name: "",
+  service: "",
+  version: "",
+  method: "",
+  kind: "call",
+  provider: "",
+  needs: [],
+  retries: 0,
+  room: null,
+  state: "failed",
+  attempts: 0,
+  failures: 0,
+  faults: 0,
+  host: null,
+  ready_at: null,
+  retry_at: null,
+  attempt_at: null,
+  waits_for: null,
+  parameters: "",
+  inputs: {},
+  metadata: {},
+  deadline_ms: 0,
+  started_at: null,
+  ended_at: null,
+  result: null,
+  outputs: null,
+  said: null,
+  progress_fraction: null,
+  progress_note: null,
+  error: null,
+  wall_ms: 0,
+  cpu_ms: 0,
+  memory_peak_bytes: 0,
+  read_bytes: 0,
+  written_bytes: 0,
+  cost: 0,
+};
+
 export const ORDER_COLUMNS = Object.keys(orderSchema.shape).join(", ");
 export const BRIEF_COLUMNS = Object.keys(briefSchema.shape).join(", ");
 export const TASK_COLUMNS = Object.keys(taskSchema.shape).join(", ");

@@ -131,6 +131,53 @@ describe("an order in the database", () => {
   });
 });
 
+describe("an order that cannot be read", () => {
+  const broken = [
+    ["a state that nobody knows", "state = 'flying'"],
+    ["a room that is no JSON", "room = '{'"],
+  ] as const;
+  test.each(broken)("by %s is left out, and the others are read", async (_why, set) => {
+    const store = new OrderStore(database.pool);
+    const engine = new EngineStore(database.pool);
+    const [bad, good] = [newOrder({ tasks: [task("a"), task("b")] }), newOrder()];
+    for (const made of [bad, good]) await store.insert(made);
+    await database.pool.query(`UPDATE order_tasks SET ${set} WHERE order_id = $1`, [bad.id]);
+    const leftOut: [string, RouseError][] = [];
+    const open = await engine.open([bad.id, good.id], (id, error) => leftOut.push([id, error]));
+    expect(open.map(({ id }) => id)).toEqual([good.id]);
+    expect(leftOut.map(([id]) => id)).toEqual([bad.id]);
+    const error = leftOut[0]?.[1] as RouseError;
+    expect(error).toMatchObject({ status: "INTERNAL", reason: "ORDER_UNREADABLE" });
+    await engine.leaveOut(bad.id, error);
+    expect(await engine.open([bad.id])).toEqual([]);
+    const shown = await store.get(bad.id);
+    expect(shown?.order).toMatchObject({ state: "failed", error: { reason: "ORDER_UNREADABLE" } });
+    expect(shown?.tasks.map(({ name, state }) => [name, state])).toEqual([
+      ["a", "cancelled"],
+      ["b", "cancelled"],
+    ]);
+    expect((await store.list("", undefined, 10)).map(({ order }) => order.id)).toContain(bad.id);
+  });
+
+  test("says which of its rows it is, and what to do", async () => {
+    const store = new OrderStore(database.pool);
+    const made = newOrder();
+    await store.insert(made);
+    await database.pool.query("UPDATE order_tasks SET inputs = '7' WHERE order_id = $1", [made.id]);
+    const begun = new EngineStore(database.pool).begin(made.id, "main", undefined);
+    const error = await begun.catch((thrown: unknown) => RouseError.from(thrown));
+    expect(error).toMatchObject({ reason: "ORDER_UNREADABLE", metadata: { order: made.id } });
+    expect((error as RouseError).message).toMatch(
+      /^Order \S+ cannot be read from the database, and was left out: its task "main" is not what this version of Rouse writes \([\s\S]+\)\. Retry it with a version that can read it \("rouse orders retry \S+"\), or order it anew\.$/,
+    );
+    await database.pool.query("UPDATE orders SET metadata = '' WHERE id = $1", [made.id]);
+    const shown = await store.get(made.id);
+    expect(shown?.order).toMatchObject({ id: made.id, metadata: {}, error: { reason: "ORDER_UNREADABLE" } });
+    expect(shown?.tasks).toMatchObject([{ name: "main", error: { reason: "ORDER_UNREADABLE" } }]);
+    await store.cancel(made.id, JSON.stringify({ code: 1, message: "m", reason: "r", metadata: {} }));
+  });
+});
+
 describe("an order whose time is over", () => {
   test("is forgotten with its tasks and logs; one that goes on never is", async () => {
     const store = new OrderStore(database.pool);

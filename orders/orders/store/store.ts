@@ -2,7 +2,10 @@ import type { Pool } from "pg";
 import { RouseError } from "../../../sdk/errors.ts";
 import { unreachable } from "../../database/connect.ts";
 import type { NewOrder } from "./new-order.ts";
+import { salvageRow } from "./readable.ts";
 import {
+  BLANK_ORDER,
+  BLANK_TASK,
   ORDER_COLUMNS,
   type OrderRow,
   type OrderStateName,
@@ -177,15 +180,23 @@ export class OrderStore {
   }
 
   async #orders(text: string, values: readonly unknown[]): Promise<OrderRow[]> {
-    return (await this.#run(text, values)).map((row) => orderSchema.parse(row));
+    const rows = (await this.#run(text, values)) as { readonly id: string }[];
+    return rows.map((row) => {
+      const { row: order, error } = salvageRow(orderSchema, row, BLANK_ORDER, row.id, "own row");
+      return error === undefined ? order : { ...order, error: order.error ?? errorFields(error) };
+    });
   }
 
   async #tasks(ids: readonly string[], columns = TASK_COLUMNS): Promise<TaskRow[]> {
-    const rows = await this.#run(
+    const rows = (await this.#run(
       `SELECT ${columns} FROM order_tasks WHERE order_id = ANY($1) ORDER BY order_id, position`,
       [ids],
-    );
-    return rows.map((row) => taskSchema.parse(row));
+    )) as { readonly order_id: string; readonly name: string }[];
+    return rows.map((row) => {
+      const { order_id: id, name } = row;
+      const { row: task, error } = salvageRow(taskSchema, row, BLANK_TASK, id, `task "${name}"`);
+      return error === undefined ? task : { ...task, error: errorFields(error) };
+    });
   }
 
   async #run(text: string, values: readonly unknown[] = []): Promise<unknown[]> {
@@ -195,6 +206,10 @@ export class OrderStore {
       throw unreachable(cause);
     }
   }
+}
+
+function errorFields({ code, message, reason, metadata }: RouseError) {
+  return { code, message, reason, metadata };
 }
 
 /** Without what may be large. */
