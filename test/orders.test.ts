@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Order, OrderState, OrdersClient, OrderTaskState } from "#proto/rouse/orders/v1/orders.ts";
 import { withClient } from "../cli/connect.ts";
@@ -135,6 +136,29 @@ describe("a workflow", () => {
     expect(said).toContain("1 of 3 tasks are done");
     const again = await ended(id);
     expect(again.tasks.map(({ attempts }) => attempts)).toEqual([1, 2, 0]);
+  });
+
+  test("that cannot be read fails, and keeps no other from going on", async () => {
+    const long = work({ steps: 600, stepMs: 1_000 });
+    const id = await place({ long, next: work({ steps: 1 }, { after: ["long"] }) });
+    const folder = encodeURIComponent(join(mesh.data, "orders", "postgres"));
+    const pool = new Pool({
+      connectionString: `postgresql://rouse@localhost:5432/postgres?host=${folder}`,
+      options: "-c search_path=rouse_orders",
+    });
+    try {
+      await until("it runs", async () => stateOf(await get(id), "long") === OrderTaskState.RUNNING);
+      await pool.query("UPDATE order_tasks SET room = '{' WHERE order_id = $1 AND name = 'next'", [id]);
+      await pool.query("UPDATE orders SET name = 'broken' WHERE id = $1", [id]);
+    } finally {
+      await pool.end();
+    }
+    const order = await ended(id);
+    expect(order).toMatchObject({ state: OrderState.FAILED, error: { reason: "ORDER_UNREADABLE" } });
+    expect(stateOf(order, "long")).toBe(OrderTaskState.CANCELLED);
+    expect(await rouseOk(["orders", "--data", mesh.data])).toContain(id);
+    const other = await place({ main: work({ steps: 1, step_ms: 1 }) });
+    expect((await ended(other)).state).toBe(OrderState.SUCCEEDED);
   });
 
   test("that is cancelled ends what runs of it", async () => {
