@@ -24,7 +24,17 @@ export default async function artifactsBench(): Promise<BenchResult> {
   }
 }
 
-type Way = "copy" | "copy, on disk" | "put" | "put through Envoy" | "get" | "get through Envoy";
+const WAYS = [
+  "copy",
+  "copy, on disk",
+  "put, same disk",
+  "put, sent",
+  "put, sent through Envoy",
+  "get, same disk",
+  "get, sent",
+  "get, sent through Envoy",
+] as const;
+type Way = (typeof WAYS)[number];
 type Rounds = Map<Way, number[]>;
 
 async function measure(mesh: TestMesh, folder: string): Promise<Rounds> {
@@ -39,11 +49,20 @@ async function measure(mesh: TestMesh, folder: string): Promise<Rounds> {
     rounds.set(way, times);
   };
   const ways = [
-    { put: "put", get: "get", client: artifacts({ target: mesh.orders, http: mesh.ordersHttp }) },
     {
-      put: "put through Envoy",
-      get: "get through Envoy",
-      client: artifacts({ target: `unix:${mesh.meshSocket}` }),
+      put: "put, same disk",
+      get: "get, same disk",
+      client: artifacts({ target: mesh.orders, http: mesh.ordersHttp }),
+    },
+    {
+      put: "put, sent",
+      get: "get, sent",
+      client: artifacts({ target: mesh.orders, http: mesh.ordersHttp, sharesDisk: false }),
+    },
+    {
+      put: "put, sent through Envoy",
+      get: "get, sent through Envoy",
+      client: artifacts({ target: `unix:${mesh.meshSocket}`, sharesDisk: false }),
     },
   ] as const;
   try {
@@ -107,7 +126,7 @@ async function peakBytes(pid: number): Promise<number> {
 
 function report(rounds: Rounds, peak: number): BenchResult {
   const speed = (way: Way) => BYTES / 2 ** 20 / (median(rounds.get(way) ?? []) / 1_000);
-  const value = speed("put") / speed("copy, on disk");
+  const value = speed("put, same disk") / speed("copy, on disk");
   const row = (way: Way) => ({
     way,
     "MiB/s": Math.round(speed(way)),
@@ -118,11 +137,10 @@ function report(rounds: Rounds, peak: number): BenchResult {
     name: "Artifacts",
     about:
       `Storing and reading ${BYTES / 2 ** 20} MiB, medians of ${ROUNDS} rounds. "copy" is copyFile, which leaves the bytes in the page cache; "copy, on disk" waits for ` +
-      "the disk, as storing does. Storing computes SHA-256 on both sides and compares; reading compares with the block's checksums and SHA-256. " +
+      'the disk, as storing does; reading does not. "same disk" is what the command line on the host of orders does, which may write to the store\'s folder: the bytes go ' +
+      'from file to file. "sent" is what anybody else does, here too on one host, so that both ends share its cores. Storing computes SHA-256 on both sides and compares; reading compares with SHA-256, and what is sent with its blocks\' checksums before. ' +
       `The server of orders had ${Math.round(peak / 2 ** 20)} MiB of memory at most.`,
-    rows: (["copy", "copy, on disk", "put", "put through Envoy", "get", "get through Envoy"] as const).map(
-      row,
-    ),
-    figure: { name: "put / copy on disk", value, goal: "≥ 0.5", met: value >= 0.5 },
+    rows: WAYS.map(row),
+    figure: { name: "put on the same disk / copy on disk", value, goal: "≥ 0.5", met: value >= 0.5 },
   };
 }

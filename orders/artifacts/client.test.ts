@@ -7,7 +7,7 @@ import { credentials, Server } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ArtifactsClient, ArtifactsService } from "#proto/rouse/orders/v1/artifacts.ts";
-import { type RunningHttp, startHttp } from "../../registry/http.ts";
+import { type HttpRoute, type RunningHttp, startHttp } from "../../registry/http.ts";
 import { type Artifacts, artifacts } from "../../sdk/client/artifacts/client.ts";
 import { listen, unary } from "../../sdk/grpc.ts";
 import { until } from "../../test/support/live.ts";
@@ -178,7 +178,7 @@ describe("a connection that breaks", () => {
     ["a stream", (_path: string, bytes: Buffer) => chunked(bytes, 300_000)],
   ])("is made again, and %s goes on where it was", async (_, source) => {
     const way = await brittle([3 * MIB, 5 * MIB, 100, 6 * MIB]);
-    const over = artifacts({ target, http: way.address });
+    const over = artifacts({ target, http: way.address, sharesDisk: false });
     try {
       const bytes = randomBytes(20 * MIB);
       const { uri } = await over.put(source(await file("brittle", bytes), bytes));
@@ -204,6 +204,126 @@ describe("a connection that breaks", () => {
       over.close();
       way.server.close();
     }
+  });
+});
+
+describe("on the store's own disk", () => {
+  test("files are copied, and not sent", async () => {
+    // Who sends more than this breaks its connection.
+    const way = await brittle([MIB]);
+    const near = artifacts({ target, http: way.address });
+    try {
+      const bytes = randomBytes(40 * MIB + 7);
+      const told: number[] = [];
+      const { uri } = await near.put(
+        { file: await file("near", bytes) },
+        { onProgress: (sent) => told.push(sent) },
+      );
+      expect(uri).toBe(`artifact:sha256-${sha256(bytes)}`);
+      expect(told.at(-1)).toBe(bytes.length);
+      await near.download(uri, join(folder, "near-copy"));
+      expect(sha256(await readFile(join(folder, "near-copy")))).toBe(sha256(bytes));
+      expect(way.broken()).toBe(0);
+      // Its blocks have their checksums as those have that were sent.
+      expect(await client.verify(uri)).toBe(bytes.length);
+      const part = await gather(client.get(uri, { offset: 17 * MIB + 1, length: 100 }));
+      expect(part).toEqual(bytes.subarray(17 * MIB + 1, 17 * MIB + 101));
+    } finally {
+      near.close();
+      way.server.close();
+    }
+  });
+
+  test("a copy that is stopped goes on through the connection", async () => {
+    const route = artifactsRoute(rig.artifacts, log);
+    const asked: string[] = [];
+    const failing: HttpRoute = {
+      ...route,
+      handle(request, response, url) {
+        asked.push(`${request.method} ${url.search.replace(/\d+/g, (n) => String(Number(n) / MIB))}`);
+        if (asked.length === 3) response.destroy();
+        else return route.handle(request, response, url);
+      },
+    };
+    const other = await startHttp("127.0.0.1:0", [failing], log);
+    const near = artifacts({ target, http: other.address });
+    try {
+      const bytes = randomBytes(50 * MIB);
+      const { uri } = await near.put({ file: await file("near-broken", bytes) });
+      expect(uri).toBe(`artifact:sha256-${sha256(bytes)}`);
+      expect(asked).toEqual([
+        "HEAD ",
+        "PUT ?offset=0&written=16",
+        "PUT ?offset=16&written=32",
+        "PUT ?offset=16",
+      ]);
+      expect(await client.verify(uri)).toBe(bytes.length);
+    } finally {
+      near.close();
+      await other.close();
+    }
+  });
+
+  test("damage is told, and nothing is left that looks whole", async () => {
+    const bytes = randomBytes(3 * MIB);
+    const { uri } = await client.put(bytes);
+    await damage(bytes, 2 * MIB + 1);
+    await expect(client.download(uri, join(folder, "near-damaged"))).rejects.toMatchObject({
+      reason: "ARTIFACT_CORRUPT",
+      message: expect.stringContaining("bytes 2097152 to 3145727 are not what was stored"),
+    });
+    expect(await readdir(folder)).not.toContain("near-damaged");
+  });
+
+  test("what is taken of an upload is what is in its file", async () => {
+    const at = (path: string) => `http://${http.address}/content/${path}`;
+    const { id } = await rig.artifacts.uploads.begin({
+      ...{ id: "", name: "", mediaType: "", metadata: {}, owner: "ada" },
+      ...{ keepMs: 0, keepForever: false, holder: "", bytes: 0 },
+    });
+    const told = await fetch(at(`uploads/${id}`), { method: "HEAD" });
+    const path = decodeURIComponent(told.headers.get("x-rouse-file") ?? "");
+    await writeFile(path, "0123456789", { flag: "r+" });
+    const take = async (query: string) => {
+      const answer = await fetch(at(`uploads/${id}?${query}`), { method: "PUT" });
+      return [answer.status, await answer.json()];
+    };
+    expect(await take("offset=0&written=4")).toEqual([200, expect.objectContaining({ offset: 4 })]);
+    expect(await take("offset=4&written=100")).toEqual([200, expect.objectContaining({ offset: 10 })]);
+    expect(await take("offset=4&written=10")).toEqual([
+      400,
+      expect.objectContaining({ reason: "UPLOAD_OFFSET" }),
+    ]);
+    expect(await take("offset=10&written=all")).toEqual([
+      400,
+      expect.objectContaining({ message: expect.stringContaining("written is no number of bytes") }),
+    ]);
+    await expect(rig.artifacts.uploads.finish(id, "")).rejects.toMatchObject({
+      message: expect.stringContaining("its sha256 is needed"),
+    });
+    await rig.artifacts.uploads.finish(id, sha256(Buffer.from("0123456789")));
+  });
+
+  test("where that is, callers at the edge are not told", async () => {
+    const { uri } = await client.put(Buffer.from("where is it"));
+    const { id } = await rig.artifacts.uploads.begin({
+      ...{ id: "", name: "", mediaType: "", metadata: {}, owner: "ada" },
+      ...{ keepMs: 0, keepForever: false, holder: "", bytes: 0 },
+    });
+    const ask = (path: string, method: string, headers = {}) =>
+      fetch(`http://${http.address}/content/${path}`, { method, headers });
+    const edge = { "x-rouse-edge": "1" };
+    const content = uri.slice("artifact:".length);
+    expect((await ask(content, "HEAD")).headers.get("x-rouse-file")).toContain(
+      content.slice("sha256-".length),
+    );
+    expect((await ask(content, "HEAD", edge)).headers.has("x-rouse-file")).toBe(false);
+    expect((await ask(`uploads/${id}`, "HEAD", edge)).status).toBe(403);
+    expect(await (await ask(`uploads/${id}?offset=0&written=1`, "PUT", edge)).json()).toMatchObject({
+      reason: "ONLY_WITHIN_MESH",
+      message: expect.stringContaining("Writing to the file of an upload is for the services of the mesh"),
+    });
+    await rig.artifacts.uploads.abandon(id);
   });
 });
 

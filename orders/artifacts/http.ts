@@ -3,9 +3,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import { EDGE_HEADER } from "../../mesh-config/resources/registry-routes.ts";
 import type { HttpRoute } from "../../registry/http.ts";
+import { FILE_HEADER } from "../../sdk/client/artifacts/http.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { foreignPage, foreignPageError } from "../foreign-pages.ts";
-import { whoAsks } from "../who.ts";
+import { whoAsks, withinMesh } from "../who.ts";
+import { invalidUpload } from "./errors.ts";
 import { parseRange } from "./http-range.ts";
 import { httpStatus } from "./http-status.ts";
 import type { Artifacts } from "./store.ts";
@@ -22,6 +24,8 @@ const LINGER_MS = 5_000;
  *
  *   GET, HEAD /content/sha256-<digest>[/<name>][?download]   with Range
  *   PUT       /content/uploads/<id>?offset=<n>               the rest of an upload; answers with its offset
+ *   HEAD      /content/uploads/<id>                          tells in which file it is gathered, for who shares the disk
+ *   PUT       /content/uploads/<id>?offset=<n>&written=<m>   bytes n to m have been written to that file
  *   PUT, POST /content/new?name=<name>&sha256=<digest>       all of an artifact; answers with it
  */
 export function artifactsRoute(artifacts: Artifacts, log: Logger): HttpRoute {
@@ -51,7 +55,13 @@ async function route(
   if (writes) refuseForeign(request);
   if (writes && first === "uploads") {
     const offset = Number(url.searchParams.get("offset") ?? "0");
-    json(response, 200, await artifacts.uploads.write(second, offset, request));
+    const written = url.searchParams.get("written");
+    if (written === null) json(response, 200, await artifacts.uploads.write(second, offset, request));
+    else json(response, 200, await takeWritten(artifacts, request, second, offset, Number(written)));
+  } else if (method === "HEAD" && first === "uploads") {
+    withinMesh(whoAsks(request.headers), "Where an upload is gathered");
+    response.setHeader(FILE_HEADER, encodeURIComponent(await artifacts.uploads.fileOf(second)));
+    response.end();
   } else if (writes && first === "new") {
     json(response, 201, await putWhole(artifacts, request, url));
   } else if ((method === "GET" || method === "HEAD") && first !== "") {
@@ -70,6 +80,20 @@ function refuseForeign({ headers }: IncomingMessage): void {
   const edge = headers[EDGE_HEADER] !== undefined;
   if (foreignPage({ edge, origin, host, site: [headers["sec-fetch-site"]].flat()[0] }))
     throw foreignPageError(origin ?? "");
+}
+
+/** The sender has written it to the upload's file itself. */
+async function takeWritten(
+  artifacts: Artifacts,
+  request: IncomingMessage,
+  id: string,
+  offset: number,
+  to: number,
+) {
+  withinMesh(whoAsks(request.headers), "Writing to the file of an upload");
+  if (!Number.isSafeInteger(to)) throw invalidUpload("written is no number of bytes");
+  request.resume();
+  return artifacts.uploads.take(id, offset, to);
 }
 
 async function putWhole(artifacts: Artifacts, request: IncomingMessage, url: URL) {
@@ -141,6 +165,10 @@ async function get(
   response.setHeader("content-disposition", disposition(download, name));
   if (range !== undefined) response.setHeader("content-range", `bytes ${from}-${to}/${bytes}`);
   response.statusCode = range === undefined ? 200 : 206;
+  if (request.method === "HEAD" && !whoAsks(request.headers).outside) {
+    const file = await artifacts.fileOf(uri);
+    if (file !== undefined) response.setHeader(FILE_HEADER, encodeURIComponent(file));
+  }
   if (request.method === "HEAD" || bytes === 0) {
     response.end();
     return;

@@ -177,6 +177,13 @@ export class Artifacts implements ArtifactStore {
     return toApi(row, holders.get(digest) ?? [], name || row.name);
   }
 
+  /** The file in which a content is, for who shares the store's disk; undefined: there is none, or it is damaged. */
+  async fileOf(uri: string): Promise<string | undefined> {
+    const { contents, pool } = await this.open();
+    const { place, damaged } = await liveRow(checked(pool), parseArtifactUri(uri).digest);
+    return damaged ? undefined : contents.fileOf?.(place);
+  }
+
   async search(request: SearchArtifactsRequest): Promise<SearchArtifactsResponse> {
     const { sql, values } = searchCondition(request);
     const limit = Math.min(request.limit || LIMIT.default, LIMIT.most);

@@ -22,6 +22,9 @@ export interface Contents {
    */
   read(place: string, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 
+  /** The file of a place, where it is one. */
+  fileOf?(place: string): string;
+
   /** Bytes at a place; undefined: nothing is there. */
   size(place: string): Promise<number | undefined>;
 

@@ -23,6 +23,7 @@ export async function folderContents(folder: string): Promise<Contents> {
   return {
     title: folder,
     uploads,
+    fileOf,
     async keep(file, place) {
       const to = fileOf(place);
       try {

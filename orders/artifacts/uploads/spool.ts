@@ -15,8 +15,8 @@ interface Gathered {
   readonly hash: Hash;
   readonly sums: BlockSums;
   bytes: number;
-  /** The last part of it came before this process began: only a digest can tell whether it is whole. */
-  readonly resumed: boolean;
+  /** A part of it came before this process began, or from another process: only a digest can tell whether it is whole. */
+  resumed: boolean;
   syncing: Promise<void> | undefined;
   unsynced: number;
   usedAt: number;
@@ -33,6 +33,8 @@ export interface Finished {
   readonly resumed: boolean;
 }
 
+/** So much is written at once. The kernel has more work with larger pieces: it looks for as much memory in one piece for the file. */
+const WRITE_BYTES = 2 ** 18;
 /** So much is written before the disk is asked to keep it, so that the end has little to wait for; bytes. */
 const SYNC_BYTES = 64 * 2 ** 20;
 /** An upload that nobody writes to is let go of after this time, ms; its file stays. */
@@ -88,6 +90,33 @@ export class Spool {
       return await writing;
     } finally {
       if (gathered.writer === writer) gathered.writer = undefined;
+    }
+  }
+
+  /** The file of an upload, which is there: another process may write to its end, and tell by {@link take}. */
+  async fileOf(id: string): Promise<string> {
+    await this.#gathered(id);
+    return this.#fileOf(id);
+  }
+
+  /**
+   * Takes what another process has written at the end of an upload's file; resolves to the new offset, which is less where the file is
+   * shorter.
+   *
+   * @throws RouseError FAILED_PRECONDITION UPLOAD_OFFSET; ABORTED UPLOAD_TAKEN_OVER.
+   */
+  async take(id: string, offset: number, to: number): Promise<number> {
+    const gathered = await this.#gathered(id);
+    await stopWriter(gathered);
+    const stopped = new AbortController();
+    const taking = this.#take(id, gathered, offset, to, stopped.signal);
+    const writer = { stop: () => stopped.abort(takenOver(id)), done: taking.catch(() => undefined) };
+    gathered.writer = writer;
+    try {
+      return await taking;
+    } finally {
+      if (gathered.writer === writer) gathered.writer = undefined;
+      gathered.usedAt = Date.now();
     }
   }
 
@@ -154,14 +183,9 @@ export class Spool {
         gathered.hash.update(chunk);
         gathered.sums.update(chunk);
       }
-      if (gathered.unsynced >= SYNC_BYTES && gathered.syncing === undefined) {
-        gathered.unsynced = 0;
-        await written;
-        gathered.syncing = gathered.handle.datasync().finally(() => {
-          gathered.syncing = undefined;
-        });
-        gathered.syncing.catch(() => undefined);
-      }
+      if (gathered.unsynced < SYNC_BYTES || gathered.syncing !== undefined) return;
+      await written;
+      this.#syncSome(gathered);
     };
     try {
       try {
@@ -169,7 +193,7 @@ export class Spool {
           if (gathered.bytes + held + chunk.length > mostBytes) throw tooLarge(mostBytes);
           chunks.push(chunk);
           held += chunk.length;
-          if (held >= BLOCK_BYTES) await flush();
+          if (held >= WRITE_BYTES) await flush();
         }
       } finally {
         // What came before the source broke is good.
@@ -184,6 +208,50 @@ export class Spool {
       gathered.usedAt = Date.now();
     }
     return gathered.bytes;
+  }
+
+  async #take(
+    id: string,
+    gathered: Gathered,
+    offset: number,
+    to: number,
+    signal: AbortSignal,
+  ): Promise<number> {
+    if (offset !== gathered.bytes) throw wrongOffset(id, offset, gathered.bytes);
+    gathered.resumed = true;
+    const { handle } = gathered;
+    const blocks = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)] as const;
+    const read = (turn: number, at: number) =>
+      handle.read(blocks[turn % 2 === 0 ? 0 : 1], 0, Math.min(BLOCK_BYTES, to - at), at);
+    for (let turn = 0, coming = read(0, offset); gathered.bytes < to; turn++) {
+      const { bytesRead, buffer } = await coming;
+      if (bytesRead === 0) break;
+      const at = gathered.bytes + bytesRead;
+      // The next is read while this one is hashed.
+      if (at < to) coming = read(turn + 1, at);
+      coming.catch(() => undefined);
+      if (signal.aborted) {
+        await coming.catch(() => undefined);
+        throw signal.reason;
+      }
+      const block = buffer.subarray(0, bytesRead);
+      gathered.hash.update(block);
+      gathered.sums.update(block);
+      gathered.bytes = at;
+      gathered.unsynced += bytesRead;
+      this.#syncSome(gathered);
+    }
+    return gathered.bytes;
+  }
+
+  /** Has the disk keep what was written, now and then. */
+  #syncSome(gathered: Gathered): void {
+    if (gathered.unsynced < SYNC_BYTES || gathered.syncing !== undefined) return;
+    gathered.unsynced = 0;
+    gathered.syncing = gathered.handle.datasync().finally(() => {
+      gathered.syncing = undefined;
+    });
+    gathered.syncing.catch(() => undefined);
   }
 
   async #failed(id: string, thrown: unknown): Promise<unknown> {

@@ -96,6 +96,20 @@ export class Uploads {
     }
   }
 
+  /** The file in which an upload is gathered, for who shares its disk. */
+  async fileOf(id: string): Promise<string> {
+    const { spool } = await this.#open();
+    await this.#touch(id);
+    return spool.fileOf(id);
+  }
+
+  /** Takes what was written to an upload's file, as {@link Spool.take}. */
+  async take(id: string, offset: number, to: number): Promise<Upload> {
+    const { spool } = await this.#open();
+    await this.#touch(id);
+    return { id, offset: await spool.take(id, offset, to), uri: "" };
+  }
+
   /**
    * Makes an artifact of an upload. Again, it answers the same.
    *

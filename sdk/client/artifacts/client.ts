@@ -95,6 +95,11 @@ export interface Artifacts {
 export interface ArtifactsOptions extends Pick<ClientOptions, "target"> {
   /** Where contents are had by HTTP, "host:port" or "unix:/path". Default: the target. */
   readonly http?: string;
+  /**
+   * Files are copied to and from the folder of the store itself where this process may open what is there. Default: true. False: all goes
+   * through connections.
+   */
+  readonly sharesDisk?: boolean;
   /** More headers of each call. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -104,6 +109,8 @@ const START_MS = 90_000;
 /** All of a large content is put on disk, or read, ms. */
 const LONG_MS = 3_600_000;
 const MOST_BYTES = 64 * 2 ** 20;
+/** From so many bytes on it is asked whether the store's folder is on this disk. */
+const NEAR_BYTES = 8 * 2 ** 20;
 const PAGE = 200;
 
 /** The mesh's artifacts. Inside the mesh it finds them by itself. */
@@ -112,6 +119,7 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
   const channel = shareChannel(target, MOST_BYTES);
   const http = new ContentHttp(options.http ?? target);
   const headers = options.headers ?? {};
+  const sharesDisk = options.sharesDisk ?? true;
   const metadata = new Metadata();
   if (process.env.ROUSE_SERVICE) metadata.set(CALLER_HEADER, process.env.ROUSE_SERVICE);
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
@@ -144,6 +152,11 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
     for await (const piece of piecesOf(source, hash)) {
       const end = piece.offset + piece.bytes;
       let known = true;
+      if (sharesDisk && piece.copyTo !== undefined && end - arrived >= NEAR_BYTES) {
+        const { putNear } = await import("./near.ts");
+        known = await putNear({ http, headers, signal, onProgress }, id, piece, arrived);
+        if (known) arrived = end;
+      }
       await trying(async () => {
         if (!known) arrived = (await unary(grpc(), "getUpload", { id }, ask)).offset;
         known = false;
@@ -179,7 +192,7 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
     get: (uri, options = {}) => download({ http, headers, uri, ...options }),
     async download(uri, file, options = {}) {
       const { downloadTo } = await import("./to-file.ts");
-      await downloadTo({ http, headers, uri, ...options }, file);
+      await downloadTo({ http, headers, uri, sharesDisk, ...options }, file);
     },
     show: (uri) => unary(grpc(), "getArtifact", { uri }, ask),
     async *search(options = {}) {

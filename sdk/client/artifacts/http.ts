@@ -4,9 +4,12 @@ import { RouseError } from "../../errors.ts";
 import { statusName } from "../../status.ts";
 import { CALLER_HEADER } from "../../usage/caller.ts";
 
+/** Tells callers of the mesh in which file of orders' disk a content is, URI-encoded. */
+export const FILE_HEADER = "x-rouse-file";
+
 /** How a request of contents is made. */
 export interface ContentRequest {
-  readonly method: "GET" | "PUT";
+  readonly method: "GET" | "HEAD" | "PUT";
   /** Such as "/content/sha256-…". */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -67,6 +70,14 @@ export class ContentHttp {
     }
   }
 
+  /** The file in which orders has it, where it has one and says so; only who shares its disk finds it there. */
+  async fileOf(request: ContentRequest): Promise<string | undefined> {
+    const answer = await this.#send(request).response;
+    answer.resume();
+    const file = answer.headers[FILE_HEADER];
+    return answer.statusCode === 200 && typeof file === "string" ? decodeURIComponent(file) : undefined;
+  }
+
   close(): void {
     this.#agent.destroy();
   }
@@ -86,7 +97,7 @@ export class ContentHttp {
       request.on("error", (error) => reject(signal?.aborted ? error : unreachable(error)));
     });
     response.catch(() => undefined);
-    if (method === "GET") request.end();
+    if (method !== "PUT") request.end();
     return { request, response };
   }
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { type Readable, Transform } from "node:stream";
 import { RouseError } from "../../errors.ts";
 
@@ -20,6 +20,12 @@ export interface Piece {
   readonly bytes: number;
   /** The bytes from a place of the source on. */
   open(from: number): Uint8Array | Readable;
+  /**
+   * Copies a file's bytes from a place on to the same place of another, and hashes them.
+   *
+   * @param each Told how far it is.
+   */
+  readonly copyTo?: (to: FileHandle, from: number, each: (at: number) => Promise<void>) => Promise<void>;
   /** Hashes all of it that has not been hashed while it was sent. */
   finish(): Promise<void>;
 }
@@ -103,6 +109,23 @@ async function ofFile(file: string, hash: Hash): Promise<Piece> {
       reading.once("error", (error) => hashing.destroy(error));
       hashing.once("close", () => reading.destroy());
       return reading.pipe(hashing);
+    },
+    async copyTo(to, from, each) {
+      await hashUntil(from);
+      const { copyBlocks } = await import("./near.ts");
+      const source = await open(file);
+      try {
+        await copyBlocks(source, to, from, bytes, async (block, at) => {
+          // A try before may have hashed more than has arrived.
+          if (at + block.length > hashed) {
+            hash.update(block.subarray(Math.max(0, hashed - at)));
+            hashed = at + block.length;
+          }
+          await each(at);
+        });
+      } finally {
+        await source.close();
+      }
     },
     finish: () => hashUntil(bytes),
   };

@@ -2,9 +2,11 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { RouseError } from "../../errors.ts";
 import { type Download, download } from "./download.ts";
+import { getNear } from "./near.ts";
 import { newHash } from "./source.ts";
 
-const WRITE_BYTES = 2 ** 20;
+/** The kernel has more work with larger pieces: it looks for as much memory in one piece for the file. */
+const WRITE_BYTES = 2 ** 18;
 
 async function writeAll(handle: FileHandle, chunks: readonly Buffer[], position: number): Promise<void> {
   const total = chunks.reduce((sum, { length }) => sum + length, 0);
@@ -29,7 +31,10 @@ async function writeAll(handle: FileHandle, chunks: readonly Buffer[], position:
  * @throws RouseError as Artifacts.get.
  */
 export async function downloadTo(
-  what: Omit<Download, "offset" | "length" | "hash"> & { readonly onProgress?: (bytes: number) => void },
+  what: Omit<Download, "offset" | "length" | "hash"> & {
+    readonly onProgress?: (bytes: number) => void;
+    readonly sharesDisk: boolean;
+  },
   file: string,
 ): Promise<void> {
   const part = `${file}.part`;
@@ -42,6 +47,13 @@ export async function downloadTo(
   let at = offset;
   let written: Promise<void> = Promise.resolve();
   try {
+    if (what.sharesDisk && offset === 0) {
+      if (await getNear(what, what.uri, handle, newHash())) {
+        await rename(part, file);
+        return;
+      }
+      await handle.truncate(0);
+    }
     let chunks: Buffer[] = [];
     let held = 0;
     // While one batch is written the next comes in.
