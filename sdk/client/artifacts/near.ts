@@ -12,8 +12,9 @@ import type { Piece } from "./source.ts";
 
 /** So much is written before orders is told, which hashes it while the next is written; bytes. */
 const TELL_BYTES = 16 * 2 ** 20;
-/** The kernel has more work with larger ones: it looks for as much memory in one piece for the file. */
-const BLOCK_BYTES = 2 ** 18;
+const BLOCK_BYTES = 2 ** 20;
+/** The kernel has more work with larger pieces: it looks for as much memory in one piece for the file. */
+const WRITE_BYTES = 2 ** 18;
 
 /** How the store is asked. */
 export interface Near {
@@ -139,7 +140,7 @@ export async function copyBlocks(
 
 async function write(to: FileHandle, block: Buffer, at: number): Promise<void> {
   for (let done = 0; done < block.length; )
-    done += (await to.write(block, done, block.length - done, at + done)).bytesWritten;
+    done += (await to.write(block, done, Math.min(WRITE_BYTES, block.length - done), at + done)).bytesWritten;
 }
 
 /** @param name What the file's name begins with, so that no other file is ever opened. */
