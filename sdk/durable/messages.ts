@@ -1,6 +1,7 @@
 import type { AnyMethodDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
 import { publicError } from "../server/failure.ts";
+import { MOST_RESULT_BYTES, refuseLarge, resultTooLarge } from "../server/result-size.ts";
 import type { ServerLog } from "../server/types.ts";
 
 /** @throws RouseError INVALID_ARGUMENT REQUEST_MALFORMED */
@@ -16,19 +17,11 @@ export function decodeRequest(method: AnyMethodDefinition, bytes: Uint8Array): u
   }
 }
 
-/** Most bytes of a result: those that an operation keeps. */
-const MOST_RESULT_BYTES = 16 * 2 ** 20;
-
 /** @throws RouseError RESOURCE_EXHAUSTED RESULT_TOO_LARGE */
 export function encodeResponse(method: AnyMethodDefinition, response: unknown): Buffer {
+  refuseLarge(method, response);
   const bytes = (method.encodeResponse as (message: unknown) => Uint8Array)(response);
-  if (bytes.length > MOST_RESULT_BYTES) {
-    throw new RouseError(
-      "RESOURCE_EXHAUSTED",
-      `The result of ${method.name} has ${(bytes.length / 2 ** 20).toFixed(1)} MiB, more than the 16 MiB that an operation keeps. Keep what is large as an artifact, and pass its URI along (docs/artifacts.md).`,
-      { reason: "RESULT_TOO_LARGE" },
-    );
-  }
+  if (bytes.length > MOST_RESULT_BYTES) throw resultTooLarge(method, bytes.length);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

@@ -4,6 +4,7 @@ import { RouseError } from "../errors.ts";
 import { traceStorage } from "../tracing/index.ts";
 import { type GrpcCall, ServerCall } from "./call.ts";
 import { ending, publicError } from "./failure.ts";
+import { refuseLarge } from "./result-size.ts";
 import type { Runtime } from "./runtime.ts";
 import { type ResponseStream, readAll, writeAll } from "./streams.ts";
 
@@ -29,6 +30,7 @@ function answerOnce<State>(
   const succeed = (response: unknown) => {
     let bytes: Buffer;
     try {
+      if (call.operation !== undefined) refuseLarge(method, response);
       bytes = encode(method, response);
     } catch (thrown) {
       fail(thrown);

@@ -2,6 +2,7 @@ import type { AnyMethodDefinition, ServiceDefinition } from "../../definition.ts
 import { RouseError } from "../../errors.ts";
 import { publicError } from "../failure.ts";
 import { defaultLog } from "../log.ts";
+import { refuseLarge } from "../result-size.ts";
 import type { JobCall, ServeOptions, StatefulServeOptions } from "../types.ts";
 import { GatewayClient } from "./gateway-client.ts";
 import { jobSchema, OwnJob } from "./own-job.ts";
@@ -87,6 +88,7 @@ async function work(
   const call: JobCall<unknown> = { state, job, deadline: facts.deadlineMs, signal: stopped.signal };
   try {
     const response: unknown = await handler.call(handlers, request, call);
+    refuseLarge(method, response);
     return (method.encodeResponse as (message: unknown) => Uint8Array)(response);
   } catch (thrown) {
     throw stopped.signal.aborted ? stopped.signal.reason : thrown;

@@ -1,0 +1,44 @@
+import type { AnyMethodDefinition } from "../definition.ts";
+import { RouseError } from "../errors.ts";
+
+/** Most bytes of a result that orders keep: of an async call, a durable run and a job. */
+export const MOST_RESULT_BYTES = 16 * 2 ** 20;
+
+/**
+ * Refuses a result that is surely too large before it is encoded: that would take twice its bytes once more, and the instance's
+ * memory is limited.
+ *
+ * @throws RouseError RESOURCE_EXHAUSTED RESULT_TOO_LARGE
+ */
+export function refuseLarge(method: AnyMethodDefinition, response: unknown): void {
+  const bytes = leastBytes(response);
+  if (bytes > MOST_RESULT_BYTES) throw resultTooLarge(method, bytes);
+}
+
+/** @param bytes those that it has at least. */
+export function resultTooLarge({ name }: AnyMethodDefinition, bytes: number): RouseError {
+  return new RouseError(
+    "RESOURCE_EXHAUSTED",
+    `The result of ${name} has ${(bytes / 2 ** 20).toFixed(1)} MiB, more than the ${MOST_RESULT_BYTES / 2 ** 20} MiB that an operation keeps. Keep what is large as an artifact, and pass its URI along (docs/artifacts.md).`,
+    { reason: "RESULT_TOO_LARGE" },
+  );
+}
+
+/** What a message's strings and bytes come to; encoded, it has no less. A string's characters have a byte each at least. */
+export function leastBytes(message: unknown): number {
+  const seen = new Set<object>();
+  const open: unknown[] = [message];
+  let bytes = 0;
+  while (open.length > 0) {
+    const value = open.pop();
+    if (typeof value === "string") bytes += value.length;
+    else if (value instanceof Uint8Array) bytes += value.byteLength;
+    else if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value) && !seen.has(value)) {
+      seen.add(value);
+      // Numbers may be many, and count nothing.
+      const parts = value instanceof Map ? [...value.keys(), ...value.values()] : Object.values(value);
+      for (const part of parts) if (typeof part === "string" || typeof part === "object") open.push(part);
+    }
+  }
+  return bytes;
+}
