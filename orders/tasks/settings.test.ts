@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { checkSize, MOST_TASK_BYTES, sleepMs, subtaskOrders, taskOrder, workerOrder } from "./settings.ts";
+import { checkSize, MOST_TASK_BYTES } from "../../sdk/tasks/size.ts";
+import { sleepMs, subtaskOrders, taskOrder, workerOrder } from "./settings.ts";
 import { cleanError, cleanText } from "./text.ts";
 
 const task = {

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import type { NewTask } from "#proto/rouse/orders/v1/tasks.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { checkSize } from "../../sdk/tasks/size.ts";
 
 const DAY_MS = 86_400_000;
-/** Payload, result and what is kept between turns, bytes each. */
-export const MOST_TASK_BYTES = 4 * 2 ** 20;
 const QUEUE = /^[A-Za-z0-9._/-]{1,200}$/;
 const MOST_PRIORITY = 1_000;
 const MOST_RETRIES = 100;
@@ -63,17 +62,6 @@ export function subtaskOrders(asked: readonly NewTask[]): TaskOrder[] {
 export function sleepMs(forMs: number): number {
   if (forMs > LONGEST_SLEEP_MS) throw invalid(`it sleeps for ${forMs} ms; ${LONGEST_SLEEP_MS} are the most`);
   return forMs;
-}
-
-/** @throws RouseError RESOURCE_EXHAUSTED TASK_TOO_LARGE. */
-export function checkSize(what: string, bytes: Uint8Array): void {
-  if (bytes.length <= MOST_TASK_BYTES) return;
-  const size = (bytes.length / 2 ** 20).toFixed(1);
-  throw new RouseError(
-    "RESOURCE_EXHAUSTED",
-    `The task's ${what} has ${size} MiB; ${MOST_TASK_BYTES / 2 ** 20} MiB are the most. Keep it as an artifact, and pass on its URI.`,
-    { reason: "TASK_TOO_LARGE" },
-  );
 }
 
 /** @throws RouseError INVALID_ARGUMENT TASK_WORKER_INVALID, TASK_INVALID. */

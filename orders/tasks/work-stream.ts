@@ -10,10 +10,11 @@ import type {
 } from "#proto/rouse/orders/v1/tasks.ts";
 import { statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { checkSize } from "../../sdk/tasks/size.ts";
 import type { Changes } from "../database/changes.ts";
 import { toTaskError, unknownTask, workerEnded } from "./errors.ts";
 import type { Reports } from "./reports.ts";
-import { checkSize, sleepMs, subtaskOrders, workerOrder } from "./settings.ts";
+import { sleepMs, subtaskOrders, workerOrder } from "./settings.ts";
 import { TASK_WORKERS_CHANGED } from "./tables.ts";
 import { cleanError, cleanText } from "./text.ts";
 import type { WorkerStore, WorkReport } from "./workers.ts";

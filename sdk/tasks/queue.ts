@@ -1,4 +1,5 @@
 import type { AnyMethodDefinition, RequestOf, ResponseOf } from "../definition.ts";
+import { checkSize } from "./size.ts";
 
 /** A queue with the form of what its tasks bring and answer. */
 export interface TaskQueue<Payload, Result> {
@@ -72,11 +73,13 @@ export interface NewSubtask {
   readonly keepMs: number;
 }
 
-/** A subtask for `task.split`. */
+/** A subtask for `task.split`. @throws RouseError RESOURCE_EXHAUSTED TASK_TOO_LARGE. */
 export function subtask<Payload>(
   queue: Pick<TaskQueue<Payload, never>, "name" | "encodePayload">,
   payload: Payload,
   { priority = 0, retries = 0, mostLosses = 0, keepMs = 0 }: TaskSettings = {},
 ): NewSubtask {
-  return { queue: queue.name, payload: queue.encodePayload(payload), priority, retries, mostLosses, keepMs };
+  const bytes = queue.encodePayload(payload);
+  checkSize("payload", bytes);
+  return { queue: queue.name, payload: bytes, priority, retries, mostLosses, keepMs };
 }

@@ -8,6 +8,7 @@ import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
 import { channelOf, clientOf, type TaskTarget } from "./client.ts";
 import type { TaskQueue } from "./queue.ts";
+import { checkSize } from "./size.ts";
 import { errorOf } from "./view.ts";
 import { Suspension, type WorkingTask, workingTask } from "./working.ts";
 
@@ -230,16 +231,19 @@ class Worker<Payload, Result> implements TaskWorker {
     try {
       const answer = await this.#options.handle(this.#queue.decodePayload(given.payload), working);
       const held = { task, assignment };
-      what =
-        answer instanceof Suspension
-          ? answer.said(held)
-          : { $case: "done", value: { held, result: this.#queue.encodeResult(answer) } };
+      what = answer instanceof Suspension ? answer.said(held) : this.#done(held, answer);
     } catch (thrown) {
       what = failed(task, assignment, RouseError.from(thrown));
     }
     if (stop.signal.aborted) return;
     this.#running.delete(task);
     this.#answer(task, assignment, what);
+  }
+
+  #done(held: { task: string; assignment: number }, answer: Result): What {
+    const result = this.#queue.encodeResult(answer);
+    checkSize("result", result);
+    return { $case: "done", value: { held, result } };
   }
 
   #answer(task: string, assignment: number, what: What): void {
