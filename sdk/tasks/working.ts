@@ -1,9 +1,14 @@
 import type { Task, WorkRequest, WorkResponse_Assignment } from "#proto/rouse/orders/v1/tasks.ts";
 import type { SharedChannel } from "../client/channel.ts";
+import { pause } from "../client/retry.ts";
 import { callError } from "../grpc.ts";
 import { clientOf } from "./client.ts";
 import { fromJson, type NewSubtask, type TaskAnswers, toJson } from "./queue.ts";
+import { checkSize, checkSplit } from "./size.ts";
 import { type TaskView, viewOf } from "./view.ts";
+
+/** Pause before orders that are away are asked again, ms. */
+const AGAIN_MS = 200;
 
 type What = NonNullable<WorkRequest["what"]>;
 
@@ -59,17 +64,30 @@ export function workingTask(
   const { task: id, assignment, turn, losses, failures, parent } = given;
   const held = { task: id, assignment };
   async function* subtasks<Result>(queue: TaskAnswers<Result>): AsyncGenerator<TaskView<Result>> {
-    const stream = clientOf(channel).listSubtasks({ id, turn: turn - 1, brief: false });
-    const cancel = () => stream.cancel();
-    signal.addEventListener("abort", cancel, { once: true });
-    try {
-      if (turn > 1) for await (const found of stream as AsyncIterable<Task>) yield viewOf(queue, found);
-    } catch (thrown) {
-      signal.throwIfAborted();
-      throw callError(thrown);
-    } finally {
-      signal.removeEventListener("abort", cancel);
-      stream.cancel();
+    // They have ended and come in their order: after an interruption those that were told are left out.
+    let told = 0;
+    while (turn > 1) {
+      const stream = clientOf(channel).listSubtasks({ id, turn: turn - 1, brief: false });
+      const cancel = () => stream.cancel();
+      signal.addEventListener("abort", cancel, { once: true });
+      try {
+        let at = 0;
+        for await (const found of stream as AsyncIterable<Task>) {
+          if (at++ < told) continue;
+          told = at;
+          yield viewOf(queue, found);
+        }
+        return;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = callError(thrown);
+        if (error.status !== "UNAVAILABLE") throw error;
+      } finally {
+        signal.removeEventListener("abort", cancel);
+        stream.cancel();
+      }
+      // Orders are started again; who works on the task need not fail for that.
+      await pause(AGAIN_MS, signal);
     }
   }
   return {
@@ -83,16 +101,15 @@ export function workingTask(
     signal,
     progress: (fraction, note = "") =>
       say({ $case: "progress", value: { held, progress: { fraction, note } } }),
-    split: (of, keep) =>
-      new Suspension((by) => ({
-        $case: "split",
-        value: { held: by, subtasks: [...of], keep: toJson(keep) },
-      })),
-    sleep: (forMs, keep) =>
-      new Suspension((by) => ({
-        $case: "sleep",
-        value: { held: by, forMs: Math.max(0, Math.round(forMs)), keep: toJson(keep) },
-      })),
+    split(of, keep) {
+      checkSplit(of);
+      const value = { subtasks: [...of], keep: kept(keep) };
+      return new Suspension((by) => ({ $case: "split", value: { held: by, ...value } }));
+    },
+    sleep(forMs, keep) {
+      const value = { forMs: Math.max(0, Math.round(forMs)), keep: kept(keep) };
+      return new Suspension((by) => ({ $case: "sleep", value: { held: by, ...value } }));
+    },
     subtasks,
     async results(queue) {
       const results = [];
@@ -103,4 +120,10 @@ export function workingTask(
       return results;
     },
   };
+}
+
+function kept(keep: unknown): Buffer {
+  const bytes = toJson(keep);
+  checkSize("kept state", bytes);
+  return bytes;
 }
