@@ -4,7 +4,7 @@ import type { InstanceRecord } from "./record.ts";
 /** An instance as the API has it. */
 export function describeInstance(record: InstanceRecord): Instance {
   const { id, spec, generation, state, runtime, address, runtimeId, startedAtMs, reason, retiring } = record;
-  const { standbySinceMs, placed = "" } = record;
+  const { standbySinceMs, placed = "", endedAtMs } = record;
   return {
     id,
     service: spec.service,
@@ -21,5 +21,6 @@ export function describeInstance(record: InstanceRecord): Instance {
     retiring,
     standbySinceMs,
     placed,
+    endedAtMs: Math.round(endedAtMs),
   };
 }

@@ -1,5 +1,6 @@
 import { OperationsService } from "#proto/rouse/orders/v1/operations.ts";
 import type { OrdersPart } from "../part.ts";
+import { endedInstances, MemoryDeaths } from "./memory-deaths.ts";
 import { CALLS_CHANNEL, OPERATIONS_CHANNEL, Runner } from "./runner.ts";
 import { operationsService } from "./service.ts";
 import { OperationStore } from "./store.ts";
@@ -21,8 +22,9 @@ export const operationsPart: OrdersPart = {
     });
     server.addService(OperationsService, service);
   },
-  async lead({ pool, changes, calls, log }, signal) {
-    const runner = new Runner({ store: new OperationStore(pool), changes, call: calls.call, log });
+  async lead({ pool, changes, calls, hosts, log }, signal) {
+    const deaths = new MemoryDeaths(endedInstances(hosts));
+    const runner = new Runner({ store: new OperationStore(pool), changes, call: calls.call, deaths, log });
     await runner.run(signal);
   },
 };

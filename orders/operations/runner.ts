@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { RouseError } from "../../sdk/errors.ts";
 import type { Changes } from "../database/changes.ts";
 import { untilAborted } from "../leader.ts";
+import type { MemoryDeaths } from "./memory-deaths.ts";
 import { isOver, type OperationRow } from "./record.ts";
 import type { OperationStore } from "./store.ts";
 
@@ -19,6 +20,7 @@ export interface RunnerOptions {
   readonly store: OperationStore;
   readonly changes: Changes;
   readonly call: MakeCall;
+  readonly deaths: MemoryDeaths;
   readonly log: Logger;
 }
 
@@ -125,25 +127,35 @@ export class Runner {
 
   /** @returns the response, or the error with which the operation fails; undefined when it has ended meanwhile. */
   async #attempts(row: OperationRow, signal: AbortSignal): Promise<Buffer | RouseError | undefined> {
-    const { store, call } = this.#options;
+    const { store, call, deaths } = this.#options;
     const request = await store.request(row.id);
     if (request === undefined) return undefined;
     const beganMs = row.started_at?.getTime() ?? Date.now();
     const deadlineMs = beganMs + row.deadline_ms + row.start_timeout_ms;
     const giveUpMs = Math.min(deadlineMs, Date.now() + RETRY_FOR_MS);
+    const suspect = deaths.suspect(row);
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      const operation = await store.begin(row.id);
-      if (operation === undefined) return undefined;
+      const free = await suspect.turn();
+      const begunMs = Date.now();
       try {
+        if (signal.aborted) return undefined;
+        const operation = await store.begin(row.id);
+        if (operation === undefined) return undefined;
         return await call({ operation, request, deadlineMs, signal });
       } catch (thrown) {
         if (signal.aborted) return undefined;
         const error = RouseError.from(thrown);
         if (error.status !== "UNAVAILABLE" || Date.now() + pauseMs >= giveUpMs) return error;
-        if (!row.idempotent && !neverBegun(error)) return interrupted(row, error.message);
-        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
-        if (signal.aborted) return undefined;
+        if (!neverBegun(error)) {
+          const words = await suspect.interrupted(begunMs);
+          if (!row.idempotent) return interrupted(row, words ?? error.message);
+          if (suspect.fault !== undefined) return suspect.fault;
+        }
+      } finally {
+        free();
       }
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return undefined;
     }
   }
 }

@@ -3,6 +3,7 @@ import type { ChildCall } from "#proto/rouse/orders/v1/durable.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import type { Changes } from "../database/changes.ts";
 import { untilAborted } from "../leader.ts";
+import type { MemoryDeaths } from "../operations/memory-deaths.ts";
 import type { RunStream } from "../operations/mesh-call.ts";
 import type { NewOperation } from "../operations/store.ts";
 import { Batch } from "./batch.ts";
@@ -23,6 +24,7 @@ export interface EngineOptions {
   readonly changes: Changes;
   readonly log: Logger;
   readonly open: (run: RunRow) => RunStream;
+  readonly deaths: MemoryDeaths;
   readonly child: (run: RunRow, call: ChildCall) => Promise<NewOperation>;
 }
 
@@ -94,11 +96,12 @@ export class RunEngine {
   #add(row: RunRow, request?: Buffer): void {
     const { id, key } = row;
     if (this.#runs.has(id) || this.#signal.aborted) return;
-    const { store, log, open, child } = this.#options;
+    const { store, log, open, deaths, child } = this.#options;
     const deps: RunDeps = {
       store,
       log,
       open,
+      deaths,
       child,
       slot: () => this.#slots.take(),
       follow: (operation, run, index) => this.#children.set(operation, { run, index }),

@@ -1,4 +1,5 @@
 import { RunsService } from "#proto/rouse/orders/v1/runs.ts";
+import { endedInstances, MemoryDeaths } from "../operations/memory-deaths.ts";
 import { newOperation } from "../operations/start.ts";
 import { OperationStore } from "../operations/store.ts";
 import type { OrdersPart } from "../part.ts";
@@ -23,13 +24,14 @@ export const runsPart: OrdersPart = {
     });
     server.addService(RunsService, service);
   },
-  async lead({ pool, changes, calls, mesh, pins, log }, signal) {
+  async lead({ pool, changes, calls, hosts, mesh, pins, log }, signal) {
     const store = new RunStore(pool);
     const engine = new RunEngine({
       store,
       changes,
       log,
       open: (run) => calls.run(run),
+      deaths: new MemoryDeaths(endedInstances(hosts)),
       async child(run, call) {
         const request = { ...call, idempotencyKey: "", keepMs: 0, waitMs: 0 };
         const made = newOperation(request, await mesh.state(), { caller: run.service, outside: false });

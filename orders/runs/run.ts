@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { type ChildCall, type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { statusName } from "../../sdk/status.ts";
+import type { MemoryDeaths } from "../operations/memory-deaths.ts";
 import type { RunStream } from "../operations/mesh-call.ts";
 import { errorJson } from "../operations/record.ts";
 import type { NewOperation } from "../operations/store.ts";
@@ -18,6 +19,7 @@ export interface RunDeps {
   readonly log: Logger;
   /** Opens a stream to an instance. */
   open(run: RunRow): RunStream;
+  readonly deaths: MemoryDeaths;
   /** Checks a call of the function's against the catalog. @throws RouseError as newOperation. */
   child(run: RunRow, call: ChildCall): Promise<NewOperation>;
   /** Tells the run of the end of that operation. */
@@ -86,13 +88,16 @@ export class LiveRun {
     this.#signal.addEventListener("abort", stop, { once: true });
     let pauseMs = FIRST_PAUSE_MS;
     let interruptions = 0;
+    let suspect = this.#deps.deaths.suspect(this.row);
     try {
       while (this.#goesOn()) {
         try {
           if (this.#asleep !== undefined) await this.#sleep(this.#asleep);
           if (!this.#goesOn()) return;
           const before = this.#order;
-          const end = await this.#attempt();
+          const free = await suspect.turn();
+          const begunMs = Date.now();
+          const end = await this.#attempt().finally(free);
           if (!this.#goesOn()) return;
           if (end === "done") {
             interruptions = 0;
@@ -105,9 +110,15 @@ export class LiveRun {
             await this.#finish({ error: verdict });
             return;
           }
+          if (progressed) suspect = this.#deps.deaths.suspect(this.row);
+          const words = verdict === "counted" ? await suspect.interrupted(begunMs) : undefined;
+          if (suspect.fault !== undefined) {
+            await this.#finish({ error: suspect.fault });
+            return;
+          }
           interruptions = progressed ? 0 : interruptions + Number(verdict === "counted");
           if (progressed) pauseMs = FIRST_PAUSE_MS;
-          await this.#deps.store.trouble(this.row.id, end.message.slice(0, 1_000));
+          await this.#deps.store.trouble(this.row.id, (words ?? end.message).slice(0, 1_000));
         } catch (err) {
           this.#deps.log.warn({ err, run: this.row.id }, "a run waits for the database");
         }

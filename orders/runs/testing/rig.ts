@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Changes } from "../../database/changes.ts";
 import { type OrdersDatabase, openDatabase } from "../../database/connect.ts";
+import { MemoryDeaths } from "../../operations/memory-deaths.ts";
 import { MeshCalls } from "../../operations/mesh-call.ts";
 import { operationsPart } from "../../operations/part.ts";
 import type { OperationRow } from "../../operations/record.ts";
@@ -59,11 +60,13 @@ export class EngineRig {
     this.#changes = changes;
     const calls = new MeshCalls(this.#address);
     const store = new RunStore(this.database.pool);
+    const deaths = new MemoryDeaths(async () => []);
     const engine = new RunEngine({
       store,
       changes,
       log,
       open: (run) => calls.run(run),
+      deaths,
       child: async (run, call) => ({
         ...this.make(call.method, call.request, call.key),
         service: call.service,
@@ -74,6 +77,7 @@ export class EngineRig {
       store: this.operations,
       changes,
       call: async ({ request }) => request,
+      deaths,
       log,
     });
     this.#stop = new AbortController();
