@@ -87,11 +87,25 @@ export function asyncMethods(
   for (const [name, method] of Object.entries(definition.methods)) {
     if (method.mode === "sync" || method.mode === "job") continue;
     out[name] = async (request: unknown, options: AsyncCallOptions = {}) => {
-      const started = await start({ definition, method, version, channel }, request, options);
+      const at = { definition, method, version, channel };
+      const started = await start(at, request, options).catch((thrown: unknown) => {
+        const error = RouseError.from(thrown);
+        // What orders or the mesh say of it is told as it is.
+        throw isAway(error) && error.reason === error.status ? ordersAway(error, "async calls") : error;
+      });
       return handle(method, started.id, channel, started);
     };
   }
   return out;
+}
+
+/** What a caller is told that cannot reach orders. @param what they keep, such as "durable runs". */
+export function ordersAway(cause: RouseError, what: string): RouseError {
+  return new RouseError(
+    "UNAVAILABLE",
+    `Orders, which keep ${what}, do not answer (${cause.message}). Look at "rouse status"; the same idempotencyKey makes a second try safe.`,
+    { reason: "ORDERS_AWAY", cause },
+  );
 }
 
 /** What is started, and by which connection. */

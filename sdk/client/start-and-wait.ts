@@ -4,6 +4,7 @@ import {
   type AsyncCallOptions,
   AWAY_MS,
   handle,
+  ordersAway,
   POLL_MS,
   START_MS,
   type StartedAt,
@@ -43,7 +44,7 @@ export async function startAndWait(
         (thrown: unknown) => {
           const error = RouseError.from(thrown);
           if (!isAway(error)) throw error;
-          if (performance.now() >= giveUpMs) throw ordersAway(error);
+          if (performance.now() >= giveUpMs) throw ordersAway(error, "durable runs");
         },
       );
       if (started !== undefined) {
@@ -59,12 +60,4 @@ export async function startAndWait(
       cause: signal.reason,
     });
   }
-}
-
-function ordersAway(cause: RouseError): RouseError {
-  return new RouseError(
-    "UNAVAILABLE",
-    `Orders, which keep durable runs, do not answer (${cause.message}). Look at "rouse status"; the same idempotencyKey makes a second try safe.`,
-    { reason: "ORDERS_AWAY", cause },
-  );
 }

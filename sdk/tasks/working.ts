@@ -1,6 +1,6 @@
 import type { Task, WorkRequest, WorkResponse_Assignment } from "#proto/rouse/orders/v1/tasks.ts";
 import type { SharedChannel } from "../client/channel.ts";
-import { pause } from "../client/retry.ts";
+import { isAway, pause } from "../client/retry.ts";
 import { callError } from "../grpc.ts";
 import { clientOf } from "./client.ts";
 import { fromJson, type NewSubtask, type TaskAnswers, toJson } from "./queue.ts";
@@ -81,7 +81,7 @@ export function workingTask(
       } catch (thrown) {
         signal.throwIfAborted();
         const error = callError(thrown);
-        if (error.status !== "UNAVAILABLE") throw error;
+        if (!isAway(error)) throw error;
       } finally {
         signal.removeEventListener("abort", cancel);
         stream.cancel();
