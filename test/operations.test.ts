@@ -122,7 +122,7 @@ describe("an async call", () => {
     await expect(started.wait()).rejects.toMatchObject({
       status: "RESOURCE_EXHAUSTED",
       reason: "RESULT_TOO_LARGE",
-      message: expect.stringContaining("20 MiB, more than the 16 MiB that an operation keeps"),
+      message: expect.stringContaining("20.0 MiB, more than the 16 MiB that an operation keeps"),
     });
   });
 });
