@@ -73,14 +73,14 @@ export class Wakes {
     const wake = this.#open.get(name);
     if (wake === undefined) return;
     wake.releasedMs = this.#now();
-    this.#end(name, wake);
+    this.#end(name, wake, wake.releasedMs);
   }
 
   failed(name: string, error: string): void {
     const wake = this.#open.get(name);
     if (wake === undefined) return;
     wake.error = error;
-    this.#end(name, wake);
+    this.#end(name, wake, this.#now());
   }
 
   /** Newest first. */
@@ -108,10 +108,9 @@ export class Wakes {
     for (const listener of this.#listeners) listener();
   }
 
-  #end(name: string, wake: Wake): void {
+  #end(name: string, wake: Wake, endMs: number): void {
     this.#open.delete(name);
     this.#tell();
-    const endMs = this.#now();
     // The orchestrator's own times may come a moment after the cluster's release.
     setTimeout(() => exportSpans("rouse-mesh-config", spans(wake, endMs)), 200).unref();
   }
