@@ -1,20 +1,16 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { ReadBuildLogResponse } from "../../gen/rouse/registry/v1/builds.ts";
 import { RouseError, withKey } from "../api.ts";
 import { builds } from "../clients/builds.ts";
 import { KeyField } from "../components/KeyField.tsx";
+import { LogLines, useLogLines } from "../components/LogLines.tsx";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { OutsideLink } from "../components/OutsideLink.tsx";
 import { Time } from "../components/Time.tsx";
 import { useLoad } from "../load.ts";
 import { Link, servicePath } from "../router.tsx";
-import { useStream } from "../stream.ts";
 import { useTitle } from "../title.ts";
 import { BuildBadge, isOver } from "./BuildBadge.tsx";
-import "./build.css";
-
-/** Lines of a log that the page keeps. */
-const MOST_LINES = 20_000;
 
 /** One build, and its log as it grows. */
 export function BuildPage({ id }: { readonly id: string }) {
@@ -76,57 +72,22 @@ export function BuildPage({ id }: { readonly id: string }) {
 }
 
 function useLog(id: string) {
-  const [lines, setLines] = useState<readonly ReadBuildLogResponse[]>([]);
-  const pending = useRef<ReadBuildLogResponse[]>([]);
-  const frame = useRef(0);
-  const { status, error } = useStream(id, {
-    endless: false,
-    open: (signal) => {
-      pending.current = [];
-      setLines([]);
-      return builds.readBuildLog({ id, follow: true }, { signal, deadlineMs: 0 });
-    },
-    onMessage: (line) => {
-      // A log may come faster than a page is drawn.
-      pending.current.push(line);
-      if (frame.current !== 0) return;
-      frame.current = requestAnimationFrame(() => {
-        frame.current = 0;
-        const more = pending.current;
-        pending.current = [];
-        setLines((before) => [...before, ...more].slice(-MOST_LINES));
-      });
-    },
-  });
-  useEffect(() => () => cancelAnimationFrame(frame.current), []);
-  return { lines, status, error, steps: new Set(lines.map(({ step }) => step)).size };
+  const log = useLogLines(id, (signal) =>
+    builds.readBuildLog({ id, follow: true }, { signal, deadlineMs: 0 }),
+  );
+  return { ...log, steps: new Set(log.lines.map(({ step }) => step)).size };
 }
 
 function Log({ lines }: { readonly lines: readonly ReadBuildLogResponse[] }) {
-  const box = useRef<HTMLPreElement>(null);
-  const atEnd = useRef(true);
-  useEffect(() => {
-    if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
-  }, [lines]);
   return (
-    <pre
-      class="build-log"
-      ref={box}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys.
-      tabIndex={0}
-      role="log"
-      aria-label="Log of the build"
-      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-        atEnd.current = scrollHeight - scrollTop - clientHeight < 30;
-      }}
-    >
+    <LogLines label="Log of the build" lines={lines}>
       {lines.map(({ step, line }, index) => (
         <div key={index}>
           <span class="step">{step === lines[index - 1]?.step ? "" : step}</span>
           <span>{line}</span>
         </div>
       ))}
-    </pre>
+    </LogLines>
   );
 }
 

@@ -1,6 +1,5 @@
 import { useMemo } from "preact/hooks";
 import { catalog } from "../api.ts";
-import { CopyButton } from "../code/CopyButton.tsx";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { bytes as size } from "../format.ts";
 import { useLoad } from "../load.ts";
@@ -8,7 +7,7 @@ import { decode } from "../try/codec.ts";
 import { type Contract, methodOf, readContract } from "../try/contract.ts";
 import { formatJson } from "../try/json.ts";
 import { DownloadButton } from "./DownloadButton.tsx";
-import "../code/code.css";
+import { LongText } from "./LongText.tsx";
 import "./work.css";
 
 interface Props {
@@ -61,13 +60,7 @@ function Decoded({ contract, service, method, part, bytes, name }: Props & { rea
   const { text } = made;
   return (
     <div class="stack">
-      <div class="code-text">
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys. */}
-        <pre class="work-result" tabIndex={0}>
-          <code>{text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text}</code>
-        </pre>
-        <CopyButton text={() => text} />
-      </div>
+      <LongText text={text} most={LONGEST} />
       <div class="row soft">
         <DownloadButton name={`${name}.json`} type="application/json" content={() => text} />
         {size(bytes.length)}

@@ -1,16 +1,15 @@
 import { type OrderTask, OrderTaskKind } from "../../gen/rouse/orders/v1/orders.ts";
 import { ArtifactLink } from "../artifacts/ArtifactLink.tsx";
-import { CopyButton } from "../code/CopyButton.tsx";
 import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { bytes, plural } from "../format.ts";
 import { Link, servicePath, withQuery } from "../router.tsx";
+import { LongText } from "./LongText.tsx";
 import { taskWord } from "./order-state.ts";
 import { Progress } from "./Progress.tsx";
 import { usedText } from "./used.ts";
 import { pretty } from "./value-text.ts";
 import { WorkBadge } from "./WorkBadge.tsx";
-import "../code/code.css";
 import "./work.css";
 
 interface Props {
@@ -123,13 +122,7 @@ function Text({
   return (
     <details open={open}>
       <summary>{title}</summary>
-      <div class="code-text">
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys. */}
-        <pre class="work-result" tabIndex={0}>
-          <code>{text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text}</code>
-        </pre>
-        <CopyButton text={() => text} />
-      </div>
+      <LongText text={text} most={LONGEST} />
     </details>
   );
 }
