@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { type Command, InvalidArgumentError } from "commander";
 import { type Task, TaskState, TasksClient } from "#proto/rouse/orders/v1/tasks.ts";
-import { RouseError } from "../../sdk/errors.ts";
+import { errorOf } from "../../sdk/error-record.ts";
 import { callError, unary } from "../../sdk/grpc.ts";
-import { statusName } from "../../sdk/status.ts";
 import { readMesh, withClient } from "../connect.ts";
 import { parseCount } from "../flags.ts";
 import {
@@ -160,7 +159,7 @@ async function resultOf({ queue, result, error, state }: Task): Promise<string> 
   if (state === TaskState.DONE_CALCULATING || state === TaskState.COLLECTED)
     return resultText(readMesh().registry, queue, result);
   const { code = 2, message = stateWord(state), reason = "UNKNOWN", metadata = {} } = error ?? {};
-  throw new RouseError(statusName(code) ?? "UNKNOWN", message, { reason, metadata });
+  throw errorOf({ code, message, reason, metadata });
 }
 
 function parseState(text: string): TaskState {

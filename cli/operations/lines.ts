@@ -1,7 +1,7 @@
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { type Operation, OperationState } from "#proto/rouse/orders/v1/operations.ts";
+import { errorOf } from "../../sdk/error-record.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { statusName } from "../../sdk/status.ts";
 import { age } from "../age.ts";
 import { findMethod } from "../call/method.ts";
 import { table } from "../table.ts";
@@ -43,11 +43,7 @@ export function progressLine(operation: Operation): string {
  */
 export async function resultJson(registry: string, operation: Operation): Promise<string> {
   const { service, method, version, error, state } = operation;
-  if (error !== undefined)
-    throw new RouseError(statusName(error.code) ?? "UNKNOWN", error.message, {
-      reason: error.reason,
-      metadata: error.metadata,
-    });
+  if (error !== undefined) throw errorOf(error);
   if (state !== OperationState.SUCCEEDED)
     throw new RouseError("FAILED_PRECONDITION", `The operation ${progressLine(operation)}.`, {
       reason: "OPERATION_NOT_ENDED",

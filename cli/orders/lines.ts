@@ -5,8 +5,8 @@ import {
   OrderTaskState,
   type ResourcesUsed,
 } from "#proto/rouse/orders/v1/orders.ts";
+import { errorOf } from "../../sdk/error-record.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { statusName } from "../../sdk/status.ts";
 import { age } from "../age.ts";
 import { table } from "../table.ts";
 
@@ -115,11 +115,7 @@ export function progressLine(order: Order): string {
  */
 export function resultJson(order: Order): string {
   const { error, tasks } = order;
-  if (error !== undefined)
-    throw new RouseError(statusName(error.code) ?? "UNKNOWN", error.message, {
-      reason: error.reason,
-      metadata: error.metadata,
-    });
+  if (error !== undefined) throw errorOf(error);
   if (order.state !== OrderState.SUCCEEDED)
     throw new RouseError("DEADLINE_EXCEEDED", `The order ${progressLine(order)}.`, {
       reason: "ORDER_NOT_ENDED",

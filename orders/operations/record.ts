@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Operation, OperationState } from "#proto/rouse/orders/v1/operations.ts";
+import { recordOf } from "../../sdk/error-record.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 
 export const STATES = ["waiting", "running", "succeeded", "failed", "cancelled"] as const;
@@ -85,8 +86,7 @@ export function toApi(row: OperationRow): Operation {
 
 /** The database's form of an error. */
 export function errorJson(error: RouseError): string {
-  const { code, message, reason, metadata } = error;
-  return JSON.stringify({ code, message, reason, metadata } satisfies z.infer<typeof errorSchema>);
+  return JSON.stringify(recordOf(error) satisfies z.infer<typeof errorSchema>);
 }
 
 export function stateName(state: OperationState): StateName | undefined {

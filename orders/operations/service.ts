@@ -1,9 +1,5 @@
-import type { Metadata, ServerWritableStream } from "@grpc/grpc-js";
-import type {
-  Operation,
-  OperationsServer,
-  WatchOperationRequest,
-} from "#proto/rouse/orders/v1/operations.ts";
+import type { Metadata } from "@grpc/grpc-js";
+import type { OperationsServer } from "#proto/rouse/orders/v1/operations.ts";
 import { EDGE_HEADER } from "../../mesh-config/resources/registry-routes.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { answer, statusObject } from "../../sdk/answer.ts";
@@ -11,6 +7,8 @@ import { RouseError } from "../../sdk/errors.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { Changes } from "../database/changes.ts";
 import { unreachable } from "../database/connect.ts";
+import { follow, last, streamAnswers, waitForEnd } from "../follow.ts";
+import { isId } from "../id.ts";
 import type { VersionPins } from "../pins/pins.ts";
 import { isOver, type OperationRow, stateName, toApi } from "./record.ts";
 import { OPERATIONS_CHANNEL } from "./runner.ts";
@@ -31,15 +29,23 @@ const LONGEST_NOTE = 500;
 const SURELY_WRITTEN_MS = 5_000;
 /** Longest time of a Node timer, ms. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The service rouse.orders.v1.Operations. */
 export function operationsService({ state, pins, opened }: OperationsDeps): OperationsServer {
   const known = async (id: string): Promise<OperationRow> => {
     const { store } = await opened();
-    const row = UUID.test(id) ? await store.get(id) : undefined;
+    const row = isId(id) ? await store.get(id) : undefined;
     if (row === undefined) throw unknownOperation(id);
     return row;
+  };
+  const followed = async function* (id: string, signal: AbortSignal) {
+    const { changes } = await opened();
+    const read = () => known(id);
+    const revisionOf = ({ revision }: OperationRow) => revision;
+    yield* follow<OperationRow>(
+      { changes, channel: OPERATIONS_CHANNEL, id, read, revisionOf, isOver },
+      signal,
+    );
   };
   return {
     startOperation: (call, callback) => {
@@ -57,7 +63,7 @@ export function operationsService({ state, pins, opened }: OperationsDeps): Oper
         if (request.waitMs === 0 || isOver(row)) return row;
         const timer = setTimeout(() => gone.abort(), Math.min(request.waitMs, LONGEST_WAIT_MS));
         try {
-          return await last(follow(known, opened, row.id, gone.signal));
+          return await last(followed(row.id, gone.signal));
         } catch (thrown) {
           // The database was killed before the run was on disk. Who asks again with the same key starts it.
           if (RouseError.from(thrown).reason !== "OPERATION_UNKNOWN") throw thrown;
@@ -73,18 +79,16 @@ export function operationsService({ state, pins, opened }: OperationsDeps): Oper
     },
     getOperation: answer(async ({ id }) => toApi(await known(id))),
     waitOperation: (call, callback) => {
-      const gone = new AbortController();
-      call.on("cancelled", () => gone.abort());
       const { id, timeoutMs } = call.request;
-      const timer = timeoutMs > 0 ? setTimeout(() => gone.abort(), timeoutMs) : undefined;
-      last(follow(known, opened, id, gone.signal))
-        .then(
-          (row) => callback(null, toApi(row)),
-          (thrown: unknown) => callback(statusObject(thrown)),
-        )
-        .finally(() => clearTimeout(timer));
+      waitForEnd(call, timeoutMs, (signal) => followed(id, signal)).then(
+        (row) => callback(null, toApi(row)),
+        (thrown: unknown) => callback(statusObject(thrown)),
+      );
     },
-    watchOperation: (call) => void watch(call, (signal) => follow(known, opened, call.request.id, signal)),
+    watchOperation: (call) =>
+      void streamAnswers(call, async function* (signal) {
+        for await (const row of followed(call.request.id, signal)) yield toApi(row);
+      }),
     listOperations: answer(async ({ service, state: wanted, limit }) => {
       const { store } = await opened();
       const rows = await store.list(service, stateName(wanted), Math.min(limit || LIMIT.default, LIMIT.most));
@@ -118,59 +122,4 @@ export function askerOf(metadata: Metadata) {
   const [caller] = metadata.get(CALLER_HEADER);
   const outside = metadata.get(EDGE_HEADER).length > 0;
   return { caller: typeof caller === "string" && !outside ? caller : "", outside };
-}
-
-/** The operation as it is and with each change, until it has ended or the signal says so. */
-async function* follow(
-  known: (id: string) => Promise<OperationRow>,
-  opened: OperationsDeps["opened"],
-  id: string,
-  signal: AbortSignal,
-): AsyncGenerator<OperationRow> {
-  const { changes } = await opened();
-  let changed = Promise.withResolvers<void>();
-  const wake = () => changed.resolve();
-  const unlisten = changes.listen(OPERATIONS_CHANNEL, (other) => {
-    if (other === undefined || other === id) wake();
-  });
-  signal.addEventListener("abort", wake, { once: true });
-  let revision = 0;
-  try {
-    for (;;) {
-      const next = Promise.withResolvers<void>();
-      changed = next;
-      if (signal.aborted) next.resolve();
-      const row = await known(id);
-      if (row.revision > revision) yield row;
-      revision = row.revision;
-      if (isOver(row) || signal.aborted) return;
-      await next.promise;
-    }
-  } finally {
-    unlisten();
-  }
-}
-
-async function last(rows: AsyncIterable<OperationRow>): Promise<OperationRow> {
-  let found: OperationRow | undefined;
-  for await (const row of rows) found = row;
-  if (found === undefined) throw new RouseError("INTERNAL", "An operation was followed and never seen.");
-  return found;
-}
-
-async function watch(
-  call: ServerWritableStream<WatchOperationRequest, Operation>,
-  rows: (signal: AbortSignal) => AsyncIterable<OperationRow>,
-): Promise<void> {
-  const gone = new AbortController();
-  call.on("cancelled", () => gone.abort());
-  try {
-    for await (const row of rows(gone.signal)) {
-      if (gone.signal.aborted) return;
-      call.write(toApi(row));
-    }
-    call.end();
-  } catch (thrown) {
-    if (!gone.signal.aborted) call.emit("error", statusObject(thrown));
-  }
 }

@@ -2,12 +2,12 @@ import { createHash, randomUUID } from "node:crypto";
 import type { StartOperationRequest } from "#proto/rouse/orders/v1/operations.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { checkKeepMs } from "../keep.ts";
 import { settleMethod } from "../settle.ts";
 import { MOST_BYTES } from "./mesh-call.ts";
 import type { NewOperation } from "./store.ts";
 
 const DAY_MS = 86_400_000;
-const KEEP = { least: 60_000, default: 7 * DAY_MS, most: 90 * DAY_MS } as const;
 /** Of a method without a deadline. */
 const LONGEST_MS = 30 * DAY_MS;
 const LONGEST_KEY = 200;
@@ -63,9 +63,7 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
     throw invalid(`the idempotency key has more than ${LONGEST_KEY} characters`);
   if (idempotencyKey.includes("\0") || request.key.includes("\0"))
     throw invalid("its key has a NUL character");
-  const keepMs = request.keepMs || KEEP.default;
-  if (keepMs < KEEP.least || keepMs > KEEP.most)
-    throw invalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP.least}) to 90 days (${KEEP.most})`);
+  const keepMs = checkKeepMs(request.keepMs, invalid);
   if (request.key !== "" && !durable)
     throw invalid(`a key is for durable methods, and ${service}/${name} is none (option durable)`);
   if (request.key.length > LONGEST_KEY) throw invalid(`the key has more than ${LONGEST_KEY} characters`);

@@ -4,13 +4,16 @@ import { answer, statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import type { ArtifactStore } from "../artifacts/artifact-store.ts";
 import type { Changes } from "../database/changes.ts";
+import { follow, streamAnswers, waitForEnd } from "../follow.ts";
+import { isId } from "../id.ts";
+import { errorJson } from "../operations/record.ts";
 import { askerOf } from "../operations/service.ts";
 import type { VersionPins } from "../pins/pins.ts";
 import { accept, orderKeyReused, type Surroundings } from "./accept/accept.ts";
-import { followOrder, last } from "./follow.ts";
 import { type JobLogs, orderLogs } from "./order-logs.ts";
-import { errorText, isOver, orderToApi, stateNameOf } from "./store/record.ts";
+import { isOver, orderToApi, stateNameOf } from "./store/record.ts";
 import { type OrderStore, type OrderWithTasks, unknownOrder } from "./store/store.ts";
+import { ORDERS_CHANNEL } from "./store/tables.ts";
 
 export interface OrdersServiceDeps {
   surroundings(): Promise<Surroundings>;
@@ -26,14 +29,13 @@ export interface OrdersServiceDeps {
 
 const LIMIT = { default: 50, most: 500 } as const;
 const LONGEST_REASON = 500;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The service rouse.orders.v1.Orders. */
 export function ordersService(deps: OrdersServiceDeps): OrdersServer {
   const { opened, jobLogs, pins } = deps;
   const known = async (id: string): Promise<OrderWithTasks> => {
     const { store } = await opened();
-    const found = UUID.test(id) ? await store.get(id) : undefined;
+    const found = isId(id) ? await store.get(id) : undefined;
     if (found === undefined) throw unknownOrder(id);
     return found;
   };
@@ -41,29 +43,28 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
     const { store } = await opened();
     return orderToApi(order, tasks, order.state === "queued" ? await store.queuedBefore(order) : 0);
   };
-  const follow = async function* (id: string, signal: AbortSignal) {
+  const followed = async function* (id: string, signal: AbortSignal) {
     const { changes } = await opened();
-    yield* followOrder(known, changes, id, signal);
+    const read = () => known(id);
+    const revisionOf = ({ order }: OrderWithTasks) => order.revision;
+    const over = ({ order }: OrderWithTasks) => isOver(order);
+    yield* follow({ changes, channel: ORDERS_CHANNEL, id, read, revisionOf, isOver: over }, signal);
   };
   return {
     createOrder: answer((request, metadata) => create(deps, request, metadata, known, api)),
     getOrder: answer(async ({ id }) => api(await known(id))),
     waitOrder: (call, callback) => {
-      const gone = new AbortController();
-      call.on("cancelled", () => gone.abort());
       const { id, timeoutMs } = call.request;
-      const timer = timeoutMs > 0 ? setTimeout(() => gone.abort(), timeoutMs) : undefined;
-      last(follow(id, gone.signal))
+      waitForEnd(call, timeoutMs, (signal) => followed(id, signal))
         .then(api)
         .then(
           (order) => callback(null, order),
           (thrown: unknown) => callback(statusObject(thrown)),
-        )
-        .finally(() => clearTimeout(timer));
+        );
     },
     watchOrder: (call) =>
-      void stream(call, async function* (signal) {
-        for await (const order of follow(call.request.id, signal)) yield api(order);
+      void streamAnswers(call, async function* (signal) {
+        for await (const order of followed(call.request.id, signal)) yield api(order);
       }),
     listOrders: answer(async ({ service, state, limit }) => {
       const { store } = await opened();
@@ -81,7 +82,7 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
       const error = new RouseError("CANCELLED", `The order was cancelled${why}.`, {
         reason: "ORDER_CANCELLED",
       });
-      await store.cancel(id, errorText(error));
+      await store.cancel(id, errorJson(error));
       return api(await known(id));
     }),
     retryOrder: answer(async ({ id }) => {
@@ -94,11 +95,11 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
     }),
     orderLogs: (call) => {
       const { id, task, follow: goesOn } = call.request;
-      return void stream(call, async function* (signal) {
+      return void streamAnswers(call, async function* (signal) {
         const { store } = await opened();
         const { tasks } = await known(id);
         if (task !== "" && !tasks.some(({ name }) => name === task)) throw unknownTask(id, task, tasks);
-        yield* orderLogs({ store, jobLogs, orders: follow(id, signal), id, task, follow: goesOn, signal });
+        yield* orderLogs({ store, jobLogs, orders: followed(id, signal), id, task, follow: goesOn, signal });
       });
     },
   };
@@ -196,34 +197,4 @@ function unknownTask(id: string, task: string, tasks: readonly { readonly name: 
       reason: "ORDER_TASK_UNKNOWN",
     },
   );
-}
-
-/** The server's side of a stream of answers. */
-interface Answers<Response> {
-  on(event: "cancelled", listener: () => void): unknown;
-  write(response: Response): boolean;
-  once(event: "drain", listener: () => void): unknown;
-  emit(event: "error", error: ReturnType<typeof statusObject>): boolean;
-  end(): unknown;
-}
-
-async function stream<Response>(
-  call: Answers<Response>,
-  answers: (signal: AbortSignal) => AsyncIterable<Response>,
-): Promise<void> {
-  const gone = new AbortController();
-  call.on("cancelled", () => gone.abort());
-  try {
-    for await (const one of answers(gone.signal)) {
-      if (gone.signal.aborted) return;
-      if (call.write(one)) continue;
-      const aborted = new Promise<void>((resolve) =>
-        gone.signal.addEventListener("abort", () => resolve(), { once: true }),
-      );
-      await Promise.race([new Promise<void>((resolve) => call.once("drain", resolve)), aborted]);
-    }
-    call.end();
-  } catch (thrown) {
-    if (!gone.signal.aborted) call.emit("error", statusObject(thrown));
-  }
 }

@@ -2,6 +2,7 @@ import { type JournalEntry, type Run, RunState, type RunsServer } from "#proto/r
 import type { MeshState } from "../../registry/state.ts";
 import { answer } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { isId } from "../id.ts";
 import { isOver, type StateName } from "../operations/record.ts";
 import type { OperationStore } from "../operations/store.ts";
 import type { VersionPins } from "../pins/pins.ts";
@@ -22,7 +23,6 @@ const LONGEST_REASON = 500;
 const LONGEST_NAME = 200;
 /** Bytes of a value that are shown. */
 const SHOWN_BYTES = 2_000;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ALL: readonly StateName[] = ["waiting", "running", "succeeded", "failed", "cancelled"];
 
 /** States of operations, and whether they sleep, by the state of a run. */
@@ -39,7 +39,7 @@ const wanted: Readonly<Partial<Record<RunState, { states: readonly StateName[]; 
 export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
   const known = async (id: string): Promise<RunRow> => {
     const { runs } = await opened();
-    const row = UUID.test(id) ? await runs.get(id) : undefined;
+    const row = isId(id) ? await runs.get(id) : undefined;
     if (row === undefined) throw unknownRun(id);
     return row;
   };

@@ -1,20 +1,11 @@
+import { recordOf } from "../../sdk/error-record.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { statusName } from "../../sdk/status.ts";
 import type { TaskChange, TaskNode } from "./ledger.ts";
 import type { TaskError, TaskReport } from "./machine.ts";
 
 /** A line of the history with its time. */
 export interface PastChange extends TaskChange {
   readonly at: Date;
-}
-
-/** The form in which an error is kept. */
-export function toTaskError({ code, message, reason, metadata }: RouseError): TaskError {
-  return { code, message, reason, metadata };
-}
-
-export function fromTaskError({ code, message, reason, metadata }: TaskError): RouseError {
-  return new RouseError(statusName(code) ?? "UNKNOWN", message, { reason, metadata: { ...metadata } });
 }
 
 /** NOT_FOUND for a task that is not there (any more). */
@@ -85,7 +76,7 @@ const ENDS: ReadonlySet<string> = new Set([...REPORTS, "lose", "cancel"]);
 
 /** What becomes of a task with which so many workers were lost. */
 export function workersLost({ id, losses, mostLosses, worker }: TaskNode): TaskError {
-  return toTaskError(
+  return recordOf(
     new RouseError(
       "ABORTED",
       `Task ${id} has failed: ${losses + 1} workers were lost with it, the last one ${worker}, and ${mostLosses} is the most. Look at what it does to them, then submit it anew; most_losses allows more.`,
@@ -96,9 +87,7 @@ export function workersLost({ id, losses, mostLosses, worker }: TaskNode): TaskE
 
 export function cancelled(reason: string): TaskError {
   const why = reason === "" ? "" : `: ${reason}`;
-  return toTaskError(
-    new RouseError("CANCELLED", `The task was cancelled${why}.`, { reason: "TASK_CANCELLED" }),
-  );
+  return recordOf(new RouseError("CANCELLED", `The task was cancelled${why}.`, { reason: "TASK_CANCELLED" }));
 }
 
 /** The loser of a conflict is told what the winner has changed. */

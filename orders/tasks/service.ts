@@ -1,4 +1,4 @@
-import type { Metadata, ServerWritableStream } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 import {
   type ListSubtasksRequest,
   type Task,
@@ -10,6 +10,7 @@ import { EDGE_HEADER } from "../../mesh-config/resources/registry-routes.ts";
 import { answer, statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
+import { streamAnswers } from "../follow.ts";
 import type { TaskNews } from "./news.ts";
 import { changeToApi, stateName, type TaskRow, toApi } from "./record.ts";
 import { invalid, taskOrder } from "./settings.ts";
@@ -43,7 +44,7 @@ export function tasksService(opened: () => Promise<TasksDeps>): TasksServer {
       return toApi(await tasks.submit(order, cleanText(idempotencyKey), by));
     }),
     getTask: answer(async ({ id }) => toApi(await (await opened()).tasks.get(id))),
-    watchTask: (call) => void watch(call, opened),
+    watchTask: (call) => void streamAnswers(call, (signal) => watch(call.request, opened, signal)),
     listTasks: answer(async ({ queue, state, roots, limit }) => {
       const { tasks } = await opened();
       const wanted = state === TaskState.UNSPECIFIED ? undefined : stateName(state);
@@ -51,7 +52,7 @@ export function tasksService(opened: () => Promise<TasksDeps>): TasksServer {
       const rows = await tasks.list({ queue: cleanText(queue), state: wanted, roots, limit: most });
       return { tasks: rows.map(toApi) };
     }),
-    listSubtasks: (call) => void listSubtasks(call, opened),
+    listSubtasks: (call) => void streamAnswers(call, () => subtasks(call.request, opened)),
     listTaskChanges: answer(async ({ id, after }) => {
       const { tasks } = await opened();
       await tasks.get(id);
@@ -93,24 +94,16 @@ function keepInside(metadata: Metadata): void {
   );
 }
 
-async function watch(
-  call: ServerWritableStream<WatchTaskRequest, Task>,
+async function* watch(
+  { id, endOnly }: WatchTaskRequest,
   opened: () => Promise<TasksDeps>,
-): Promise<void> {
-  const gone = new AbortController();
-  call.on("cancelled", () => gone.abort());
-  try {
-    const { tasks, news } = await opened();
-    let last: TaskRow | undefined;
-    const { id, endOnly } = call.request;
-    for await (const row of news.follow(tasks, id, endOnly, gone.signal)) {
-      if (gone.signal.aborted) return;
-      if (last === undefined || differs(last, row)) call.write(toApi(row));
-      last = row;
-    }
-    call.end();
-  } catch (thrown) {
-    if (!gone.signal.aborted) call.emit("error", statusObject(thrown));
+  signal: AbortSignal,
+): AsyncGenerator<Task> {
+  const { tasks, news } = await opened();
+  let last: TaskRow | undefined;
+  for await (const row of news.follow(tasks, id, endOnly, signal)) {
+    if (last === undefined || differs(last, row)) yield toApi(row);
+    last = row;
   }
 }
 
@@ -123,38 +116,21 @@ function differs(a: TaskRow, b: TaskRow): boolean {
   );
 }
 
-async function listSubtasks(
-  call: ServerWritableStream<ListSubtasksRequest, Task>,
+async function* subtasks(
+  { id, turn, brief }: ListSubtasksRequest,
   opened: () => Promise<TasksDeps>,
-): Promise<void> {
-  let gone = false;
-  call.on("cancelled", () => {
-    gone = true;
-  });
-  const { id, turn, brief } = call.request;
-  try {
-    const { tasks } = await opened();
-    await tasks.get(id);
-    const limit = brief ? BRIEF_PAGE : PAGE;
-    let after = { turn: 0, position: -1 };
-    while (!gone) {
-      const page = await tasks.subtasks(id, { turn, brief, after, limit });
-      for (const { row } of page) if (!call.write(toApi(row))) await drained(call);
-      const last = page.at(-1);
-      if (last === undefined || page.length < limit) break;
-      after = { turn: last.turn, position: last.row.position };
-    }
-    call.end();
-  } catch (thrown) {
-    if (!gone) call.emit("error", statusObject(thrown));
+): AsyncGenerator<Task> {
+  const { tasks } = await opened();
+  await tasks.get(id);
+  const limit = brief ? BRIEF_PAGE : PAGE;
+  let after = { turn: 0, position: -1 };
+  for (;;) {
+    const page = await tasks.subtasks(id, { turn, brief, after, limit });
+    for (const { row } of page) yield toApi(row);
+    const last = page.at(-1);
+    if (last === undefined || page.length < limit) return;
+    after = { turn: last.turn, position: last.row.position };
   }
-}
-
-function drained(call: ServerWritableStream<ListSubtasksRequest, Task>): Promise<void> {
-  return new Promise((resolve) => {
-    call.once("drain", resolve);
-    call.once("cancelled", resolve);
-  });
 }
 
 /** A worker's stream: messages are heard one after the other once the hello was answered. */

@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import type { NewTask } from "#proto/rouse/orders/v1/tasks.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { checkSize } from "../../sdk/tasks/size.ts";
+import { checkKeepMs } from "../keep.ts";
 
 const DAY_MS = 86_400_000;
 const QUEUE = /^[A-Za-z0-9._/-]{1,200}$/;
 const MOST_PRIORITY = 1_000;
 const MOST_RETRIES = 100;
 const LOSSES = { default: 5, most: 1_000 } as const;
-const KEEP = { least: 60_000, default: 7 * DAY_MS, most: 90 * DAY_MS } as const;
 const LEASE = { least: 1_000, default: 15_000, most: 600_000 } as const;
 const MOST_ROOM = 10_000;
 const MOST_SUBTASKS = 10_000;
@@ -45,9 +45,7 @@ export function taskOrder(asked: NewTask | undefined): TaskOrder {
   if (retries > MOST_RETRIES) throw invalid(`it has ${retries} retries; ${MOST_RETRIES} are the most`);
   const mostLosses = asked.mostLosses || LOSSES.default;
   if (mostLosses > LOSSES.most) throw invalid(`most_losses is ${mostLosses}; ${LOSSES.most} is the most`);
-  const keepMs = asked.keepMs || KEEP.default;
-  if (keepMs < KEEP.least || keepMs > KEEP.most)
-    throw invalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP.least}) to 90 days (${KEEP.most})`);
+  const keepMs = checkKeepMs(asked.keepMs, invalid);
   return { queue, payload: Buffer.from(payload), priority, retries, mostLosses, keepMs };
 }
 

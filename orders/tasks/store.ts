@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Pool, PoolClient } from "pg";
 import type { RouseError } from "../../sdk/errors.ts";
 import { unreachable } from "../database/connect.ts";
+import { isId } from "../id.ts";
 import {
   alreadyOver,
   cancelled,
@@ -19,8 +20,6 @@ import { BRIEF_COLUMNS, CHANGE_COLUMNS, changeOf, rowOf, type TaskRow, WHOLE_COL
 import { type TaskOrder, taskDigest } from "./settings.ts";
 import { TASKS_CHANGED, TASKS_READY } from "./tables.ts";
 import { lockTasks, save, transact } from "./transact.ts";
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * The table of tasks, for those who submit, read, collect and cancel. Every change is one transaction. Everything throws
@@ -262,7 +261,7 @@ async function lockTree(client: PoolClient, id: string): Promise<Ledger> {
 
 /** @throws RouseError NOT_FOUND TASK_UNKNOWN for what is no id at all. */
 function known(id: string): string {
-  if (UUID.test(id)) return id;
+  if (isId(id)) return id;
   throw unknownTask(id);
 }
 

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import type { OperationError } from "#proto/rouse/orders/v1/operations.ts";
 import type {
   WorkRequest,
   WorkRequest_Held,
@@ -9,10 +8,12 @@ import type {
   WorkResponse,
 } from "#proto/rouse/orders/v1/tasks.ts";
 import { statusObject } from "../../sdk/answer.ts";
+import { recordOf } from "../../sdk/error-record.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { checkSize } from "../../sdk/tasks/size.ts";
 import type { Changes } from "../database/changes.ts";
-import { toTaskError, unknownTask, workerEnded } from "./errors.ts";
+import { isId } from "../id.ts";
+import { unknownTask, workerEnded } from "./errors.ts";
 import type { Reports } from "./reports.ts";
 import { sleepMs, subtaskOrders, workerOrder } from "./settings.ts";
 import { TASK_WORKERS_CHANGED } from "./tables.ts";
@@ -118,7 +119,7 @@ export class WorkStream {
     try {
       report = reportOf(this.#worker, held, what);
     } catch (thrown) {
-      const error = toTaskError(RouseError.from(thrown)) as OperationError;
+      const error = recordOf(RouseError.from(thrown));
       this.#send({ $case: "refused", value: { task, assignment, error, holds: true } });
       return;
     }
@@ -129,7 +130,7 @@ export class WorkStream {
       return;
     }
     this.#told.delete(task);
-    const error = toTaskError(outcome.error) as OperationError;
+    const error = recordOf(outcome.error);
     this.#send({ $case: "refused", value: { task, assignment, error, holds: false } });
   }
 
@@ -140,7 +141,7 @@ export class WorkStream {
   #ended(): void {
     this.#send({
       $case: "ended",
-      value: { error: toTaskError(workerEnded(this.#worker)) as OperationError },
+      value: { error: recordOf(workerEnded(this.#worker)) },
     });
     this.#call.end();
     this.close();
@@ -176,7 +177,7 @@ export class WorkStream {
       if (error === undefined) continue;
       this.#send({
         $case: "revoked",
-        value: { task, assignment, error: toTaskError(error) as OperationError },
+        value: { task, assignment, error: recordOf(error) },
       });
     }
     for (const { id, kept, ...task } of given) {
@@ -201,10 +202,8 @@ export class WorkStream {
   }
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 function canBe({ task, assignment }: WorkRequest_Held): boolean {
-  return UUID.test(task) && assignment < 2 ** 31;
+  return isId(task) && assignment < 2 ** 31;
 }
 
 type Said = Extract<

@@ -1,9 +1,9 @@
 import { Metadata } from "@grpc/grpc-js";
 import { type Operation, OperationState, OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
 import type { AnyMethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from "../definition.ts";
+import { errorOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
 import { callError, unary } from "../grpc.ts";
-import { statusName } from "../status.ts";
 import { CALLER_HEADER } from "../usage/caller.ts";
 import { defaultTarget } from "./attempt.ts";
 import type { SharedChannel } from "./channel.ts";
@@ -252,12 +252,7 @@ function viewOf<Method extends AnyMethodDefinition>(
     version,
     progress,
     response: succeeded ? (method.decodeResponse(response) as ResponseOf<Method>) : undefined,
-    error:
-      error &&
-      new RouseError(statusName(error.code) ?? "UNKNOWN", error.message, {
-        reason: error.reason,
-        metadata: error.metadata,
-      }),
+    error: error && errorOf(error),
     attempts,
   };
 }

@@ -1,7 +1,5 @@
 import { type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
-import type { OperationError } from "#proto/rouse/orders/v1/operations.ts";
 import { RouseError } from "../errors.ts";
-import { statusName } from "../status.ts";
 
 export { type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
 
@@ -50,15 +48,4 @@ export function checkName(name: string): string {
     `A step of a durable function needs a name of 1 to ${MOST_NAME} characters, and this is ${found}. Name it by what it does, such as "charge".`,
     { reason: "STEP_NAME_INVALID" },
   );
-}
-
-/** An error as a journal keeps it. */
-export function errorEntry(error: RouseError): OperationError {
-  const { code, message, reason, metadata } = error;
-  return { code, message, reason, metadata };
-}
-
-/** An error of a journal, as code gets it. */
-export function entryError({ code, message, reason, metadata }: OperationError): RouseError {
-  return new RouseError(statusName(code) ?? "UNKNOWN", message, { reason, metadata });
 }

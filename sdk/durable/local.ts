@@ -2,11 +2,12 @@ import { Metadata } from "@grpc/grpc-js";
 import type { ChildCall } from "#proto/rouse/orders/v1/durable.ts";
 import { defaultTarget } from "../client/attempt.ts";
 import { shareChannel } from "../client/channel.ts";
+import { recordOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
 import { meshCalls } from "./calls.ts";
 import { runContext } from "./context.ts";
-import { type Entry, EntryKind, errorEntry } from "./entry.ts";
+import { type Entry, EntryKind } from "./entry.ts";
 import { MemoryJournal } from "./journal.ts";
 import { type Keeper, Machine } from "./machine.ts";
 import type { DurableFunction } from "./types.ts";
@@ -57,9 +58,9 @@ export async function runLocally<State>(
       else if (entry.call !== undefined) {
         callPlainly(entry.call, signal).then(
           (value) => complete(entry.index, { value }),
-          (thrown: unknown) => complete(entry.index, { error: errorEntry(RouseError.from(thrown)) }),
+          (thrown: unknown) => complete(entry.index, { error: recordOf(RouseError.from(thrown)) }),
         );
-      } else complete(entry.index, { error: errorEntry(nobody(entry.name)) });
+      } else complete(entry.index, { error: recordOf(nobody(entry.name)) });
     },
     waiting: () => undefined,
   };

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as macrotask } from "node:timers/promises";
+import { errorOf } from "../error-record.ts";
 import type { RouseError } from "../errors.ts";
-import { type Entry, type EntryKind, entryError } from "./entry.ts";
+import type { Entry, EntryKind } from "./entry.ts";
 import { differs, ended, nested, notDeterministic, over, stuck } from "./errors.ts";
 import { isAnsweredAtOnce } from "./journal.ts";
 import { News, Unflushed } from "./news.ts";
@@ -312,7 +313,7 @@ export class Machine {
 
 function answer({ read, resolve, reject }: Pending, entry: Entry): void {
   try {
-    if (entry.error !== undefined) reject(entryError(entry.error));
+    if (entry.error !== undefined) reject(errorOf(entry.error));
     else resolve(read(entry));
   } catch (error) {
     reject(error);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { recordOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
-import { type Entry, errorEntry } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 import { stepFailed } from "./errors.ts";
 import type { StepCall, StepOptions } from "./types.ts";
 import { encodeValue } from "./values.ts";
@@ -37,5 +38,5 @@ export async function runStep(
 
 function failed(name: string, thrown: unknown): Pick<Entry, "done" | "value" | "error"> {
   const error = thrown instanceof RouseError ? thrown : stepFailed(name, thrown);
-  return { done: true, value: Buffer.alloc(0), error: errorEntry(error) };
+  return { done: true, value: Buffer.alloc(0), error: recordOf(error) };
 }

@@ -1,13 +1,14 @@
 import { type ServerDuplexStream, status } from "@grpc/grpc-js";
 import type { Begin, RouseRunRequest, RouseRunResponse } from "#proto/rouse/orders/v1/durable.ts";
 import type { AnyMethodDefinition } from "../definition.ts";
+import { recordOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
 import { reportProgress } from "../server/call.ts";
 import { ending } from "../server/failure.ts";
 import type { Runtime } from "../server/runtime.ts";
 import { meshCalls } from "./calls.ts";
 import { runContext } from "./context.ts";
-import { type Entry, errorEntry } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 import { Machine, type Outcome } from "./machine.ts";
 import { decodeRequest, encodeResponse, functionError } from "./messages.ts";
 import type { DurableFunction } from "./types.ts";
@@ -121,7 +122,7 @@ export class StreamedRun<State> {
     } catch (thrown) {
       const error = functionError(thrown, { method: method.name, run, log: this.#runtime.log });
       code = error.code;
-      this.#send({ $case: "failure", value: { error: errorEntry(error) } });
+      this.#send({ $case: "failure", value: { error: recordOf(error) } });
     }
     this.#runtime.counts?.add(method.name, caller || undefined, code, tookMs);
   }

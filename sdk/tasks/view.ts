@@ -1,7 +1,6 @@
-import type { OperationError } from "#proto/rouse/orders/v1/operations.ts";
 import { type Task, TaskState } from "#proto/rouse/orders/v1/tasks.ts";
-import { RouseError } from "../errors.ts";
-import { statusName } from "../status.ts";
+import { errorOf } from "../error-record.ts";
+import type { RouseError } from "../errors.ts";
 import type { TaskAnswers } from "./queue.ts";
 
 /** A task as it is at one moment. */
@@ -78,8 +77,4 @@ export function viewOf<Result>(queue: TaskAnswers<Result>, task: Task): TaskView
 
 export function isOver({ state }: Pick<TaskView<unknown>, "state">): boolean {
   return state === "done_calculating" || state === "collected" || state === "failed" || state === "cancelled";
-}
-
-export function errorOf({ code, message, reason, metadata }: OperationError): RouseError {
-  return new RouseError(statusName(code) ?? "UNKNOWN", message, { reason, metadata });
 }

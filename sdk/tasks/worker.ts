@@ -4,12 +4,12 @@ import type { ClientDuplexStream } from "@grpc/grpc-js";
 import type { WorkRequest, WorkResponse, WorkResponse_Assignment } from "#proto/rouse/orders/v1/tasks.ts";
 import type { SharedChannel } from "../client/channel.ts";
 import { pause } from "../client/retry.ts";
+import { errorOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
 import { channelOf, clientOf, type TaskTarget } from "./client.ts";
 import type { TaskQueue } from "./queue.ts";
 import { checkSize } from "./size.ts";
-import { errorOf } from "./view.ts";
 import { Suspension, type WorkingTask, workingTask } from "./working.ts";
 
 const GRACE_MS = 10_000;

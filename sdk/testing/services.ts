@@ -1,8 +1,9 @@
 import { createClient } from "../client/client.ts";
 import type { ClientCallOptions } from "../client/types.ts";
 import type { AnyMethodDefinition, ServiceDefinition } from "../definition.ts";
-import { type Entry, errorEntry } from "../durable/entry.ts";
+import type { Entry } from "../durable/entry.ts";
 import type { RunClientOptions } from "../durable/types.ts";
+import { recordOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
 import type { Handlers, ServeOptions, StatefulServeOptions } from "../server/types.ts";
 import { type InProcessServer, startInProcess } from "./in-process.ts";
@@ -71,7 +72,7 @@ export class TestServices {
       const bytes = (method.encodeResponse as (message: unknown) => Uint8Array)(response);
       return { value: Buffer.from(bytes) };
     } catch (thrown) {
-      return { error: errorEntry(RouseError.from(thrown)) };
+      return { error: recordOf(RouseError.from(thrown)) };
     }
   }
 

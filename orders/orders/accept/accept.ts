@@ -2,9 +2,10 @@ import { createHash, randomUUID } from "node:crypto";
 import type { CreateOrderRequest } from "#proto/rouse/orders/v1/orders.ts";
 import { DEFAULT_JOB } from "../../../registry/jobs.ts";
 import { RouseError } from "../../../sdk/errors.ts";
+import { checkKeepMs } from "../../keep.ts";
 import type { Asker } from "../../operations/start.ts";
 import type { NewOrder, NewTask } from "../store/new-order.ts";
-import { KEEP_MS, LONGEST, orderInvalid, PRIORITY } from "./limits.ts";
+import { LONGEST, orderInvalid, PRIORITY } from "./limits.ts";
 import { type Catalog, checkTask, type SettledTask, settleTask } from "./task.ts";
 import { readWorkflow } from "./workflow.ts";
 
@@ -38,9 +39,7 @@ export async function accept(
     throw orderInvalid(`its idempotency key has more than ${LONGEST.key} characters`);
   if (idempotencyKey.includes("\0")) throw orderInvalid("its idempotency key has a NUL character");
   if (priority > PRIORITY.most) throw orderInvalid(`its priority is ${priority}; give 0 to ${PRIORITY.most}`);
-  const keepMs = request.keepMs || KEEP_MS.default;
-  if (keepMs < KEEP_MS.least || keepMs > KEEP_MS.most)
-    throw orderInvalid(`keep_ms is ${keepMs}; give 1 minute (${KEEP_MS.least}) to 90 days (${KEEP_MS.most})`);
+  const keepMs = checkKeepMs(request.keepMs, orderInvalid);
   const settled: SettledTask[] = [];
   for (const task of readWorkflow(request.tasks))
     settled.push(await settleTask(task, metadata, around, asker.outside));

@@ -2,7 +2,6 @@ import { RouseError } from "../../../sdk/errors.ts";
 
 const DAY_MS = 86_400_000;
 
-export const KEEP_MS = { least: 60_000, default: 7 * DAY_MS, most: 90 * DAY_MS } as const;
 export const PRIORITY = { default: 5, most: 9 } as const;
 export const MOST_TASKS = 1_000;
 export const MOST_RETRIES = 100;

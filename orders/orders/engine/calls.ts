@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { fromBinary, toJsonString } from "@bufbuild/protobuf";
 import type { MeshFollower } from "../../../registry/follower.ts";
+import { errorOf } from "../../../sdk/error-record.ts";
 import { RouseError } from "../../../sdk/errors.ts";
 import type { Changes } from "../../database/changes.ts";
 import { isOver, type OperationRow } from "../../operations/record.ts";
@@ -8,7 +9,6 @@ import { OPERATIONS_CHANNEL } from "../../operations/runner.ts";
 import type { OperationStore } from "../../operations/store.ts";
 import type { VersionPins } from "../../pins/pins.ts";
 import type { Contracts } from "../contract/contracts.ts";
-import { errorOf } from "../store/record.ts";
 import { type Attempt, type Ending, type Executor, NOTHING_USED, type Outcome, STOP } from "./executor.ts";
 
 /** An operation is only looked at until its end is written down with the order. */

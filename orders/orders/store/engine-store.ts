@@ -1,11 +1,11 @@
 import type { Pool } from "pg";
 import { RouseError } from "../../../sdk/errors.ts";
 import { unreachable } from "../../database/connect.ts";
+import { errorJson } from "../../operations/record.ts";
 import { readRow } from "./readable.ts";
 import {
   BRIEF_COLUMNS,
   briefSchema,
-  errorText,
   type Output,
   TASK_COLUMNS,
   type TaskBrief,
@@ -106,7 +106,7 @@ export class EngineStore {
     skipped: readonly string[],
     ended?: { readonly state: "succeeded" } | { readonly state: "failed"; readonly error: RouseError },
   ): Promise<void> {
-    const error = ended?.state === "failed" ? errorText(ended.error) : null;
+    const error = ended?.state === "failed" ? errorJson(ended.error) : null;
     await this.#run(
       `WITH o AS (
          UPDATE orders SET state = coalesce($4, state), error = $5,
@@ -130,7 +130,7 @@ export class EngineStore {
        )
        UPDATE order_tasks SET state = 'cancelled', ended_at = clock_timestamp()
        WHERE order_id IN (SELECT id FROM o) AND state NOT IN ('succeeded', 'failed', 'skipped', 'cancelled')`,
-      [orderId, errorText(error)],
+      [orderId, errorJson(error)],
     );
   }
 
@@ -190,7 +190,7 @@ export class EngineStore {
     return this.#end(
       key,
       "state = 'failed', error = $4, failures = failures + 1, ended_at = clock_timestamp()",
-      [errorText(error)],
+      [errorJson(error)],
     );
   }
 
@@ -200,7 +200,7 @@ export class EngineStore {
       key,
       `state = 'ready', error = $4, failures = failures + $6::int, faults = faults + 1 - $6::int, ready_at = clock_timestamp(),
        retry_at = clock_timestamp() + $5::bigint * interval '1 millisecond'`,
-      [errorText(error), afterMs, counted ? 1 : 0],
+      [errorJson(error), afterMs, counted ? 1 : 0],
     );
   }
 

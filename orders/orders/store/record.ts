@@ -7,8 +7,6 @@ import {
   OrderTaskState,
   type ResourcesUsed,
 } from "#proto/rouse/orders/v1/orders.ts";
-import { RouseError } from "../../../sdk/errors.ts";
-import { statusName } from "../../../sdk/status.ts";
 import { TASK_STATES, type TaskState } from "../plan.ts";
 
 const ORDER_STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
@@ -283,15 +281,6 @@ function sumOf(all: readonly ResourcesUsed[]): ResourcesUsed {
     sum.cost += one.cost;
   }
   return sum;
-}
-
-/** The database's form of an error. */
-export function errorText({ code, message, reason, metadata }: RouseError): string {
-  return JSON.stringify({ code, message, reason, metadata });
-}
-
-export function errorOf({ code, message, reason, metadata }: NonNullable<TaskRow["error"]>): RouseError {
-  return new RouseError(statusName(code) ?? "UNKNOWN", message, { reason, metadata });
 }
 
 export function stateNameOf(state: OrderState): OrderStateName | undefined {
