@@ -119,17 +119,3 @@ export class HostKeeper {
     });
   }
 }
-
-/** How much is held against a host where instances are placed, 0 to 1. */
-export function heldAgainst(health: HealthRecord | undefined): number {
-  switch (health?.condition) {
-    case "quarantined":
-    case "retired":
-      return 1;
-    case "suspect":
-    case "probation":
-      return 0.5;
-    default:
-      return 0;
-  }
-}

@@ -2,7 +2,7 @@ import type { HostState } from "../../registry/hosts.ts";
 import type { InstanceState, MeshState, ServiceState, VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import type { Start, Starts } from "../starts.ts";
-import type { HostFacts, HostMode } from "./host.ts";
+import { hostFacts } from "./host-facts.ts";
 import { HostIndex } from "./host-index.ts";
 import type { Occupant } from "./host-rows.ts";
 import { repelledBy } from "./needs.ts";
@@ -127,41 +127,4 @@ const NO_ROOM = { cpu: 0, memory: 0, gpu: 0 };
 /** Room that such an instance takes it takes until its end, but nobody need keep apart from it. */
 function leaves(instance: InstanceState | Start): boolean {
   return "draining" in instance && (instance.retiring === true || instance.draining);
-}
-
-/** A host's own facts, as placement needs them. */
-export function hostFacts(host: HostState, prepared: ReadonlySet<string>): HostFacts {
-  return {
-    name: host.host,
-    cpu: host.cpu,
-    memory: host.memoryBytes,
-    gpu: host.gpu,
-    labels: host.labels,
-    zone: host.zone,
-    runtime: host.runtime,
-    mode: modeOf(host),
-    speed: host.speed,
-    costPerHour: host.costPerHour,
-    blame: blameOf(host),
-    prepared,
-  };
-}
-
-function modeOf({ healthy, mode }: HostState): HostMode {
-  return healthy ? mode.mode : "away";
-}
-
-/** A host that is quarantined is used only where no other fits; one on probation is tried where it is much better. */
-function blameOf({ health }: HostState): number {
-  switch (health?.condition) {
-    case "quarantined":
-    case "retired":
-      return 1;
-    case "probation":
-      return 0.3;
-    case "suspect":
-      return 0.15;
-    default:
-      return 0;
-  }
 }

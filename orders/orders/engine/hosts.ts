@@ -1,4 +1,5 @@
 import type { PlaceableHost } from "../../../orchestrator/placement/host.ts";
+import { hostFacts } from "../../../orchestrator/placement/host-facts.ts";
 import type { HostState } from "../../../registry/hosts.ts";
 import type { MeshState } from "../../../registry/state.ts";
 import type { JobRoom } from "../store/new-order.ts";
@@ -19,16 +20,7 @@ export function placeableHosts(
       for (const { host, standby } of instances) if (standby === undefined) take(host, manifest.resources);
   for (const { host, room } of jobs) take(host, room);
   return [...hosts.values()].map((host) => ({
-    name: host.host,
-    cpu: host.cpu,
-    memory: host.memoryBytes,
-    gpu: host.gpu,
-    labels: host.labels,
-    zone: host.zone,
-    runtime: host.runtime,
-    speed: host.speed,
-    costPerHour: host.costPerHour,
-    mode: host.healthy ? host.mode.mode : "away",
+    ...hostFacts(host),
     used: used.get(host.host) ?? { cpu: 0, memory: 0, gpu: 0 },
   }));
 }

@@ -3,8 +3,17 @@ import type { OpenOrder } from "../store/engine-store.ts";
 import type { TaskBrief } from "../store/record.ts";
 
 /** What a task takes while it runs. */
-export function roomOf({ service, version, room }: TaskBrief): Room {
-  return room === null ? "call" : { ...room, service, version, image: true };
+export function roomOf({
+  service,
+  version,
+  room,
+  faults,
+  host,
+}: Pick<TaskBrief, "service" | "version" | "room" | "faults" | "host">): Room {
+  if (room === null) return "call";
+  const needs = { ...room, service, version, image: true };
+  // Where it was lost it is tried again only when there is no room elsewhere.
+  return faults > 0 && host !== null ? { ...needs, failedOn: new Set([host]) } : needs;
 }
 
 /** Unique among all tasks. */

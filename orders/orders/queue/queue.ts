@@ -58,7 +58,7 @@ export const RESERVE_MS = 60_000;
  *
  * What does not fit is passed over (backfilling), so that small tasks use what large ones cannot. The first that was passed over and has
  * waited for a minute gets a host kept free for it (the reservation of EASY backfilling, Lifka 1995; nobody says how long tasks run,
- * so that nothing else begins there meanwhile).
+ * so that nothing else begins there meanwhile). A host that is quarantined gets only what no other could ever take.
  */
 export function assign(situation: Situation): Assignment[] {
   const { candidates, running, nowMs, mostCalls } = situation;
@@ -180,6 +180,8 @@ class Pool {
   readonly #hosts: { host: PlaceableHost; kept: boolean }[];
   /** Needs that fit nowhere any more: room only gets less. */
   readonly #hopeless = new Set<string>();
+  /** Hosts that are asked, by needs. */
+  readonly #asked = new Map<string, readonly { host: PlaceableHost; kept: boolean }[]>();
 
   constructor(hosts: readonly PlaceableHost[], mostCalls: number) {
     const active = hosts.filter(({ mode = "active" }) => mode === "active");
@@ -198,7 +200,9 @@ class Pool {
   place(needs: Needs): string | undefined {
     const kind = kindOf(needs);
     if (this.#hopeless.has(kind)) return undefined;
-    const open = this.#hosts.filter(({ kept }) => !kept).map(({ host }) => host);
+    const open = this.#ask(needs)
+      .filter(({ kept }) => !kept)
+      .map(({ host }) => host);
     const { host } = open.length === 0 ? {} : place(needs, open);
     if (host === undefined) {
       this.#hopeless.add(kind);
@@ -216,9 +220,8 @@ class Pool {
    */
   reserve(needs: Needs): boolean {
     let best: { readonly one: { host: PlaceableHost; kept: boolean }; readonly missing: number } | undefined;
-    for (const one of this.#hosts) {
-      const empty = { ...one.host, used: { cpu: 0, memory: 0, gpu: 0 } };
-      if (!fits(needs, empty, occupancy(needs, [empty]))) continue;
+    for (const one of this.#ask(needs)) {
+      if (!couldTake(one.host, needs)) continue;
       const missing = missingOn(one.host, needs);
       const first = best === undefined || missing < best.missing;
       if (first || (missing === best?.missing && one.host.name < best.one.host.name)) best = { one, missing };
@@ -226,6 +229,23 @@ class Pool {
     if (best !== undefined) best.one.kept = true;
     return best !== undefined;
   }
+
+  /** Those that nothing is held against; a job can wait for them. Where none of them could ever take it, all. */
+  #ask(needs: Needs): readonly { host: PlaceableHost; kept: boolean }[] {
+    const kind = kindOf(needs);
+    const known = this.#asked.get(kind);
+    if (known !== undefined) return known;
+    const trusted = this.#hosts.filter(({ host }) => (host.blame ?? 0) < 1);
+    const asked = trusted.some(({ host }) => couldTake(host, needs)) ? trusted : this.#hosts;
+    this.#asked.set(kind, asked);
+    return asked;
+  }
+}
+
+/** Whether it has room enough when nothing runs there. */
+function couldTake(host: PlaceableHost, needs: Needs): boolean {
+  const empty = { ...host, used: { cpu: 0, memory: 0, gpu: 0 } };
+  return fits(needs, empty, occupancy(needs, [empty]));
 }
 
 /** The largest share of the host that must become free first. */
@@ -244,7 +264,9 @@ function grown(host: PlaceableHost, { cpu, memory, gpu }: Amounts): PlaceableHos
   return { ...host, used: { cpu: used.cpu + cpu, memory: used.memory + memory, gpu: used.gpu + gpu } };
 }
 
+const NOWHERE: ReadonlySet<string> = new Set();
+
 /** Tasks of one kind fit on the same hosts. */
-function kindOf({ service = "", version = "", cpu, memory, gpu, labels }: Needs): string {
-  return JSON.stringify([service, version, cpu, memory, gpu, labels]);
+function kindOf({ service = "", version = "", cpu, memory, gpu, labels, failedOn = NOWHERE }: Needs): string {
+  return JSON.stringify([service, version, cpu, memory, gpu, labels, ...failedOn]);
 }
