@@ -16,6 +16,7 @@ import { ScalingAdviser } from "./scaling/adviser.ts";
 import { addScalingService } from "./scaling/service.ts";
 import { addOrchestratorService } from "./service.ts";
 import { takeOver } from "./take-over.ts";
+import { WorkersAdviser } from "./workers.ts";
 
 /** KV key of the lock whose holder places instances; mesh-configs find the leader there. */
 export const LEADER_KEY = "rouse/leader/orchestrator";
@@ -61,7 +62,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   const orchestrator = new Orchestrator({
     id,
     log,
-    advisers: [scaling, new HostsAdviser(() => hosts.current()), health.instances],
+    advisers: [scaling, new HostsAdviser(() => hosts.current()), new WorkersAdviser(), health.instances],
     outcomes: health.outcomes,
     mesh: {
       current: deps.mesh,

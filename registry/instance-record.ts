@@ -26,6 +26,7 @@ const meta = z.object({
   "standby-since": z.coerce.number().default(0),
   "last-used": z.coerce.number().default(0),
   placed: z.string().exactOptional(),
+  workers: z.string().min(1).exactOptional(),
 });
 
 /** An answer of /v1/health/service/<name>. */
@@ -43,7 +44,7 @@ export function instanceOf(entry: HealthEntry): { version: string; instance: Ins
   if (!parsed.success) return undefined;
   const { version, generation, host, runtime, address, draining, retiring, zone, speed, started, placed } =
     parsed.data;
-  const { standby } = parsed.data;
+  const { standby, workers } = parsed.data;
   const frozen = { sinceMs: parsed.data["standby-since"], lastUsedMs: parsed.data["last-used"] };
   const healthy = entry.Checks.every(({ CheckID, Status }) => CheckID === NODE_CHECK || Status === "passing");
   const id = entry.Service.ID;
@@ -63,6 +64,7 @@ export function instanceOf(entry: HealthEntry): { version: string; instance: Ins
       ...(started !== undefined && { startedAtMs: started }),
       ...(standby !== undefined && { standby: frozen }),
       ...(placed !== undefined && { placed }),
+      ...(workers !== undefined && { workers }),
     },
   };
 }

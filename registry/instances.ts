@@ -35,6 +35,8 @@ export interface InstanceRegistration {
   readonly startedAtMs?: number;
   /** Why its host was chosen, in one line of at most 512 bytes. */
   readonly placed?: string;
+  /** How it shares its work (workersText of workers.ts). Default "". */
+  readonly workers?: string;
 }
 
 /** Without a refresh for this long Consul takes an instance for unhealthy: an agent may be away that long. ms. */
@@ -65,6 +67,7 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
       ...(instance.zone && { zone: instance.zone }),
       ...(instance.speed !== undefined && instance.speed !== 1 && { speed: String(instance.speed) }),
       ...(instance.placed && { placed: instance.placed }),
+      ...(instance.workers && { workers: instance.workers }),
       ...(instance.startedAtMs !== undefined && { started: String(instance.startedAtMs) }),
       ...(instance.standby !== undefined && {
         standby: "true",

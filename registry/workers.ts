@@ -16,6 +16,16 @@ export function workersOf({ workers }: Pick<VersionManifest, "workers">): Worker
   return workers ?? { kind: "processes", count: 1 };
 }
 
+/**
+ * How an instance shares its work, in one word that Consul keeps with it: "processes:4", "threads:2 pinned"; "" for one worker
+ * that runs anywhere.
+ *
+ * @param given As ROUSE_WORKERS tells the instance.
+ */
+export function workersText(given: string | undefined, isPinned = false): string {
+  return isPinned ? `${given || "1"} pinned` : (given ?? "");
+}
+
 /** How an instance is told (sdk/server/workers/role.ts). */
 export function workersEnvironment(manifest: Pick<VersionManifest, "workers">): Record<string, string> {
   const { kind, count } = workersOf(manifest);

@@ -130,7 +130,7 @@ describe("rouse tune", () => {
 });
 
 describe("an instance with workers", () => {
-  test("has its calls served by all of them, and retires without losing one", async () => {
+  test("has its calls served by all of them, and is replaced when it is tuned, without losing one", async () => {
     using client = createProbeServiceClient({ target: mesh.edge, version: "3.0.0", retries: 0 });
     const processes = new Set<number>();
     await until("both workers answer", async () => {
@@ -142,24 +142,30 @@ describe("an instance with workers", () => {
     expect(others).toEqual([]);
     const { instance: said } = await client.echo({ text: "x" });
     expect(said).toBe(instance?.id);
-    // Tuned, it holds for those that start from then on: stopped and woken again, the version has one.
-    const tune = ["tune", service, "3.0.0", "--workers", "1", "--pin-cores", "on"];
-    const told = await rouseOk([...tune, "--data", mesh.data]);
-    expect(told).toContain("workers, pin_cores: instances that start from now on have it");
-    const open = Array.from({ length: 8 }, () => client.tick({ count: 10, intervalMs: 100 }));
+    // Tuned, it is replaced while calls go on and streams are open.
+    const crowd = callers(2, "3.0.0");
+    const open = Array.from({ length: 8 }, () => client.tick({ count: 50, intervalMs: 100 }));
     const streams = open.map((numbers) => numbers[Symbol.asyncIterator]());
     await Promise.all(streams.map((numbers) => numbers.next()));
-    await rouseOk(["stop", service, "3.0.0", "--reason", "test", "--data", mesh.data]);
+    const tune = ["tune", service, "3.0.0", "--workers", "1", "--pin-cores", "on"];
+    const told = await rouseOk([...tune, "--data", mesh.data]);
+    expect(told).toContain("workers, pin_cores: instances that run are replaced one after the other");
     const rest = streams.map(async (numbers) => {
       let last = 0;
       for (let next = await numbers.next(); next.done !== true; next = await numbers.next())
         last = next.value.number;
       return last;
     });
-    expect(await Promise.all(rest)).toEqual(Array.from({ length: 8 }, () => 10));
-    // Else the one that ends would be taken over.
-    await untilInstances("3.0.0", 0);
-    await rouseOk(["start", service, "3.0.0", "--data", mesh.data]);
+    try {
+      await until("another one is in its place", async () => {
+        const now = await instancesOf("3.0.0");
+        return now.length === 1 && now.every(({ id }) => id !== instance?.id);
+      });
+      expect(await Promise.all(rest)).toEqual(Array.from({ length: 8 }, () => 50));
+    } finally {
+      await crowd.stop();
+    }
+    expect(crowd.lost).toEqual([]);
     const after = await Promise.all(Array.from({ length: 8 }, () => client.wait({ ms: 50 })));
     expect(new Set(after.map(({ process }) => process)).size).toBe(1);
     await until("it stays on a core", async () => {

@@ -1,4 +1,5 @@
 import { InstanceState } from "#proto/rouse/agent/v1/agent.ts";
+import { workersText } from "../../registry/workers.ts";
 import type { Registrations } from "../registrations.ts";
 import type { Hook } from "./hook.ts";
 
@@ -37,6 +38,7 @@ export function registrationHook(registrations: Registrations, { host, zone, spe
         startedAtMs: Math.round(startedAtMs),
         ...standby,
         placed,
+        workers: workersText(spec.env.ROUSE_WORKERS, spec.pinCores),
       });
     },
     draining: ({ record }) => registrations.remove(record.id),

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { MeshConfigClient } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
 import { type TunedVersion, TuningClient, type TuningSettings } from "#proto/rouse/registry/v1/tuning.ts";
 import { parseDuration } from "../../codegen/plugin/duration.ts";
-import { AT_STARTS, contractName } from "../../registry/tuning/record.ts";
+import { BY_REPLACEMENT, contractName } from "../../registry/tuning/record.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { readMesh, withClient } from "../connect.ts";
@@ -94,13 +94,13 @@ async function change(
   const what = `${service}${version === undefined ? ", all versions" : ` ${version}`}`;
   if (changes.length === 0) return console.log(`${what}: everything is so already`);
   for (const line of changes) console.log(`${what}: ${line}`);
-  const later = [...AT_STARTS]
+  const replaced = [...BY_REPLACEMENT]
     .map(contractName)
     .filter((name) => changes.some((line) => line.startsWith(`${name} `)));
-  if (later.length < changes.length) console.log("It holds from now on; no instance is restarted for it.");
-  if (later.length > 0)
+  if (replaced.length < changes.length) console.log("It holds from now on; no instance is restarted for it.");
+  if (replaced.length > 0)
     console.log(
-      `${later.join(", ")}: instances that start from now on have it; those that run keep what they have until they end.`,
+      `${replaced.join(", ")}: instances that run are replaced one after the other, as there is room for one more; no call is lost.`,
     );
 }
 

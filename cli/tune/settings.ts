@@ -56,13 +56,12 @@ const FLAGS: Readonly<Record<TuningField, { flag: string; read: (text: string) =
     pinCores: {
       flag: "--pin-cores <on|off>",
       read: parseSwitch,
-      about: "whether an instance stays on cores of its own choice; for instances that start from then on",
+      about: "whether an instance stays on cores of its own choice; those that run are replaced",
     },
     workers: {
       flag: "--workers <count>",
       read: parseCount,
-      about:
-        "processes or threads inside an instance, as the contract says; for instances that start from then on",
+      about: "processes or threads inside an instance, as the contract says; those that run are replaced",
     },
   };
 

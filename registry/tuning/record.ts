@@ -24,8 +24,8 @@ export const tuningSchema = z.object({
 export type Tuning = z.infer<typeof tuningSchema>;
 export type TuningField = keyof Tuning;
 
-/** What instances take over only when they start; all the rest holds at once. */
-export const AT_STARTS: ReadonlySet<TuningField> = new Set<TuningField>(["workers", "pinCores"]);
+/** What an instance has for its whole life: those that run are replaced; all the rest holds at once, without that. */
+export const BY_REPLACEMENT: ReadonlySet<TuningField> = new Set<TuningField>(["workers", "pinCores"]);
 
 /** All fields, in the order in which people read them. */
 export const TUNING_FIELDS = Object.keys(tuningSchema.shape) as readonly TuningField[];
