@@ -65,35 +65,47 @@ function environment(socket: string, listen: string, app: string): Record<string
   };
 }
 
+function cacheIn(folder: string | undefined): Record<string, string> {
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder };
+}
+
 async function firstReply(address: string): Promise<void> {
   using client = createProbeServiceClient({ target: address });
   await client.echo({ text: "x" }, { deadlineMs: 10_000 });
 }
 
-/** `node main.mjs`, from spawn to reply. */
-export async function bareProcess(app: string): Promise<BareStart & AsyncDisposable> {
+/**
+ * `node main.mjs`, from spawn to reply.
+ *
+ * @param compileCache folder in which Node keeps what it compiled, as an agent has one per bundle; none if left out.
+ */
+export async function bareProcess(app: string, compileCache?: string): Promise<BareStart & AsyncDisposable> {
   const socket = await NotifySocket.open();
   const start = async () => {
     const ready = socket.ready();
-    const env = { PATH: process.env.PATH, ...environment(socket.path, "127.0.0.1:0", app) };
+    const env = {
+      PATH: process.env.PATH,
+      ...environment(socket.path, "127.0.0.1:0", app),
+      ...cacheIn(compileCache),
+    };
     const beganMs = performance.now();
     const child = spawn(process.execPath, [join(app, "main.mjs")], { env, stdio: "ignore" });
     await firstReply(await ready);
     const tookMs = performance.now() - beganMs;
     const exited = once(child, "exit");
-    child.kill("SIGKILL");
+    child.kill(compileCache === undefined ? "SIGKILL" : "SIGTERM"); // Node writes its cache when it exits
     await exited;
     return tookMs;
   };
   return Object.assign(start, { [Symbol.asyncDispose]: () => socket.close() });
 }
 
-/** A worker thread of this process, from its creation to the reply. */
-export async function bareWorker(app: string): Promise<BareStart & AsyncDisposable> {
+/** A worker thread of this process, from its creation to the reply; `compileCache` as in {@link bareProcess}. */
+export async function bareWorker(app: string, compileCache?: string): Promise<BareStart & AsyncDisposable> {
   const socket = await NotifySocket.open();
   const start = async () => {
     const ready = socket.ready();
-    const env = environment(socket.path, "127.0.0.1:0", app);
+    const env = { ...environment(socket.path, "127.0.0.1:0", app), ...cacheIn(compileCache) };
     const beganMs = performance.now();
     const worker = new Worker(join(app, "main.mjs"), { env, stdout: true, stderr: true });
     await firstReply(await ready);
