@@ -32,6 +32,7 @@ async function measure(runtime: "process" | "in-process" | "docker"): Promise<Be
   await client.echo({ text: "x" }, { deadlineMs: 60_000 });
   await using bare = await bareStart(runtime, subject);
   await using compiled = runtime === "docker" ? undefined : await bareStart(runtime, subject, true);
+  const calledAt: number[] = [];
   const cold: number[] = [];
   const alone: number[] = [];
   const aloneCompiled: number[] = [];
@@ -40,6 +41,7 @@ async function measure(runtime: "process" | "in-process" | "docker"): Promise<Be
     await untilCold(mesh, SERVICE);
     if (runtime === "docker") await until("a container stands ready", () => precreated(mesh));
     const beganMs = performance.now();
+    calledAt.push(performance.timeOrigin + beganMs);
     await client.echo({ text: "x" }, { deadlineMs: 60_000 });
     const tookMs = performance.now() - beganMs;
     const bareMs = await bare();
@@ -74,7 +76,7 @@ async function measure(runtime: "process" | "in-process" | "docker"): Promise<Be
             "p99 ms": round(quantile(aloneCompiled, 0.99)),
           },
         ]),
-    ...stages(wakes),
+    ...stages(wakes, calledAt),
   ];
   const figure =
     runtime === "docker"
@@ -84,7 +86,9 @@ async function measure(runtime: "process" | "in-process" | "docker"): Promise<Be
   return { name: `Cold first call, ${runtime}`, about, rows, figure };
 }
 
-function stages(wakes: readonly Wake[]) {
+/** @param calledAt when each call was made (ms since the epoch, ascending); the last before a wake is the call it was for. */
+function stages(wakes: readonly Wake[], calledAt: readonly number[]) {
+  const holds = wakes.map(({ heldMs }) => heldMs - (calledAt.findLast((ms) => ms <= heldMs) ?? Number.NaN));
   const steps = [
     ["place", "heldMs", "placedMs"],
     ["create", "placedMs", "createdMs"],
@@ -93,10 +97,12 @@ function stages(wakes: readonly Wake[]) {
     ["push", "readyMs", "pushedMs"],
     ["release", "pushedMs", "releasedMs"],
   ] as const;
-  return steps.map(([name, from, to]) => {
-    const times = wakes.map((wake) => wake[to] - wake[from]);
-    return { what: `  ${name}`, "p50 ms": round(median(times)), "p99 ms": round(quantile(times, 0.99)) };
-  });
+  const times = steps.map(([name, from, to]) => [name, wakes.map((wake) => wake[to] - wake[from])] as const);
+  return [["hold", holds] as const, ...times].map(([name, ms]) => ({
+    what: `  ${name}`,
+    "p50 ms": round(median(ms)),
+    "p99 ms": round(quantile(ms, 0.99)),
+  }));
 }
 
 async function bareStart(
