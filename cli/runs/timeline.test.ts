@@ -62,7 +62,8 @@ test("the journal is drawn as a timeline", () => {
       { index: 2, name: "pay", error: { code: 9, message: "No\nmoney.", reason: "", metadata: {} } },
       [9_000, 9_500],
     ),
-    entry({ index: 3, kind: EntryKind.SLEEP, name: "sleep" }, [10_000, 0]),
+    entry({ index: 3, kind: EntryKind.PATCH, name: "new tax", value: Buffer.from("true") }, [10_000, 10_000]),
+    entry({ index: 4, kind: EntryKind.SLEEP, name: "sleep" }, [10_000, 0]),
   ];
   const lines = timeline({ ...run, journal }, beganMs + 20_000);
   expect(lines).toEqual([
@@ -74,7 +75,8 @@ test("the journal is drawn as a timeline", () => {
     '0  step   charge                    ██······························   1.0 s  {"id":7}',
     "1  call   mail.v1.MailService/Send  ·██████████████·················   8.0 s  3 B  operation o1",
     "2  step   pay                       ··············██················  500 ms  failed: No money.",
-    "3  sleep  sleep                     ················▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  10.0 s  goes on",
+    "3  patch  new tax                   ················█···············    0 ms  true",
+    "4  sleep  sleep                     ················▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  10.0 s  goes on",
   ]);
 });
 

@@ -1,20 +1,12 @@
 import { EntryKind } from "#proto/rouse/orders/v1/durable.ts";
 import { type JournalEntry, type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
+import { kindWord } from "../../sdk/durable/entry.ts";
 import { harmless } from "../catalog/text.ts";
 
 /** Columns of the bars. */
 const WIDTH = 32;
 /** Characters of a value or an error that fit on a line. */
 const SHOWN = 60;
-
-const kinds: Readonly<Partial<Record<EntryKind, string>>> = {
-  [EntryKind.STEP]: "step",
-  [EntryKind.RANDOM]: "random",
-  [EntryKind.TIME]: "time",
-  [EntryKind.SLEEP]: "sleep",
-  [EntryKind.CALL]: "call",
-  [EntryKind.ANSWER]: "answer",
-};
 
 /** "sleeping" */
 export function runStateWord(state: RunState): string {
@@ -76,7 +68,7 @@ function row(given: JournalEntry, beganMs: number, endMs: number, nowMs: number)
   const stopMs = entry?.done === true ? completedAtMs : nowMs;
   return {
     index: String(entry?.index ?? 0),
-    kind: kinds[entry?.kind ?? EntryKind.UNSPECIFIED] ?? "entry",
+    kind: kindWord(entry?.kind ?? EntryKind.UNSPECIFIED),
     name: entry?.name ?? "",
     bar: bar(startMs, stopMs, beganMs, endMs, entry?.done === true),
     took: span(Math.max(0, stopMs - startMs)),

@@ -37,6 +37,13 @@ test("a sleep holds no instance, also over a change of the leader", async () => 
   expect(rig.instance.made.size).toBe(0);
 });
 
+test("a patch marker is replayed as it was recorded", async () => {
+  const id = await rig.start({ patch: "new tax", sleepMs: 2_500 });
+  expect(await rig.result(id)).toEqual(["ENTRY_KIND_PATCH new tax"]);
+  expect(rig.instance.begun.get(id)).toBe(2);
+  expect(await rig.runs.journal(id)).toMatchObject([{ kind: 7, name: "new tax" }, { kind: 4 }]);
+});
+
 test("a short sleep keeps its instance", async () => {
   const id = await rig.start({ sleepMs: 50, steps: 1 });
   await rig.result(id);

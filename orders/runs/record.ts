@@ -1,21 +1,13 @@
 import { z } from "zod";
-import { type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
+import { type Entry, EntryKind, entryKindToNumber } from "#proto/rouse/orders/v1/durable.ts";
 import { type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
 import { type OperationRow, rowSchema, toApi } from "../operations/record.ts";
 
 const count = z.coerce.number();
 const bytes = z.instanceof(Buffer);
 
-/** Entry kinds by the numbers that the database keeps. */
-const KINDS = [
-  EntryKind.UNSPECIFIED,
-  EntryKind.STEP,
-  EntryKind.RANDOM,
-  EntryKind.TIME,
-  EntryKind.SLEEP,
-  EntryKind.CALL,
-  EntryKind.ANSWER,
-] as const;
+/** Entry kinds by the numbers that the database keeps, which are those of the contract. */
+const KINDS = new Map(Object.values(EntryKind).map((kind) => [entryKindToNumber(kind), kind]));
 
 const error = z
   .object({
@@ -48,7 +40,7 @@ export const ENTRY_COLUMNS = Object.keys(entrySchema.shape).join(", ");
 export function toEntry(row: EntryRow): Entry {
   return {
     index: row.index,
-    kind: KINDS[row.kind] ?? EntryKind.UNSPECIFIED,
+    kind: KINDS.get(row.kind) ?? EntryKind.UNSPECIFIED,
     name: row.name,
     digest: row.digest,
     done: row.done,
@@ -59,10 +51,6 @@ export function toEntry(row: EntryRow): Entry {
     beganAtMs: row.began_at_ms,
     order: row.ord,
   };
-}
-
-export function kindNumber(kind: EntryKind): number {
-  return Math.max(0, KINDS.indexOf(kind as (typeof KINDS)[number]));
 }
 
 /** An operation that is a run, with what only runs have. */

@@ -1,13 +1,14 @@
 import type { Pool, QueryResult } from "pg";
 import type { z } from "zod";
-import type { Entry } from "#proto/rouse/orders/v1/durable.ts";
+import { type Entry, entryKindToNumber } from "#proto/rouse/orders/v1/durable.ts";
 import type { OperationError } from "#proto/rouse/orders/v1/operations.ts";
 import type { RouseError } from "../../sdk/errors.ts";
+import { inTransaction } from "../artifacts/transaction.ts";
 import { unreachable } from "../database/connect.ts";
 import { COLUMNS, errorJson, type StateName } from "../operations/record.ts";
 import { insertion, type NewOperation } from "../operations/store.ts";
 import { Batch } from "./batch.ts";
-import { ENTRY_COLUMNS, type EntryRow, entrySchema, kindNumber, type RunRow, runSchema } from "./record.ts";
+import { ENTRY_COLUMNS, type EntryRow, entrySchema, type RunRow, runSchema } from "./record.ts";
 
 /** An entry that is to be on disk. */
 export interface NewEntry {
@@ -129,28 +130,16 @@ export class RunStore {
 
   /** Puts an entry and the operation that it starts on disk, in one commit. @returns false when the run has ended or the entry is there. */
   async appendCall({ run, entry }: NewEntry, child: NewOperation): Promise<boolean> {
-    const client = await this.#pool.connect().catch((cause: unknown) => {
-      throw unreachable(cause);
+    return inTransaction(this.#pool, async (db) => {
+      const { rowCount } = await db.query(`SELECT 1 FROM operations o WHERE id = $1 AND ${OPEN} FOR SHARE`, [
+        run,
+      ]);
+      if (rowCount !== 1) return false;
+      const { rowCount: written } = await db.query(...entryInsertion([{ run, entry, child: child.id }]));
+      if (written !== 1) return false;
+      await db.query(...insertion(child));
+      return true;
     });
-    try {
-      await client.query("BEGIN");
-      const { rowCount } = await client.query(
-        `SELECT 1 FROM operations o WHERE id = $1 AND ${OPEN} FOR SHARE`,
-        [run],
-      );
-      const written =
-        rowCount === 1
-          ? (await client.query(...entryInsertion([{ run, entry, child: child.id }]))).rowCount
-          : 0;
-      if (written === 1) await client.query(...insertion(child));
-      await client.query(written === 1 ? "COMMIT" : "ROLLBACK");
-      return written === 1;
-    } catch (cause) {
-      await client.query("ROLLBACK").catch(() => undefined);
-      throw unreachable(cause);
-    } finally {
-      client.release();
-    }
   }
 
   /** Completes an entry that is under way. @returns false when it was complete already, or is not there. */
@@ -323,7 +312,7 @@ function entryInsertion(
     values.push(
       run,
       entry.index,
-      kindNumber(entry.kind),
+      entryKindToNumber(entry.kind),
       entry.name,
       entry.digest,
       entry.done,

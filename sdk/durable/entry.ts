@@ -23,7 +23,7 @@ export function makeEntry(parts: Pick<Entry, "index" | "kind" | "name"> & Partia
 }
 
 const words: Readonly<Record<EntryKind, string>> = {
-  [EntryKind.UNSPECIFIED]: "an entry of a kind that this version of Rouse does not know,",
+  [EntryKind.UNSPECIFIED]: "entry",
   [EntryKind.STEP]: "step",
   [EntryKind.RANDOM]: "random",
   [EntryKind.TIME]: "time",
@@ -33,16 +33,29 @@ const words: Readonly<Record<EntryKind, string>> = {
   [EntryKind.PATCH]: "patch",
 };
 
+/** What a kind of entries is called; one of a newer Rouse is an "entry". */
+export function kindWord(kind: EntryKind): string {
+  return words[kind] ?? words[EntryKind.UNSPECIFIED];
+}
+
 /** How people are told of an entry: 'step "charge"'. */
 export function describeEntry({ kind, name }: Pick<Entry, "kind" | "name">): string {
-  const word = words[kind];
+  const known = kind !== EntryKind.UNSPECIFIED && kind in words;
+  const word = known ? words[kind] : "an entry of a kind that this version of Rouse does not know,";
   return name === word ? word : `${word} ${JSON.stringify(name)}`;
 }
 
 /** @throws RouseError INVALID_ARGUMENT STEP_NAME_INVALID */
 export function checkName(name: string): string {
-  if (typeof name === "string" && name.length > 0 && name.length <= MOST_NAME) return name;
-  const found = typeof name === "string" ? `one with ${name.length} characters` : `a ${typeof name}`;
+  const text = typeof name === "string";
+  // The journal is in a database whose text has neither NUL nor half of a surrogate pair.
+  const kept = text && !name.includes("\0") && name.isWellFormed();
+  if (kept && name.length > 0 && name.length <= MOST_NAME) return name;
+  const found = !text
+    ? `a ${typeof name}`
+    : name.length > 0 && name.length <= MOST_NAME
+      ? `${JSON.stringify(name)}, which has a NUL or half a character in it`
+      : `one with ${name.length} characters`;
   throw new RouseError(
     "INVALID_ARGUMENT",
     `A step of a durable function needs a name of 1 to ${MOST_NAME} characters, and this is ${found}. Name it by what it does, such as "charge".`,

@@ -311,6 +311,8 @@ test("something durable after the end", async () => {
 test.each([
   ["", "one with 0 characters"],
   ["x".repeat(201), "one with 201 characters"],
+  ["charge\0", '"charge\\u0000", which has a NUL or half a character in it'],
+  ["\ud800", '"\\ud800", which has a NUL or half a character in it'],
   [undefined as unknown as string, "a undefined"],
 ])("a step's name: %j", async (name, found) => {
   await expect(replay((_: null, run: Run) => run.step(name, () => 1), null)).rejects.toThrow(

@@ -26,6 +26,8 @@ export interface Script {
   readonly resultBytes?: number;
   /** The function fails at the end. */
   readonly fail?: string;
+  /** A patch marker of this name before all else, which a replay must find. */
+  readonly patch?: string;
   /** The stream breaks at this step, at every attempt. */
   readonly breakAt?: number;
 }
@@ -103,6 +105,7 @@ export class ScriptedInstance {
         if (script.stepMs) await new Promise((resolve) => setTimeout(resolve, script.stepMs));
         return Buffer.from(String(Math.random()));
       });
+    if (script.patch !== undefined) values.push(await attempt.patch(script.patch));
     for (let number = 0; number < (script.steps ?? 0); number++) {
       if (number === script.breakAt) return attempt.breakOff();
       values.push((await step(`step ${number}`)).toString());
@@ -160,6 +163,16 @@ class Attempt {
     const value = await work();
     await this.#send(entryOf({ index, kind: EntryKind.STEP, name, done: true, value, beganAtMs }));
     return value;
+  }
+
+  /** @returns the kind of what is recorded, and its name. */
+  async patch(name: string): Promise<string> {
+    const index = this.#next++;
+    const known = this.#recorded.get(index);
+    if (known !== undefined) return `${known.kind} ${known.name}`;
+    const value = Buffer.from("true");
+    await this.#send(entryOf({ index, kind: EntryKind.PATCH, name, done: true, value }));
+    return `${EntryKind.PATCH} ${name}`;
   }
 
   async sleep(ms: number): Promise<void> {

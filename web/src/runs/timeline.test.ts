@@ -42,13 +42,13 @@ test("entries lie where they were in time; what waits lasts until now", () => {
 });
 
 test("a moment is still to be seen, and stays within the whole; clocks that differ do not matter", () => {
-  const time = { index: 0, kind: EntryKind.ENTRY_KIND_TIME, done: true };
+  const time = { index: 0, kind: EntryKind.ENTRY_KIND_PATCH, done: true };
   const [late, early] = timeline(
     [line({ ...time, beganAtMs: 2_000n }, 2_000), line({ ...time, beganAtMs: 900n }, 1_900)],
     1_000,
     2_000,
   );
-  expect(late).toMatchObject({ left: 1 - 0.004, width: 0.004 });
+  expect(late).toMatchObject({ kind: "patch", left: 1 - 0.004, width: 0.004 });
   expect(early).toMatchObject({ left: 0, fromMs: 900 });
   expect(timeline([], 1_000, 1_000)).toEqual([]);
 });

@@ -8,6 +8,7 @@ const kinds = new Map<EntryKind, string>([
   [EntryKind.ENTRY_KIND_SLEEP, "sleep"],
   [EntryKind.ENTRY_KIND_CALL, "call"],
   [EntryKind.ENTRY_KIND_ANSWER, "answer"],
+  [EntryKind.ENTRY_KIND_PATCH, "patch"],
 ]);
 
 /** One entry of a journal as a line of the timeline. */
