@@ -4,6 +4,7 @@ import { operationsPart } from "./operations/part.ts";
 import { ordersPart } from "./orders/part.ts";
 import type { OrdersPart } from "./part.ts";
 import { pinsPart } from "./pins/part.ts";
+import { referencesPart } from "./references/part.ts";
 import { runsPart } from "./runs/part.ts";
 import { tasksPart } from "./tasks/part.ts";
 
@@ -15,5 +16,6 @@ export const PARTS: readonly OrdersPart[] = [
   ordersPart,
   tasksPart,
   runsPart,
+  referencesPart,
   pinsPart,
 ];

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import fc from "fast-check";
+import { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RouseError } from "../../sdk/errors.ts";
 import { collectDue, expireUploads, sweep, UPLOAD_MS } from "./retention.ts";
@@ -149,4 +150,53 @@ test("nothing is removed that is held, within its time, or being uploaded; all e
     }),
     { numRuns: 15, endOnFailure: true },
   );
+});
+
+/**
+ * The look for what is due sees the holds of the moment at which it began. Here it is stopped on its way, by a view in place of the
+ * table of holds, until another hold is there that it cannot see.
+ */
+test("what is held while a collection looks for what is due stays", async () => {
+  const { artifacts, open, clock } = rig;
+  const put = async (text: string) => {
+    clock.ms += 1;
+    const { uri } = await artifacts.write(Readable.from([Buffer.from(text)]), { owner: "test" });
+    return uri;
+  };
+  const GATE = 4_711;
+  // Comes first, so that the look is stopped before it locks the other one.
+  const held = await put("held all the time");
+  await artifacts.hold(held, "early");
+  const due = await put("held at the last moment");
+  clock.ms += KEEP_MS + 1;
+  await open.pool.query(
+    `CREATE SCHEMA gated;
+     CREATE FUNCTION gated.pass() RETURNS boolean LANGUAGE plpgsql VOLATILE AS
+       $$ BEGIN PERFORM pg_advisory_xact_lock_shared(${GATE}); RETURN true; END $$;
+     CREATE VIEW gated.artifact_holds AS SELECT * FROM rouse_orders.artifact_holds WHERE gated.pass();`,
+  );
+  const pool = new Pool({ ...open.pool.options, options: "-c search_path=gated,rouse_orders", max: 1 });
+  const gate = await open.pool.connect();
+  try {
+    await gate.query("SELECT pg_advisory_lock($1)", [GATE]);
+    const collecting = collectDue({ ...open, pool }, new Date(clock.ms));
+    await expect
+      .poll(
+        async () => {
+          const waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $1";
+          return (await gate.query(waiting, [GATE])).rowCount;
+        },
+        { timeout: 60_000, interval: 20 },
+      )
+      .toBe(1);
+    await artifacts.hold(due, "late");
+    await gate.query("SELECT pg_advisory_unlock($1)", [GATE]);
+    expect(await collecting).toBe(0);
+    expect(String(await gather(artifacts.read(due)))).toBe("held at the last moment");
+  } finally {
+    gate.release(true);
+    await pool.end();
+  }
+  for (const holder of ["early", "late"]) await artifacts.release(holder);
+  expect(await collectDue(open, new Date(clock.ms))).toBe(2);
 });

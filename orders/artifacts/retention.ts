@@ -18,6 +18,10 @@ const SWEEP_ROUNDS = 60;
 /** Who has done it, in an artifact's history. */
 const RETENTION = "retention";
 
+/** Neither held nor named by anything that is kept. */
+const UNNEEDED = `NOT EXISTS (SELECT FROM artifact_holds h WHERE h.digest = a.digest)
+  AND NOT EXISTS (SELECT FROM artifact_uses u WHERE u.digest = a.digest)`;
+
 const dueSchema = z.array(z.object({ digest: z.string(), place: z.string() }));
 
 /** Takes away what nobody needs, until the signal aborts. */
@@ -41,7 +45,7 @@ export async function runRetention(
 }
 
 /**
- * Takes away what is past its time and held by nobody.
+ * Takes away what is past its time, and neither held nor named by anything that is kept.
  *
  * @returns how many.
  */
@@ -51,7 +55,7 @@ export async function collectDue(open: OpenArtifacts, now: Date, signal?: AbortS
     const gone = await inTransaction(open.pool, async (db) => {
       const { rows } = await db.query(
         `SELECT digest, place FROM artifacts a WHERE place IS NOT NULL AND keep_until < $1
-           AND NOT EXISTS (SELECT FROM artifact_holds h WHERE h.digest = a.digest)
+           AND ${UNNEEDED}
          ORDER BY keep_until LIMIT $2 FOR UPDATE SKIP LOCKED`,
         [now, BATCH],
       );
@@ -59,7 +63,7 @@ export async function collectDue(open: OpenArtifacts, now: Date, signal?: AbortS
       // Looked at again now that they are locked: somebody may have held one, or put it again, since the first look.
       const { rows: taken } = await db.query(
         `UPDATE artifacts a SET place = NULL, sums = NULL, damaged = false WHERE digest = ANY($1) AND place IS NOT NULL
-           AND keep_until < $2 AND NOT EXISTS (SELECT FROM artifact_holds h WHERE h.digest = a.digest) RETURNING digest`,
+           AND keep_until < $2 AND ${UNNEEDED} RETURNING digest`,
         [due.map(({ digest }) => digest), now],
       );
       const digests = new Set(

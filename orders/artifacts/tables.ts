@@ -52,4 +52,11 @@ export const artifactsTables: readonly string[] = [
    CREATE FUNCTION only_add() RETURNS trigger LANGUAGE plpgsql AS
      $$ BEGIN RAISE EXCEPTION 'the history of artifacts is only added to'; END $$;
    CREATE TRIGGER only_add BEFORE UPDATE OR DELETE OR TRUNCATE ON artifact_history FOR EACH STATEMENT EXECUTE FUNCTION only_add();`,
+  // Who names an artifact in what is kept of them, such as a task: see orders/references.
+  `CREATE TABLE artifact_uses (
+     owner uuid NOT NULL,
+     digest text NOT NULL REFERENCES artifacts,
+     PRIMARY KEY (owner, digest)
+   );
+   CREATE INDEX artifact_uses_of ON artifact_uses (digest);`,
 ];

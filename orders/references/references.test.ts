@@ -1,0 +1,165 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pino } from "pino";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { EntryKind, makeEntry } from "../../sdk/durable/entry.ts";
+import { RouseError } from "../../sdk/errors.ts";
+import type { OpenArtifacts } from "../artifacts/open.ts";
+import { collectDue } from "../artifacts/retention.ts";
+import { Artifacts } from "../artifacts/store.ts";
+import { gather } from "../artifacts/testing/rig.ts";
+import { type OrdersDatabase, openDatabase } from "../database/connect.ts";
+import { type NewOperation, OperationStore } from "../operations/store.ts";
+import { PARTS } from "../parts.ts";
+import { RunStore } from "../runs/store.ts";
+import { TaskStore } from "../tasks/store.ts";
+import { WorkerStore } from "../tasks/workers.ts";
+
+const KEEP_MS = 1_000;
+const clock = { ms: Date.now() };
+let folder: string;
+let database: OrdersDatabase;
+let artifacts: Artifacts;
+let open: OpenArtifacts;
+beforeAll(async () => {
+  const log = pino({ level: "silent" });
+  folder = await mkdtemp(join(tmpdir(), "rouse-references-"));
+  database = await openDatabase({ url: undefined, folder, parts: PARTS, log });
+  artifacts = new Artifacts({
+    folder,
+    keepMs: KEEP_MS,
+    pool: async () => database.pool,
+    log,
+    now: () => clock.ms,
+  });
+  open = await artifacts.open();
+});
+afterAll(async () => {
+  await artifacts?.close();
+  await database?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+let made = 0;
+async function put(): Promise<string> {
+  const source = Readable.from([Buffer.from(`content ${made++}`)]);
+  return (await artifacts.write(source, { owner: "test" })).uri;
+}
+
+/** Whether it is still there when its time is over. */
+async function stays(uri: string): Promise<boolean> {
+  clock.ms += KEEP_MS + 1;
+  await collectDue(open, new Date(clock.ms));
+  try {
+    await gather(artifacts.read(uri));
+    return true;
+  } catch (thrown) {
+    if (RouseError.from(thrown).reason !== "ARTIFACT_REMOVED") throw thrown;
+    return false;
+  }
+}
+
+/** As a message of a contract has it, among other bytes. */
+const message = (uri: string) =>
+  Buffer.concat([Buffer.from([10, 0, 255, 92]), Buffer.from(uri), Buffer.from([0])]);
+
+function operation(request: Buffer, durable: boolean): NewOperation {
+  return {
+    id: randomUUID(),
+    service: "a.v1.A",
+    version: "1.0.0",
+    method: "Do",
+    caller: "",
+    idempotencyKey: "",
+    request,
+    requestDigest: Buffer.alloc(32),
+    idempotent: true,
+    deadlineMs: 0,
+    startTimeoutMs: 1_000,
+    keepMs: 60_000,
+    durable,
+    key: "",
+  };
+}
+
+/** Ends its time to be kept. */
+const forget = (table: string, id: string) => database.pool.query(`DELETE FROM ${table} WHERE id = $1`, [id]);
+
+test("what nobody names goes when its time is over", async () => {
+  expect(await stays(await put())).toBe(false);
+});
+
+test("what the request or the result of an async call names is kept as long as the call", async () => {
+  const operations = new OperationStore(database.pool);
+  const [asked, answered] = [await put(), await put()];
+  const { id } = operation(message(asked), false);
+  await operations.insert({ ...operation(message(asked), false), id });
+  await operations.succeed(id, message(answered));
+  expect(await stays(asked)).toBe(true);
+  expect(await stays(answered)).toBe(true);
+  await forget("operations", id);
+  expect(await stays(asked)).toBe(false);
+  expect(await stays(answered)).toBe(false);
+});
+
+test("what the journal of a durable run or an answer to it names is kept as long as the run", async () => {
+  const runs = new RunStore(database.pool);
+  const started = operation(Buffer.alloc(0), true);
+  await new OperationStore(database.pool).insert(started);
+  const run = started.id;
+  const uris = [await put(), await put(), await put()];
+  const [step = "", child = "", answer = ""] = uris;
+  const done = {
+    kind: EntryKind.STEP,
+    name: "s",
+    done: true,
+    value: Buffer.from(JSON.stringify({ uri: step })),
+  };
+  await runs.append({ run, entry: makeEntry({ ...done, index: 0, order: 1 }) });
+  await runs.append({ run, entry: makeEntry({ index: 1, kind: EntryKind.SLEEP, name: "sleep" }) });
+  await runs.complete(run, 1, 2, { value: message(child) });
+  await runs.giveAnswer(run, "answer", Buffer.from(JSON.stringify(answer)));
+  for (const uri of uris) expect(await stays(uri)).toBe(true);
+  await forget("operations", run);
+  for (const uri of uris) expect(await stays(uri)).toBe(false);
+});
+
+test("what a task brings, keeps or answers is kept as long as the task", async () => {
+  const tasks = new TaskStore(database.pool);
+  const workers = new WorkerStore(database.pool);
+  const uris = [await put(), await put(), await put()];
+  const [payload = "", kept = "", result = ""] = uris;
+  const order = {
+    queue: "q",
+    payload: message(payload),
+    priority: 0,
+    retries: 0,
+    mostLosses: 5,
+    keepMs: 60_000,
+  };
+  const { id: task } = await tasks.submit(order, "", "");
+  const worker = "w";
+  await workers.hello({ worker, queue: "q", name: "", room: 1, leaseMs: 600_000, resumes: false }, "s");
+  await workers.dispatch();
+  await workers.report([
+    { task, worker, assignment: 1, kind: "begin" },
+    { task, worker, assignment: 1, kind: "sleep", forMs: 0, kept: message(kept) },
+  ]);
+  await tasks.wakeSleepers();
+  await workers.dispatch();
+  await workers.report([{ task, worker, assignment: 2, kind: "finish", result: message(result) }]);
+  expect(await tasks.get(task)).toMatchObject({ state: "done_calculating" });
+  for (const uri of uris) expect(await stays(uri)).toBe(true);
+  await forget("tasks", task);
+  for (const uri of uris) expect(await stays(uri)).toBe(false);
+});
+
+test("what is no artifact's name, or one of an artifact that never was, hinders nothing", async () => {
+  const never = `artifact:sha256-${"0".repeat(64)}`;
+  const operations = new OperationStore(database.pool);
+  for (const text of [never, "artifact:sha256-", "artifact:sha256-xyz", `artifact:sha256-${"F".repeat(64)}`])
+    await operations.insert(operation(message(text), false));
+});
