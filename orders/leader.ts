@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import type { Logger } from "pino";
+import { watchPulse } from "./database/pulse.ts";
 import type { OpenContext, OrdersPart } from "./part.ts";
 
 /** Any number that nobody else locks: who holds it leads. */
 const LOCK = 7_305_515;
 /** How often it is tried to become the leader, ms. */
 const STAND_MS = 1_000;
+const CONNECT_MS = 10_000;
 /** Pause before a part's work that failed is begun again, ms. */
 const AGAIN_MS = 1_000;
 /** A leader whose host is cut off is noticed by a server elsewhere after some 11 s; s each. */
@@ -42,7 +44,10 @@ export class Leadership {
         connectionString: url,
         application_name: "rouse-orders-lock",
         options: KEEP_ALIVE,
+        connectionTimeoutMillis: CONNECT_MS,
+        keepAlive: true,
       });
+      let unwatch = () => {};
       const over = new AbortController();
       const end = () => over.abort();
       closing.addEventListener("abort", end, { once: true });
@@ -54,12 +59,15 @@ export class Leadership {
         ]);
         if (rows[0]?.got === true) {
           log.info("this process does the work of orders");
+          // Whoever cannot be told that the lock is lost must not go on as if it had it.
+          unwatch = watchPulse(client);
           await Promise.all(this.#parts.map((part) => this.#lead(part, over.signal)));
         }
       } catch (err) {
         if (!closing.aborted) log.warn({ err }, "orders wait for the database");
       } finally {
         closing.removeEventListener("abort", end);
+        unwatch();
         await client.end().catch(() => undefined);
       }
       await sleep(STAND_MS, undefined, { signal: closing }).catch(() => undefined);

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import type { Logger } from "pino";
+import { watchPulse } from "./pulse.ts";
 
 const RETRY_MS = 500;
+const CONNECT_MS = 10_000;
 
 /** @param payload what NOTIFY was given, such as an id; undefined: anything may have changed, as the connection was away. */
 export type ChangeListener = (payload: string | undefined) => void;
@@ -41,12 +43,19 @@ export class Changes {
   }
 
   async #connect(): Promise<void> {
-    const client = new Client({ connectionString: this.#url, application_name: "rouse-orders-changes" });
+    const client = new Client({
+      connectionString: this.#url,
+      application_name: "rouse-orders-changes",
+      connectionTimeoutMillis: CONNECT_MS,
+      keepAlive: true,
+    });
     // One that cannot connect says so by a rejection, and by an event as well.
     let connected = false;
+    let unwatch = () => {};
     const again = (err?: Error) => {
       if (!connected) return;
       connected = false;
+      unwatch();
       if (this.#closing.signal.aborted) return;
       this.#log.warn({ err }, "the database tells no changes; it is asked again");
       void this.#reconnect();
@@ -57,6 +66,7 @@ export class Changes {
     await client.connect();
     for (const channel of this.#listeners.keys()) await client.query(`LISTEN ${channel}`);
     connected = true;
+    unwatch = watchPulse(client);
     this.#client = client;
   }
 

@@ -1,16 +1,31 @@
-import type { Pool } from "pg";
+import { Client } from "pg";
 import type { OrdersPart } from "../part.ts";
 
 /** Any number that nobody else locks. */
 const LOCK = 7_305_514;
 
-/** Brings the parts' tables in a database's schema "rouse_orders" up to date; several processes may do so at once. */
+/**
+ * Brings the parts' tables in a database's schema "rouse_orders" up to date; several processes may do so at once. A step may take as
+ * long as it takes.
+ *
+ * @param connectMs How long a connection is waited for, ms.
+ */
 export async function migrate(
-  pool: Pool,
+  url: string,
   parts: readonly Pick<OrdersPart, "name" | "tables">[],
+  connectMs: number,
 ): Promise<void> {
-  const client = await pool.connect();
+  const client = new Client({
+    connectionString: url,
+    options: "-c search_path=rouse_orders",
+    application_name: "rouse-orders-tables",
+    connectionTimeoutMillis: connectMs,
+    keepAlive: true,
+  });
+  // What breaks it rejects the statement as well.
+  client.on("error", () => undefined);
   try {
+    await client.connect();
     await client.query("BEGIN");
     await client.query("SELECT pg_advisory_xact_lock($1)", [LOCK]);
     await client.query("CREATE SCHEMA IF NOT EXISTS rouse_orders");
@@ -27,10 +42,8 @@ export async function migrate(
       }
     }
     await client.query("COMMIT");
-  } catch (error) {
-    await client.query("ROLLBACK").catch(() => undefined);
-    throw error;
   } finally {
-    client.release();
+    // What is not committed is undone.
+    await client.end().catch(() => undefined);
   }
 }

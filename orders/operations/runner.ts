@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { RouseError } from "../../sdk/errors.ts";
 import type { Changes } from "../database/changes.ts";
+import { isDatabaseAway } from "../database/connect.ts";
 import { untilAborted } from "../leader.ts";
 import type { MemoryDeaths } from "./memory-deaths.ts";
 import { isOver, type OperationRow } from "./record.ts";
@@ -36,6 +37,8 @@ const LONGEST_PAUSE_MS = 10_000;
 /** How long it is tried to reach a service that is UNAVAILABLE, ms: a mesh that restarts, a version that crashed. */
 const RETRY_FOR_MS = 600_000;
 const EXPIRE_MS = 60_000;
+/** Pause before a database that is away is asked again, ms. */
+const AGAIN_MS = 1_000;
 
 /**
  * Makes the calls of all operations that have not ended, as long as this process leads.
@@ -82,7 +85,9 @@ export class Runner {
       if (isOver(row)) this.#running.get(id)?.abort(OVER);
       else if (row.state === "waiting") this.#add(id);
     } catch (err) {
-      this.#options.log.warn({ err, operation: id }, "a change of an operation was not followed");
+      this.#options.log.warn({ err, operation: id }, "a change of an operation is followed later");
+      // Nobody tells it again.
+      setTimeout(() => this.#stopped || void this.#changed(id), AGAIN_MS).unref();
     }
   }
 
@@ -109,26 +114,41 @@ export class Runner {
   async #run(id: string, signal: AbortSignal): Promise<void> {
     const { store, log } = this.#options;
     try {
-      const row = await store.get(id);
+      const row = await this.#kept(id, signal, () => store.get(id));
       if (row === undefined || isOver(row)) return;
       if (row.state === "running" && !row.idempotent) {
-        await store.fail(id, interrupted(row, "the process that made the call ended meanwhile"));
+        const error = interrupted(row, "the process that made the call ended meanwhile");
+        await this.#kept(id, signal, () => store.fail(id, error));
         return;
       }
       const outcome = await this.#attempts(row, signal);
       if (signal.reason === CLOSING || signal.reason === OVER) return;
-      if (outcome instanceof RouseError) await store.fail(id, outcome);
-      else if (outcome !== undefined) await store.succeed(id, outcome);
+      if (outcome instanceof RouseError) await this.#kept(id, signal, () => store.fail(id, outcome));
+      else if (outcome !== undefined) await this.#kept(id, signal, () => store.succeed(id, outcome));
     } catch (err) {
-      // The database is away; the lock's connection breaks too, and the next leader looks at all again.
-      log.warn({ err, operation: id }, "an operation waits for the database");
+      log.error({ err, operation: id }, "an operation is left to the next leader");
     }
+  }
+
+  /** Asks the database until it answers: what a call gave is not to be lost for that. @returns undefined when the signal aborts. */
+  async #kept<T>(id: string, signal: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
+    while (!signal.aborted) {
+      try {
+        return await work();
+      } catch (thrown) {
+        const err = RouseError.from(thrown);
+        if (!isDatabaseAway(err)) throw thrown;
+        this.#options.log.warn({ err, operation: id }, "an operation waits for the database");
+      }
+      await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
+    return undefined;
   }
 
   /** @returns the response, or the error with which the operation fails; undefined when it has ended meanwhile. */
   async #attempts(row: OperationRow, signal: AbortSignal): Promise<Buffer | RouseError | undefined> {
     const { store, call, deaths } = this.#options;
-    const request = await store.request(row.id);
+    const request = await this.#kept(row.id, signal, () => store.request(row.id));
     if (request === undefined) return undefined;
     const beganMs = row.started_at?.getTime() ?? Date.now();
     const deadlineMs = beganMs + row.deadline_ms + row.start_timeout_ms;
@@ -139,7 +159,7 @@ export class Runner {
       const begunMs = Date.now();
       try {
         if (signal.aborted) return undefined;
-        const operation = await store.begin(row.id);
+        const operation = await this.#kept(row.id, signal, () => store.begin(row.id));
         if (operation === undefined) return undefined;
         return await call({ operation, request, deadlineMs, signal });
       } catch (thrown) {

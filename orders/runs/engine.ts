@@ -18,6 +18,8 @@ export const RUNS_CHANNEL = "rouse_runs";
 /** Streams to instances at one time; further runs wait. */
 const MOST_STREAMS = 1_000;
 const MOST_LOADED = 200;
+/** Pause before the database is asked again, ms. */
+const AGAIN_MS = 1_000;
 
 export interface EngineOptions {
   readonly store: RunStore;
@@ -83,7 +85,9 @@ export class RunEngine {
       waiter?.run.childEnded(waiter.index);
       if (state === "cancelled") await store.cancelOrphans(parentCancelled());
     } catch (err) {
-      log.warn({ err, payload }, "a change of a run was not followed");
+      log.warn({ err, payload }, "a change of a run is followed later");
+      // Nobody tells it again.
+      setTimeout(() => this.#signal.aborted || void this.#changed(payload), AGAIN_MS).unref();
     }
   }
 

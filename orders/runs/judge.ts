@@ -1,4 +1,5 @@
 import { RouseError } from "../../sdk/errors.ts";
+import { isDatabaseAway } from "../database/connect.ts";
 import { neverBegun } from "../operations/runner.ts";
 import { resultTooLarge } from "./limits.ts";
 
@@ -30,7 +31,7 @@ export function judge(
   // What gRPC says of a message that is too large to be sent or taken: only a result can be.
   if (error.status === "RESOURCE_EXHAUSTED" && /larger than/i.test(error.message))
     return resultTooLarge(`${service}/${method}`, undefined);
-  if (error.reason === "DATABASE_UNREACHABLE" || neverBegun(error)) return "again";
+  if (isDatabaseAway(error) || neverBegun(error)) return "again";
   if (stream.progressed) return "again";
   if (stream.interruptions + 1 < MOST_INTERRUPTIONS) return "counted";
   return new RouseError(

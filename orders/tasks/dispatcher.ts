@@ -6,6 +6,8 @@ import type { WorkerStore } from "./workers.ts";
 /** How often leases, sleepers and what was left behind are looked after, ms. */
 const TICK_MS = 1_000;
 const EXPIRE_MS = 60_000;
+/** Who does not come round for so long was stopped, or the database was: nobody's heartbeat was noted down either, ms. */
+const AWAY_MS = 5_000;
 
 /**
  * The work of the one process that leads: gives tasks to workers as soon as there are both, ends leases, wakes sleepers, and hands
@@ -27,11 +29,14 @@ export async function runDispatch(
   signal.addEventListener("abort", now, { once: true });
   let lookAtMs = 0;
   let expireAtMs = 0;
+  let roundMs = performance.now();
   try {
     await workers.grace();
     while (!signal.aborted) {
       wake = Promise.withResolvers();
       const nowMs = performance.now();
+      if (nowMs - roundMs > AWAY_MS) await workers.grace();
+      roundMs = nowMs;
       if (nowMs >= Math.min(lookAtMs, dueAtMs)) {
         dueAtMs = Number.POSITIVE_INFINITY;
         await workers.endLeases();

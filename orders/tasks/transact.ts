@@ -9,8 +9,14 @@ import { TASK_WORKERS_CHANGED, TASKS_CHANGED, TASKS_READY } from "./tables.ts";
 
 /** PostgreSQL's words for "somebody else was quicker; do it again": deadlock_detected, serialization_failure. */
 const AGAIN: ReadonlySet<string> = new Set(["40P01", "40001"]);
-/** Classes of SQLSTATE that say of a statement that it is wrong, and not of the server that it is away, full or broken. */
-const SQL_FAULT = /^(?!08|40|53|55|57|58|XX)[0-9A-Z]{5}$/;
+/**
+ * Whether an error's code is an SQLSTATE that says of a statement that it is wrong, and not of the server that it is away, full or
+ * broken. Those have a digit, which the system's own codes have not: EPIPE is no fault of a statement.
+ */
+export function isSqlFault(code: string): boolean {
+  return /^(?!08|40|53|55|57|58|XX)(?=.*\d)[0-9A-Z]{5}$/.test(code);
+}
+
 const MOST_TRIES = 20;
 
 /** What comes with an event and is kept beside the machine. */
@@ -31,7 +37,7 @@ export async function transact<T>(pool: Pool, work: (client: PoolClient) => Prom
     } catch (thrown) {
       if (thrown instanceof RouseError) throw thrown;
       const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
-      if (!AGAIN.has(code) || tries >= MOST_TRIES) throw SQL_FAULT.test(code) ? thrown : unreachable(thrown);
+      if (!AGAIN.has(code) || tries >= MOST_TRIES) throw isSqlFault(code) ? thrown : unreachable(thrown);
       await sleep(Math.random() * 10 * tries);
     }
   }
