@@ -14,7 +14,13 @@ const state = version(manifest(service, "1.0.0", { sessionKey: "s", sessions }),
 const advised: AdvisedVersion = { service, version: "1.0.0", state, load, starting: 0 };
 
 const told = (counts: Record<string, number>) =>
-  Object.entries(counts).map(([instanceId, live]) => ({ instanceId, service, version: "1.0.0", live }));
+  Object.entries(counts).map(([instanceId, live]) => ({
+    instanceId,
+    service,
+    version: "1.0.0",
+    live,
+    tasks: 0,
+  }));
 
 function made() {
   const demand = new Demand();
@@ -67,4 +73,21 @@ test("a version without a session key is none of its business", () => {
   const { adviser } = made();
   const plain = { ...state, manifest: manifest(service, "1.0.0") };
   expect(adviser.advise({ ...advised, state: plain }, 0)).toEqual({});
+});
+
+test("a version whose instances work on tasks is in use, with sessions or without", () => {
+  const { demand, adviser } = made();
+  const plain = { ...advised, state: version(manifest(service, "1.0.0"), { generation: 1 }, [a]) };
+  const works = [{ instanceId: "a", service, version: "1.0.0", live: 0, tasks: 2 }];
+  expect(adviser.advise(plain, 1_000)).toEqual({});
+  expect(adviser.report("m", works, 1_000)).toEqual([{ service, version: "1.0.0" }]);
+  expect(adviser.report("m", works, 2_000)).toEqual([]);
+  expect(adviser.advise(plain, 3_000)).toEqual({ busy: true, lookAgainMs: 7_000 });
+  expect(demand.lastActive({ service, version: "1.0.0" })).toBe(2_000);
+  adviser.report("m", [...works, ...told({ a: 0, b: 0 })], 3_000);
+  expect(adviser.advise(advised, 3_000)).toMatchObject({ busy: true, lookAgainMs: 8_000 });
+  // Nothing more is said when the last one is done.
+  adviser.report("m", told({ a: 0, b: 0 }), 4_000);
+  expect(adviser.advise(advised, 8_000).busy).toBe(false);
+  expect(adviser.advise(plain, 8_000)).toEqual({});
 });

@@ -1,7 +1,7 @@
 import type { Sessions } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { sessionsOf } from "../registry/sessions.ts";
 import type { InstanceState } from "../registry/state.ts";
-import type { Target } from "../registry/target.ts";
+import { type Target, versionKey } from "../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser } from "./adviser.ts";
 import type { Demand } from "./demand.ts";
 
@@ -10,6 +10,8 @@ import type { Demand } from "./demand.ts";
  * its stream is on its way to another mesh-config, or a new leader has not heard of it. Those of images tell nothing, ever. ms.
  */
 const UNKNOWN_MS = 20_000;
+/** Who works on tasks says so every second, and counts as working on them for so long, ms. */
+const TASKS_MS = 5_000;
 
 interface Count {
   readonly live: number;
@@ -20,11 +22,13 @@ interface Count {
 
 /**
  * How many sessions live at each instance, as the instances tell mesh-configs, and what follows: a version with sessions is not
- * idle, and a retiring instance has as long for them as its contract says.
+ * idle, and a retiring instance has as long for them as its contract says. A version whose instances work on tasks is not idle either.
  */
 export class SessionsAdviser implements Adviser {
   readonly #counts = new Map<string, Count>();
   readonly #seenAt = new Map<string, number>();
+  /** When an instance of a version last said that it works on tasks, ms since 1970. */
+  readonly #tasksAt = new Map<string, number>();
   readonly #demand: () => Demand;
 
   constructor(demand: () => Demand) {
@@ -39,7 +43,15 @@ export class SessionsAdviser implements Adviser {
   ): Pick<Target, "service" | "version">[] {
     const news = new Map<string, Pick<Target, "service" | "version">>();
     const told = new Set<string>();
-    for (const { instanceId, service, version, live } of sessions) {
+    for (const { instanceId, service, version, live, tasks } of sessions) {
+      if (tasks > 0) {
+        const key = versionKey({ service, version });
+        if (!this.#worksOnTasks(key, nowMs)) news.set(`${service}@${version}`, { service, version });
+        this.#tasksAt.set(key, nowMs);
+        // The idle time begins when the last one is done.
+        this.#demand().touch({ service, version }, nowMs);
+        continue;
+      }
       told.add(instanceId);
       const before = this.#counts.get(instanceId)?.live;
       if (before === undefined || before > 0 !== live > 0)
@@ -53,12 +65,15 @@ export class SessionsAdviser implements Adviser {
     return [...news.values()];
   }
 
-  advise({ state }: AdvisedVersion, nowMs: number): Advice {
+  advise({ service, version, state }: AdvisedVersion, nowMs: number): Advice {
     const times = sessionsOf(state.manifest);
-    if (times === undefined) return {};
+    const key = versionKey({ service, version });
+    const works = this.#worksOnTasks(key, nowMs);
+    const worksUntilMs = (this.#tasksAt.get(key) ?? 0) + TASKS_MS;
+    if (times === undefined) return works ? { busy: true, lookAgainMs: worksUntilMs } : {};
     const held = new Map<string, number>();
-    let busy = false;
-    let lookAgainMs = Number.POSITIVE_INFINITY;
+    let busy = works;
+    let lookAgainMs = works ? worksUntilMs : Number.POSITIVE_INFINITY;
     for (const instance of state.instances) {
       const untilMs = this.#hasUntil(instance, nowMs);
       if (untilMs <= nowMs) continue;
@@ -76,6 +91,14 @@ export class SessionsAdviser implements Adviser {
   reset(): void {
     this.#counts.clear();
     this.#seenAt.clear();
+    this.#tasksAt.clear();
+  }
+
+  #worksOnTasks(key: string, nowMs: number): boolean {
+    const atMs = this.#tasksAt.get(key);
+    if (atMs !== undefined && nowMs < atMs + TASKS_MS) return true;
+    this.#tasksAt.delete(key);
+    return false;
   }
 
   /** Until when the instance counts as having sessions, as far as is known now, ms since 1970. */

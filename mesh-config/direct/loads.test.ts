@@ -75,7 +75,7 @@ test("an instance that is frozen holds the time up for a moment only", () => {
 
 test("sessions are told by their instances", () => {
   const direct = new DirectLoads();
-  const sessions = { service: "a.v1.A", version: "1.0.0", instanceId: "a", live: 3 };
+  const sessions = { service: "a.v1.A", version: "1.0.0", instanceId: "a", live: 3, tasks: 0 };
   direct.report(direct.connect(1_000), { ...report(1), sessions }, 2_000);
   expect(direct.join({ loads: [], untilMs: 2_000 }).sessions).toEqual([sessions]);
 });

@@ -7,6 +7,7 @@ import { pause } from "../client/retry.ts";
 import { errorOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
+import { endsTasks, worksOnTasks } from "./busy.ts";
 import { channelOf, clientOf, type TaskTarget } from "./client.ts";
 import type { TaskQueue } from "./queue.ts";
 import { checkSize } from "./size.ts";
@@ -82,12 +83,16 @@ class Worker<Payload, Result> implements TaskWorker {
   #welcomed = false;
   #stream: Stream | undefined;
   #idle: () => void = () => undefined;
+  readonly #count = () => this.#running.size + this.#said.size;
 
   constructor(queue: TaskQueue<Payload, Result>, options: WorkerOptions<Payload, Result>) {
     this.#queue = queue;
     this.#options = options;
     this.#channel = channelOf(options.target);
-    this.closed = this.#run().finally(() => this.#channel.release());
+    this.closed = this.#run().finally(() => {
+      endsTasks(this.#count);
+      this.#channel.release();
+    });
     // Who does not look at it is told by the handlers' silence alone; they may still.
     this.closed.catch(() => undefined);
   }
@@ -109,7 +114,7 @@ class Worker<Payload, Result> implements TaskWorker {
   }
 
   #busy(): boolean {
-    return this.#running.size + this.#said.size > 0;
+    return this.#count() > 0;
   }
 
   async #run(): Promise<void> {
@@ -223,6 +228,7 @@ class Worker<Payload, Result> implements TaskWorker {
     known?.stop.abort(CLOSED);
     const stop = new AbortController();
     this.#running.set(task, { assignment, stop });
+    worksOnTasks(this.#count);
     this.#say({ $case: "begun", value: { held: { task, assignment } } });
     const working = workingTask(given, stop.signal, this.#channel, (what) => {
       if (!stop.signal.aborted) this.#say(what);

@@ -58,7 +58,7 @@ export class Peers {
       changed: (shares) => this.#changed(shares.flatMap(({ endpoints }) => endpoints)),
       report: () => ({
         loads: [],
-        sessions: { service, version, instanceId: options.ownId(), live: options.live() },
+        sessions: { service, version, instanceId: options.ownId(), live: options.live(), tasks: 0 },
       }),
     });
   }
