@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { EntryKind } from "#proto/rouse/orders/v1/durable.ts";
 import { OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
 import { RunState, RunsClient } from "#proto/rouse/orders/v1/runs.ts";
 import { withClient } from "../cli/connect.ts";
@@ -53,6 +54,23 @@ describe("a durable run", () => {
     await command("runs", "answer", started.id, "sum", "24");
     expect(await started.wait()).toMatchObject({ booked: [7, 8, 9, 24] });
     expect((await getRun(started.id)).operation?.attempts).toBe(2);
+  });
+
+  test("that sleeps holds no instance: its timer wakes the service, which replays what was recorded", async () => {
+    using ledger = client();
+    // Long enough for the service to go cold meanwhile, however slow the machine is.
+    for (const restMs of [8_000, 30_000, 90_000]) {
+      const started = await ledger.async.book({ ...book, entries: 1, restMs });
+      await until("it sleeps", async () => (await stateOf(started.id)) === RunState.SLEEPING);
+      await untilCold(mesh, SERVICE);
+      if ((await stateOf(started.id)) !== RunState.SLEEPING) continue;
+      expect(await started.wait()).toMatchObject({ booked: [7] });
+      const { operation, journal } = await getRun(started.id);
+      expect(operation?.attempts).toBe(2);
+      expect(journal.map(({ entry }) => entry?.kind)).toEqual([EntryKind.STEP, EntryKind.SLEEP]);
+      return;
+    }
+    throw new Error("The service never went cold while the run slept.");
   });
 
   test("has others do a part, each in a run of its own, and takes them with it when it is cancelled", async () => {

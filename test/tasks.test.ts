@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
@@ -20,9 +19,13 @@ import {
   type WorkerOptions,
 } from "../sdk/tasks/index.ts";
 import { flocks, woolOf } from "./fixtures/task-worker.ts";
+import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
 import { WorkerServiceDefinition } from "./fixtures/worker/gen/worker/v1/worker.definition.ts";
-import { until } from "./support/live.ts";
+import { postmasterPid } from "./support/host.ts";
+import { until, untilCold } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe } from "./support/probe.ts";
+import { seededRandom } from "./support/random.ts";
 import { root, rouse, rouseOk } from "./support/rouse.ts";
 
 let mesh: TestMesh;
@@ -183,6 +186,26 @@ describe("a task", () => {
   });
 });
 
+test("a service is not idle while it works on a task", async () => {
+  const service = await makeProbe({ fixture: "worker", idleTimeout: "1s" });
+  try {
+    await service.register(mesh.data);
+    const queue = taskQueue<number, string>("naps");
+    const made = await submit(queue, 6_000);
+    using client = createWorkerServiceClient({ target: mesh.edge });
+    await until("its worker has the task", async () => {
+      await client.quick({ steps: 0, stepMs: 0, fail: "", bytes: 0 });
+      return (await made.get()).state !== "unassigned";
+    });
+    const instance = await made.result();
+    expect(await made.get()).toMatchObject({ assignment: 1, losses: 0 });
+    expect(instance).not.toBe("");
+    await untilCold(mesh, "worker.v1.WorkerService");
+  } finally {
+    await service.remove();
+  }
+});
+
 describe("by command", () => {
   test("tasks are submitted, listed, awaited, woken and cancelled", async () => {
     const queue = taskQueue<{ n: number }, number>("cli");
@@ -236,10 +259,17 @@ function told(reason: unknown): string {
 const TASKS = Number(process.env.ROUSE_FAULT_TASKS ?? 1_000);
 const KILLS = Number(process.env.ROUSE_FAULT_KILLS ?? 12);
 const WORKERS = 4;
+const random = seededRandom();
 
-test(`of ${TASKS} tasks each ends once with the right result, whoever is killed`, {
-  timeout: 600_000,
-}, async () => {
+test(
+  `of ${TASKS} tasks each ends once with the right result, whoever is killed`,
+  {
+    timeout: 600_000,
+  },
+  () => random.told(endsOnce),
+);
+
+async function endsOnce() {
   const queue = flocks("faults");
   const workers: ChildProcess[] = [];
   const start = () => {
@@ -249,17 +279,15 @@ test(`of ${TASKS} tasks each ends once with the right result, whoever is killed`
     });
     workers.push(worker);
   };
-  const killAt: (() => void)[] = [
+  const victims: (() => void)[] = [
     () => {
-      workers.splice(Math.floor(Math.random() * workers.length), 1)[0]?.kill("SIGKILL");
+      workers.splice(random.within(0, workers.length - 1), 1)[0]?.kill("SIGKILL");
       start();
     },
     () => mesh.kill("orders", "SIGKILL"),
     () => {
-      const file = join(mesh.data, "orders/postgres/data/postmaster.pid");
-      const pid = Number(readFileSync(file, "utf8").split("\n")[0]);
-      // A file that is being written gives 0, which stands for this very process's group.
-      if (pid > 1) process.kill(pid, "SIGKILL");
+      const pid = postmasterPid(mesh.data);
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
     },
   ];
   const pool = new Pool({
@@ -275,10 +303,11 @@ test(`of ${TASKS} tasks each ends once with the right result, whoever is killed`
     );
     let killing = true;
     const kills = (async () => {
-      for (let kill = 0; kill < KILLS && killing; kill++) {
-        await sleep(100 + Math.random() * 900);
+      for (const kill of random.turns(victims, KILLS)) {
+        if (!killing) break;
+        await sleep(random.within(0, 1_000));
         try {
-          killAt[kill % killAt.length]?.();
+          kill();
         } catch {
           // It was dead already.
         }
@@ -328,4 +357,4 @@ test(`of ${TASKS} tasks each ends once with the right result, whoever is killed`
     await Promise.all(workers.map((worker) => worker.exitCode ?? worker.signalCode ?? once(worker, "exit")));
     await pool.end();
   }
-});
+}

@@ -1,0 +1,195 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Database, embeddedDatabase } from "../orders/database/embedded.ts";
+import { artifacts } from "../sdk/client/index.ts";
+import { RouseError } from "../sdk/errors.ts";
+import type { TaskWorker } from "../sdk/tasks/index.ts";
+import { createLedgerServiceClient } from "./fixtures/ledger/gen/ledger/v1/ledger.client.ts";
+import { flocks, flockWorker } from "./fixtures/task-worker.ts";
+import { type DatabaseProxy, proxyDatabase } from "./support/database-proxy.ts";
+import { until } from "./support/live.ts";
+import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe, type Probe } from "./support/probe.ts";
+import { seededRandom } from "./support/random.ts";
+import { rouse } from "./support/rouse.ts";
+import { Work } from "./support/work.ts";
+
+/** So long the database is away, ms: longer than leases, keep-alives and most deadlines. */
+const AWAY_MS = Number(process.env.ROUSE_FAULT_AWAY_MS ?? 20_000);
+const MIB = 2 ** 20;
+
+const random = seededRandom();
+const queue = flocks("database-faults");
+const disks = { database: small("database", 200), artifacts: small("artifacts", 24) };
+let database: Database;
+let proxy: DatabaseProxy;
+let mesh: TestMesh;
+let ledger: Probe;
+let workers: TaskWorker[] = [];
+beforeAll(async () => {
+  database = await embeddedDatabase(join(disks.database.folder, "postgres"));
+  proxy = await proxyDatabase(join(disks.database.folder, "postgres/.s.PGSQL.5432"));
+  const flags = ["--database", proxy.url, "--artifacts", disks.artifacts.folder];
+  mesh = await startMesh({ runtime: "process", args: flags });
+  ledger = await makeProbe({ fixture: "ledger" });
+  await ledger.register(mesh.data);
+});
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.close(0)));
+  await mesh?.close();
+  await ledger?.remove();
+  await proxy?.close();
+  await database?.close();
+  for (const { free } of Object.values(disks)) free();
+});
+
+interface SmallDisk {
+  readonly folder: string;
+  /** Only root can have one; otherwise it is a folder as any. */
+  readonly mounted: boolean;
+  /** Leaves no room on it. @returns makes room again. */
+  fill(): Promise<() => void>;
+  free(): void;
+}
+
+function small(name: string, mebi: number): SmallDisk {
+  const folder = mkdtempSync(join(tmpdir(), `rouse-${name}-`));
+  let mounted = true;
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebi}m`, "rouse-faults", folder], {
+      stdio: "ignore",
+    });
+  } catch {
+    mounted = false;
+  }
+  const filler = join(folder, "filler");
+  return {
+    folder,
+    mounted,
+    async fill() {
+      const file = await open(filler, "w");
+      try {
+        for (let bytes = MIB; bytes >= 512; )
+          await file.write(Buffer.alloc(bytes, 1)).catch(() => {
+            bytes /= 2;
+          });
+      } finally {
+        await file.close();
+      }
+      return () => rmSync(filler);
+    },
+    free() {
+      if (mounted) execFileSync("umount", ["-l", folder]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const away = {
+  status: "UNAVAILABLE",
+  reason: "DATABASE_UNREACHABLE",
+  message: expect.stringMatching(/^The database of orders does not answer .* Nothing is lost/),
+};
+
+/** What becomes of the database while work is under way; each resolves when it is well again. */
+const faults: Record<string, () => Promise<void>> = {
+  /** Everything takes its time. */
+  async slow() {
+    proxy.become("slow", random.within(20, 80));
+    await work.more();
+  },
+  /** Connections are open, and nothing comes back. */
+  async mute() {
+    proxy.become("mute");
+    await sleep(random.within(1_000, 6_000));
+  },
+  async away() {
+    proxy.become("away");
+    using client = createLedgerServiceClient({ target: mesh.edge });
+    const store = artifacts({ target: mesh.mesh });
+    try {
+      const request = { entries: 0, first: 0, restMs: 0, entryMs: 0, fail: "", bytes: 0, approval: "" };
+      await expect(client.async.count(request)).rejects.toMatchObject(away);
+      await expect(client.async.book(request)).rejects.toMatchObject(away);
+      await expect(store.put(Buffer.from("x"))).rejects.toMatchObject(away);
+    } finally {
+      store.close();
+    }
+    for (const command of ["runs", "tasks", "operations"]) {
+      const { code, stderr } = await rouse([command, "--data", mesh.data]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        /The database of orders does not answer .* \(UNAVAILABLE, DATABASE_UNREACHABLE\)/s,
+      );
+    }
+    await sleep(AWAY_MS);
+  },
+};
+if (disks.database.mounted)
+  faults["a full disk"] = async () => {
+    const makeRoom = await disks.database.fill();
+    try {
+      using client = createLedgerServiceClient({ target: mesh.edge });
+      const request = { entries: 0, first: 0, restMs: 0, entryMs: 0, bytes: 0, approval: "" };
+      let said: RouseError | undefined;
+      await until("somebody is told", async () => {
+        const fail = randomBytes(20_000).toString("hex");
+        said = await client.async.count({ ...request, fail }).then(
+          () => undefined,
+          (thrown: unknown) => RouseError.from(thrown),
+        );
+        return said !== undefined;
+      });
+      // Where it cannot write its log either, it ends, and is started again until there is room.
+      expect(said).toMatchObject({
+        status: "UNAVAILABLE",
+        reason: expect.stringMatching(/^DATABASE_(FULL|UNREACHABLE)$/),
+        message: expect.stringContaining("Nothing is lost"),
+      });
+      await sleep(random.within(0, 3_000));
+    } finally {
+      makeRoom();
+    }
+  };
+
+let work: Work;
+
+test("of runs, async calls and tasks each ends exactly once, whatever becomes of the database", () =>
+  random.told(async () => {
+    workers = [1, 2].map(() => flockWorker(queue, { target: mesh.mesh }));
+    work = new Work({ edge: mesh.edge, mesh: mesh.mesh, queue, least: 20 });
+    await work.during(async () => {
+      await work.more();
+      for (const fault of random.turns(Object.values(faults), Object.keys(faults).length)) {
+        try {
+          await fault();
+        } finally {
+          proxy.become("quick");
+        }
+        await work.more();
+      }
+    });
+    await work.check(database.url);
+  }));
+
+test.skipIf(!disks.artifacts.mounted)("a full disk of artifacts is told, and the rest goes on", async () => {
+  const store = artifacts({ target: mesh.mesh });
+  try {
+    const kept = randomBytes(MIB);
+    const { uri } = await store.put(kept);
+    await expect(store.put(randomBytes(32 * MIB))).rejects.toMatchObject({
+      status: "RESOURCE_EXHAUSTED",
+      reason: "ARTIFACT_NO_ROOM",
+    });
+    expect(await store.verify(uri)).toBe(kept.length);
+    await store.put(randomBytes(MIB));
+  } finally {
+    store.close();
+  }
+});
