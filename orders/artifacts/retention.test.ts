@@ -178,7 +178,8 @@ test("what is held while a collection looks for what is due stays", async () => 
   const pool = new Pool({ ...open.pool.options, options: "-c search_path=gated,rouse_orders", max: 1 });
   const gate = await open.pool.connect();
   // When the test fails, the database ends before they do.
-  for (const each of [pool, gate]) each.on("error", () => undefined);
+  pool.on("error", () => undefined);
+  gate.on("error", () => undefined);
   try {
     await gate.query("SELECT pg_advisory_lock($1)", [GATE]);
     const collecting = collectDue({ ...open, pool }, new Date(clock.ms));
