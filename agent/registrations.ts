@@ -28,7 +28,7 @@ export class Registrations {
   readonly #workers = new Map<string, Promise<void>>();
   readonly #closing = new AbortController();
   #comparer: NodeJS.Timeout | undefined;
-  #refreshedAt = Date.now();
+  #refreshedAt = performance.now();
   #away = false;
 
   constructor(consul: ConsulClient, host: string, log: Logger) {
@@ -62,8 +62,8 @@ export class Registrations {
 
   /** Compares once, and mends. @throws RouseError when Consul does not answer. */
   async compare(): Promise<void> {
-    const refresh = Date.now() - this.#refreshedAt >= refreshMs;
-    if (refresh) this.#refreshedAt = Date.now();
+    const refresh = performance.now() - this.#refreshedAt >= refreshMs;
+    if (refresh) this.#refreshedAt = performance.now();
     const there = new Map((await listOwnInstances(this.#consul, this.#host)).map((one) => [one.id, one]));
     for (const [id, wanted] of this.#wanted) {
       const held = there.get(id);

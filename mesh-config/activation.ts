@@ -10,6 +10,7 @@ import {
   type Wanted,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { clusterName, type Target } from "../registry/target.ts";
+import { steadyMs } from "../sdk/steady.ts";
 
 /** Where the leading orchestrator listens; undefined while none leads. */
 export type FollowLeader = (onChange: (address: string | undefined) => void) => () => void;
@@ -173,6 +174,6 @@ export class Activation {
   }
 
   #send(kind: NonNullable<ActivateRequest["kind"]>): void {
-    this.#stream?.write({ kind });
+    this.#stream?.write({ kind, sentMs: steadyMs() });
   }
 }

@@ -6,6 +6,7 @@ import type { MeshState } from "../registry/state.ts";
 import { clusterName } from "../registry/target.ts";
 import { answer } from "../sdk/answer.ts";
 import { listen } from "../sdk/grpc.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import { Activation, type FollowLeader } from "./activation.ts";
 import { DirectLoads } from "./direct/loads.ts";
 import { DirectStreams } from "./direct/streams.ts";
@@ -214,7 +215,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     check();
     // The Envoys are all with other control planes, which must not wait for this one's word.
     if (control?.streams.size === 0 && drains?.settled) {
-      const none = { loads: [], untilMs: Date.now() };
+      const none = { loads: [], untilMs: steadyMs() };
       activation.loads({ ...directLoads.join(none), callers: [], envoys: directLoads.size });
     }
   }, CHECK_MS);

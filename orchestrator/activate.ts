@@ -2,6 +2,7 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { ActivateRequest, ActivateResponse } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { Target } from "../registry/target.ts";
 import { statusObject } from "../sdk/answer.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { servingInstance } from "./serving.ts";
 
@@ -60,24 +61,26 @@ function leaveBehind(orchestrator: Orchestrator, source: string): void {
   }, AWAY_MS).unref();
 }
 
-function take(orchestrator: Orchestrator, source: string, { kind }: ActivateRequest): void {
+function take(orchestrator: Orchestrator, source: string, { kind, sentMs }: ActivateRequest): void {
   orchestrator.requireLeading();
   const { demand } = orchestrator;
+  const laterMs = sentMs === undefined ? 0 : steadyMs() - sentMs;
   switch (kind?.$case) {
     case "wanted": {
       const { target, heldSinceMs, thawing } = kind.value;
       if (target === undefined) return;
-      demand.want(source, target, heldSinceMs, thawing);
-      demand.touch(target, Date.now());
+      demand.want(source, target, heldSinceMs + laterMs, thawing);
+      demand.touch(target, steadyMs());
       sayIfServing(orchestrator, target);
       orchestrator.evaluate(target.service, target.version);
       return;
     }
     case "loads": {
-      const touched = demand.report(source, kind.value.loads, kind.value.untilMs, kind.value.envoys);
+      const { loads, untilMs, envoys } = kind.value;
+      const touched = demand.report(source, loads, untilMs === 0 ? 0 : untilMs + laterMs, envoys);
       for (const { target: called, zone, issued } of kind.value.callers)
-        if (called !== undefined) orchestrator.placer.callers.note(called, zone, issued, Date.now());
-      const news = orchestrator.sessions.report(source, kind.value.sessions, Date.now());
+        if (called !== undefined) orchestrator.placer.callers.note(called, zone, issued, steadyMs());
+      const news = orchestrator.sessions.report(source, kind.value.sessions, steadyMs());
       for (const { service, version } of [...touched, ...news]) orchestrator.evaluate(service, version);
       return;
     }

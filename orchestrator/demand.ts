@@ -1,6 +1,7 @@
 import type { Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
+import { steadyMs } from "../sdk/steady.ts";
 
 type Version = Pick<Target, "service" | "version">;
 
@@ -149,7 +150,7 @@ export class Demand {
    * @param envoys From how many Envoys it is; 0: the mesh-config has none, and no say.
    * @returns the versions whose load it tells, or told last time.
    */
-  report(source: string, loads: readonly Load[], untilMs: number, envoys = 1, nowMs = Date.now()): Version[] {
+  report(source: string, loads: readonly Load[], untilMs: number, envoys = 1, nowMs = steadyMs()): Version[] {
     const entry = this.#sources.get(source);
     if (entry === undefined) return [];
     const touched = new Map<string, Version>();

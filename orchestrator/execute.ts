@@ -3,6 +3,7 @@ import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import { tellAttempts } from "./attempts.ts";
 import { type Ending, lastWords } from "./last-words.ts";
 import type { Orchestrator } from "./orchestrator.ts";
@@ -74,7 +75,7 @@ export async function execute(
 
 async function moveOn(orchestrator: Orchestrator, target: Target, reason: MoveReason): Promise<void> {
   const { demand, log } = orchestrator;
-  const livedMs = Date.now() - (demand.servedAt(target) ?? 0);
+  const livedMs = steadyMs() - (demand.servedAt(target) ?? 0);
   const ended = reason === "its last instance ended" || reason === "its host is dead";
   const quickly = reason === "its last instance ended" && livedMs < STABLE_MS;
   const activation = await change(orchestrator, target, (now) => {
@@ -87,7 +88,7 @@ async function moveOn(orchestrator: Orchestrator, target: Target, reason: MoveRe
   const next = { ...target, generation: activation.generation };
   // A version whose instances this leader never saw is not in use as far as anybody knows.
   const lastActive = demand.lastActive(target) ?? Number.NEGATIVE_INFINITY;
-  const inUse = Math.min(Date.now(), demand.loadsUntil()) - lastActive < IN_USE_MS;
+  const inUse = Math.min(steadyMs(), demand.loadsUntil()) - lastActive < IN_USE_MS;
   const wanted = demand.wantedSince(target) !== undefined;
   if (ended) demand.forget(target);
   else demand.settle(target);
@@ -99,7 +100,7 @@ async function moveOn(orchestrator: Orchestrator, target: Target, reason: MoveRe
     if (failures > QUICK_ENDS)
       return fail(orchestrator, next, tellCrashes(next, failures, livedMs, await words), failures);
   }
-  if ((ended && inUse) || (wanted && reason !== "idle")) demand.wantOwn(next, Date.now());
+  if ((ended && inUse) || (wanted && reason !== "idle")) demand.wantOwn(next, steadyMs());
 }
 
 /** What keeps it from being tried again, and what happened when it was tried. */
@@ -111,7 +112,7 @@ function withAttempts({ attempts }: Orchestrator, target: Target, message: strin
 function noteCrash({ outcomes }: Orchestrator, target: Target, ending: Ending | undefined): void {
   if (ending === undefined) return;
   const { host, reason } = ending;
-  outcomes.note({ version: versionKey(target), host, failed: true, reason, atMs: Date.now() });
+  outcomes.note({ version: versionKey(target), host, failed: true, reason, atMs: steadyMs() });
 }
 
 /** Says that a version is in a crash loop, and how its last instance ended. */
@@ -146,7 +147,7 @@ export async function fail(
     if (now.generation !== target.generation) return now;
     const failures = crashes ?? (now.failures ?? 0) + 1;
     waitMs = backOffMs(failures);
-    const failure = { status: "UNAVAILABLE", message: reason, retryAtMs: Date.now() + waitMs };
+    const failure = { status: "UNAVAILABLE", message: reason, retryAtMs: steadyMs() + waitMs };
     if (crashes === undefined) return { ...now, failures, failure };
     const loop = crashes < MOST_CRASHES ? { crashes } : { crashes, final: true };
     return { ...now, failures, failure: { ...failure, ...loop } };
@@ -175,7 +176,7 @@ async function adopt(
     setAside(orchestrator, instance.id, target);
     return;
   }
-  const nowMs = Date.now();
+  const nowMs = steadyMs();
   orchestrator.overlay.setGeneration(instance.id, target.generation, nowMs);
   served(orchestrator, target, { id: instance.id, address: instance.address, host: instance.host });
   const stage = {
@@ -204,7 +205,7 @@ async function retire(
     const client = orchestrator.agents.at(hostAddress(orchestrator, host));
     const request = { fencingToken: token, instanceId: id, reason };
     await unary(client, "retireInstance", request, { deadlineMs: RETIRE_MS });
-    orchestrator.overlay.setRetiring(id, Date.now());
+    orchestrator.overlay.setRetiring(id, steadyMs());
     orchestrator.log.info({ instance: id, reason }, "instance retires");
   } catch (error) {
     // It has ended, or its agent is away: it is looked at again.
@@ -249,7 +250,7 @@ export function served(
   };
   orchestrator.announce(ready);
   orchestrator.attempts.clear(target);
-  orchestrator.demand.served(target, Date.now());
+  orchestrator.demand.served(target, steadyMs());
   orchestrator.settle(target, { ready });
   // Nobody waits for this write, and the first calls need the cores.
   setTimeout(() => {
@@ -306,6 +307,6 @@ async function change(
   update: (now: Activation) => Activation,
 ): Promise<Activation> {
   const activation = await orchestrator.mesh.updateActivation(service, version, update);
-  orchestrator.overlay.setActivation(service, version, activation, Date.now());
+  orchestrator.overlay.setActivation(service, version, activation, steadyMs());
   return activation;
 }

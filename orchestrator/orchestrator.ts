@@ -6,6 +6,7 @@ import type { Activation, MeshState, VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import type { Adviser } from "./adviser.ts";
 import { Agents } from "./agents.ts";
 import { Attempts } from "./attempts.ts";
@@ -112,7 +113,7 @@ export class Orchestrator {
   /** Begins to act. Starts that a former leader left under way are to be in `starts` by then. */
   lead(token: number): void {
     this.#token = token;
-    this.#leadingSinceMs = Date.now();
+    this.#leadingSinceMs = steadyMs();
     this.log.info({ token }, "leading");
     this.#awaitMeshConfigs(token);
     this.evaluateAll();
@@ -226,7 +227,7 @@ export class Orchestrator {
     if (token === undefined || shown === undefined) return;
     const key = versionKey({ service, version });
     if (this.#busy.has(key)) return;
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     const view = versionView(service, version, shown, this.#sources(), nowMs);
     // What was called before this orchestrator led is unknown: a version that it finds warm was.
     if (view.state.instances.length > 0) this.demand.touch({ service, version }, this.#leadingSinceMs);

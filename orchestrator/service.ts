@@ -14,6 +14,7 @@ import type { VersionState } from "../registry/state.ts";
 import { versionKey } from "../registry/target.ts";
 import { answer, statusObject } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import { activate } from "./activate.ts";
 import { stopInstance } from "./execute.ts";
 import { explainPlacement } from "./explain.ts";
@@ -61,7 +62,7 @@ async function startVersion(
       const { stopped: _stopped, failures: _failures, ...next } = nextGeneration(now);
       return next;
     });
-    orchestrator.overlay.setActivation(service, version, written, Date.now());
+    orchestrator.overlay.setActivation(service, version, written, steadyMs());
     generation = written.generation;
   } else {
     const serving = servingInstance(orchestrator, { service, version, generation });
@@ -69,7 +70,7 @@ async function startVersion(
       return { instanceId: serving.id, host: serving.host, address: serving.address };
   }
   const target = { service, version, generation };
-  orchestrator.demand.wantOwn(target, Date.now());
+  orchestrator.demand.wantOwn(target, steadyMs());
   const ended = orchestrator.outcome(target);
   orchestrator.evaluate(service, version);
   const outcome = await ended;
@@ -95,7 +96,7 @@ async function stopVersion(
     ...nextGeneration(now),
     stopped: { reason, atMs: Date.now() },
   }));
-  orchestrator.overlay.setActivation(service, version, activation, Date.now());
+  orchestrator.overlay.setActivation(service, version, activation, steadyMs());
   const stopped = new Set(state.instances.map(({ id }) => id));
   for (const start of orchestrator.starts.all()) {
     if (versionKey(start.target) !== versionKey({ service, version })) continue;

@@ -1,5 +1,6 @@
 import type { Target } from "../registry/target.ts";
 import { clusterName } from "../registry/target.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 
 /** An instance that serves a target. */
@@ -17,7 +18,7 @@ export function servingInstance(orchestrator: Orchestrator, target: Target): Ser
   }
   const shown = mesh.current().services.get(target.service)?.versions.get(target.version);
   if (shown === undefined) return undefined;
-  const { instances } = overlay.apply(target.service, target.version, shown, Date.now());
+  const { instances } = overlay.apply(target.service, target.version, shown, steadyMs());
   return instances.find(
     ({ id, generation, draining, standby }) =>
       generation === target.generation && !draining && standby === undefined && !stopping.has(id),

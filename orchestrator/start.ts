@@ -3,6 +3,7 @@ import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import { instanceSpec } from "./agents.ts";
 import { tellAttempts, triesAgain } from "./attempts.ts";
 import { fail, hostAddress, served } from "./execute.ts";
@@ -35,7 +36,7 @@ async function run(
   state: VersionState,
   token: number,
 ): Promise<void> {
-  const placedMs = preciseNow();
+  const placedMs = steadyMs();
   const wantedMs = orchestrator.demand.wantedSince(target) ?? placedMs;
   const stage = { target, wantedMs, placedMs, host };
   try {
@@ -56,11 +57,11 @@ async function run(
       throw new RouseError("INTERNAL", `The agent of host ${host} answered a start without an instance.`);
     }
     const start = orchestrator.starts.get(instanceId);
-    if (start !== undefined) Object.assign(start, { servingSinceMs: Date.now(), address: instance.address });
+    if (start !== undefined) Object.assign(start, { servingSinceMs: steadyMs(), address: instance.address });
     orchestrator.setbacks.clear(target);
     orchestrator.placer.noteServed(target, host);
     const version = versionKey(target);
-    orchestrator.outcomes.note({ version, host, failed: false, reason: "", atMs: Date.now() });
+    orchestrator.outcomes.note({ version, host, failed: false, reason: "", atMs: steadyMs() });
     served(orchestrator, target, { id: instanceId, address: instance.address, host });
     const { createdMs, startedMs, readyMs } = times;
     orchestrator.announceStages({ ...stage, createdMs, startedMs, readyMs, error: "" });
@@ -68,7 +69,7 @@ async function run(
     const error = RouseError.from(thrown);
     const { startTimeoutMs } = state.manifest;
     const isGone = isHostGone(orchestrator, host);
-    if (error.status === "UNAVAILABLE" && !isGone && Date.now() - wantedMs < startTimeoutMs) {
+    if (error.status === "UNAVAILABLE" && !isGone && steadyMs() - wantedMs < startTimeoutMs) {
       // The agent restarts: the same instance id makes sure that a start which it adopted is not made twice.
       await new Promise((resolve) => setTimeout(resolve, AGENT_AWAY_MS));
       if (orchestrator.token === token && orchestrator.starts.get(instanceId) !== undefined) {
@@ -84,7 +85,7 @@ async function run(
     }
     // Who reads it is told the version already.
     const reason = error.message.replace(`${target.service} ${target.version} `, "it ").replace(/\.$/, "");
-    const failedMs = Date.now();
+    const failedMs = steadyMs();
     const attempt = { host, reason: error.reason, message: reason, beganMs: placedMs, failedMs };
     const { outcomes, attempts } = orchestrator;
     const version = versionKey(target);
@@ -112,9 +113,4 @@ async function run(
 function isHostGone({ mesh }: Orchestrator, name: string): boolean {
   const host = mesh.hosts().find((candidate) => candidate.host === name);
   return host === undefined || !host.reachable || host.lost !== undefined;
-}
-
-/** Now in milliseconds since 1970, with fractions. */
-function preciseNow(): number {
-  return performance.timeOrigin + performance.now();
 }

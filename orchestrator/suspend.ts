@@ -1,6 +1,7 @@
 import type { VersionState } from "../registry/state.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import { forgetEmpty, hostAddress, served, stopInstance } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import type { Action } from "./plan.ts";
@@ -27,8 +28,8 @@ export async function suspend(
     const client = orchestrator.agents.at(hostAddress(orchestrator, host));
     const request = { fencingToken: token, instanceId: id, generation: target.generation, lastUsedMs };
     const { instance: frozen } = await unary(client, "suspendInstance", request, { deadlineMs: SUSPEND_MS });
-    const standby = { sinceMs: frozen?.standbySinceMs ?? Date.now(), lastUsedMs };
-    orchestrator.overlay.setStandby(id, target.generation, standby, Date.now());
+    const standby = { sinceMs: frozen?.standbySinceMs ?? steadyMs(), lastUsedMs };
+    orchestrator.overlay.setStandby(id, target.generation, standby, steadyMs());
     orchestrator.demand.arrived(target);
     orchestrator.log.info({ instance: id, reason }, "instance is on standby");
     if (generation < target.generation) forgetEmpty(orchestrator, former);
@@ -59,7 +60,7 @@ export async function resume(
   const wantedMs = orchestrator.demand.wantedSince(target) ?? placedMs;
   try {
     const { acceptedMs, thawedMs } = await thaw(orchestrator, { target, instance }, state, token, wantedMs);
-    orchestrator.overlay.setStandby(id, target.generation, undefined, Date.now());
+    orchestrator.overlay.setStandby(id, target.generation, undefined, steadyMs());
     orchestrator.demand.arrived(target);
     served(orchestrator, target, { id, address, host });
     const times = { createdMs: acceptedMs, startedMs: thawedMs, readyMs: thawedMs };
@@ -89,7 +90,7 @@ async function thaw(
       return await unary(client, "resumeInstance", request, { deadlineMs: RESUME_MS });
     } catch (thrown) {
       const { status } = RouseError.from(thrown);
-      const late = Date.now() - wantedMs >= state.manifest.startTimeoutMs;
+      const late = steadyMs() - wantedMs >= state.manifest.startTimeoutMs;
       if (
         (status !== "UNAVAILABLE" && status !== "DEADLINE_EXCEEDED") ||
         late ||

@@ -1,3 +1,5 @@
+import { steadyMs } from "../sdk/steady.ts";
+
 /** Timers take 32 bits. */
 const LONGEST_MS = 2 ** 31 - 1;
 /** What is due in less than that is looked at together, ms. */
@@ -36,12 +38,12 @@ export class Timetable {
     clearTimeout(this.#timer);
     this.#timerMs = atMs;
     if (atMs === Number.POSITIVE_INFINITY) return;
-    const delay = Math.min(Math.max(atMs - Date.now(), LEAST_MS), LONGEST_MS);
+    const delay = Math.min(Math.max(atMs - steadyMs(), LEAST_MS), LONGEST_MS);
     this.#timer = setTimeout(() => this.#look(), delay).unref();
   }
 
   #look(): void {
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     this.#timerMs = Number.POSITIVE_INFINITY;
     const due = [...this.#at].filter(([, at]) => at <= nowMs).map(([key]) => key);
     for (const key of due) this.#at.delete(key);

@@ -1,5 +1,6 @@
 import { InstanceState } from "#proto/rouse/agent/v1/agent.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { InstanceRecord } from "../record.ts";
 import type { Unit } from "../runtimes/runtime.ts";
 import { nowMs } from "../time.ts";
@@ -67,7 +68,7 @@ export class Standby {
       throw notServing(record);
     await this.#instance.settle();
     const before = { ...record };
-    const standby = { state: InstanceState.STANDBY, standbySinceMs: Date.now(), lastUsedMs, generation };
+    const standby = { state: InstanceState.STANDBY, standbySinceMs: steadyMs(), lastUsedMs, generation };
     Object.assign(record, standby, { retiring: false });
     // Written before it is frozen, so that the next agent knows.
     this.#instance.changed();

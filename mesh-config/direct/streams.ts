@@ -10,6 +10,7 @@ import type {
 import type { ServiceState } from "../../registry/state.ts";
 import { statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { Control } from "../xds/control.ts";
 import type { DirectLoads, DirectSource } from "./loads.ts";
 import { instancesOf, sharesOf } from "./shares.ts";
@@ -78,9 +79,9 @@ export class DirectStreams {
     });
     call.on("data", ({ kind }: WatchRequest) => {
       if (kind?.$case === "report") {
-        if (watcher !== undefined) this.#loads.report(watcher.source, kind.value, Date.now());
+        if (watcher !== undefined) this.#loads.report(watcher.source, kind.value, steadyMs());
       } else if (kind?.$case === "subscribe" && watcher === undefined) {
-        const source = this.#loads.connect(Date.now(), kind.value.members);
+        const source = this.#loads.connect(steadyMs(), kind.value.members);
         const made: Watcher = { call, asked: kind.value, source, number: 0, told: "", from: [] };
         watcher = made;
         this.#watchers.add(made);
@@ -110,7 +111,7 @@ export class DirectStreams {
 
   #cutSilent(): void {
     for (const { call, source, asked } of this.#watchers) {
-      if (Date.now() - source.untilMs < this.#silenceMs) continue;
+      if (steadyMs() - source.untilMs < this.#silenceMs) continue;
       this.#log.warn({ service: asked.service }, "a caller of instances reports no more: it counts as gone");
       call.emit("error", statusObject(silent(this.#silenceMs)));
     }

@@ -1,5 +1,6 @@
 import type { Callers, EndpointLoad, Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { parseClusterName } from "../../registry/target.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { LoadStatsRequest } from "../proto/wire.ts";
 import { toldAddress } from "../resources/address.ts";
 
@@ -66,7 +67,7 @@ export class Loads {
       clusters.set(name, { inProgress, open, fromMs: now - lengthMs - TRANSIT_MS });
     }
     this.#nodes.set(node, clusters);
-    this.#untilMs.set(node, Date.now() - TRANSIT_MS);
+    this.#untilMs.set(node, steadyMs() - TRANSIT_MS);
     this.#fresh.add(node);
   }
 

@@ -3,6 +3,7 @@ import type { ConsulClient } from "../../registry/consul.ts";
 import { writeVersionHealth } from "../../registry/health-record.ts";
 import { updateHostRecord } from "../../registry/host-record.ts";
 import { versionKey } from "../../registry/target.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import { STABLE_MS } from "../execute.ts";
 import type { Orchestrator } from "../orchestrator.ts";
 import { AgentStreams } from "./agent-streams.ts";
@@ -35,7 +36,7 @@ export class OrchestratorHealth {
           host,
           failed: true,
           reason,
-          atMs: Date.now(),
+          atMs: steadyMs(),
         }),
     });
     this.hosts = new HostKeeper({
@@ -56,7 +57,7 @@ export class OrchestratorHealth {
     const orchestrator = this.#orchestrator;
     if (orchestrator === undefined || livedMs >= STABLE_MS || left === 0) return;
     const key = versionKey(version);
-    const atMs = Date.now();
+    const atMs = steadyMs();
     const reason = "it ended soon after it began to serve";
     this.outcomes.note({ version: key, host, failed: true, reason, atMs });
     const waitMs = orchestrator.setbacks.note(version, atMs);

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { HealthRecord } from "../../registry/health-record.ts";
 import type { HostState } from "../../registry/hosts.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import { canSpare, HOST_LIMITS, healthy, nextChangeMs, step, type Verdict } from "./machine.ts";
 import type { Outcomes } from "./outcomes.ts";
 
@@ -59,7 +60,7 @@ export class HostKeeper {
   }
 
   /** Steps every host that is blamed, or was. */
-  look(nowMs = Date.now()): void {
+  look(nowMs = steadyMs()): void {
     if (this.#deps.token() === undefined) return;
     clearTimeout(this.#timer);
     const { hosts: blamed } = this.#deps.outcomes.blame(nowMs);

@@ -8,6 +8,7 @@ import {
 import type { HealthRecord } from "../../registry/health-record.ts";
 import { answer } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { Orchestrator } from "../orchestrator.ts";
 import type { OrchestratorHealth } from "./health.ts";
 
@@ -25,7 +26,7 @@ export function addHealthService(
       orchestrator.requireLeading();
       const released =
         instanceId !== ""
-          ? health.instances.release(instanceId, Date.now())
+          ? health.instances.release(instanceId, steadyMs())
           : host !== "" && (await health.hosts.release(host));
       if (!released) throw nothingHeld(instanceId, host);
       return {};
@@ -35,7 +36,7 @@ export function addHealthService(
 }
 
 function known({ instances, hosts, outcomes }: OrchestratorHealth): ListHealthResponse {
-  const faults = new Map([...outcomes.blame(Date.now()).versions, ...instances.faults]);
+  const faults = new Map([...outcomes.blame(steadyMs()).versions, ...instances.faults]);
   return sorted({
     instances: instances.list().map(({ id, known: { service, version, host, record } }) => ({
       instanceId: id,

@@ -7,6 +7,7 @@ import {
   updateHostRecord,
 } from "../../registry/host-record.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { Orchestrator } from "../orchestrator.ts";
 
 /**
@@ -28,7 +29,7 @@ export async function setHostMode(
       reason: "HOST_UNKNOWN",
     });
   }
-  const mode = modeOf(request, Date.now());
+  const mode = modeOf(request, steadyMs());
   const before = orchestrator.mesh.hosts().find((one) => one.host === host)?.mode.mode;
   await updateHostRecord(consul, host, (record) => ({ ...record, mode }));
   if (before !== mode.mode)

@@ -1,5 +1,6 @@
 import type { VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { Starts } from "../starts.ts";
 import { Callers } from "./callers.ts";
 import type { PlaceableHost } from "./host.ts";
@@ -28,7 +29,7 @@ export class Placer {
   }
 
   /** Chooses a host for one more instance. */
-  place(state: VersionState, nowMs = Date.now()): Placement {
+  place(state: VersionState, nowMs = steadyMs()): Placement {
     const index = this.#live.current();
     const needs = this.#needs(state, nowMs);
     const found = index.find(needs);
@@ -41,7 +42,7 @@ export class Placer {
   }
 
   /** What speaks for and against each host. */
-  judge(state: VersionState, nowMs = Date.now()): Verdict[] {
+  judge(state: VersionState, nowMs = steadyMs()): Verdict[] {
     return judge(this.#needs(state, nowMs), this.#live.current().hosts());
   }
 
@@ -58,7 +59,7 @@ export class Placer {
   }
 
   /** Notes that a start of a version failed on a host. */
-  noteFailed(version: Version, host: string, nowMs = Date.now()): void {
+  noteFailed(version: Version, host: string, nowMs = steadyMs()): void {
     const key = versionKey(version);
     const hosts = this.#failed.get(key) ?? new Map<string, number>();
     this.#failed.set(key, hosts.set(host, nowMs + FAILED_MS));
