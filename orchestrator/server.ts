@@ -101,7 +101,11 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
         log,
         onElected: (leader) => {
           elected = leader;
-          void takeOver(orchestrator, leader.token, () => elected === leader).then(() => {
+          const outgrow = (known: number) =>
+            void election
+              ?.outgrow(known)
+              .catch((err) => log.warn({ err, known }, "an agent knows a newer leader than Consul does"));
+          void takeOver(orchestrator, leader.token, () => elected === leader, outgrow).then(() => {
             health.sync();
             deaths.look();
             preparer.kick();

@@ -1,4 +1,5 @@
 import type { HostState } from "../registry/hosts.ts";
+import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { startInstance } from "./start.ts";
@@ -13,20 +14,28 @@ const ASK_MS = 5_000;
  * that one left under way, so that none is made twice.
  *
  * @param leads Whether the lock is still held; hosts may take a while to answer.
+ * @param outgrow Told of a newer token that an agent knows, as when Consul was put back: this leadership comes to nothing, and
+ *   another one follows.
  */
 export async function takeOver(
   orchestrator: Orchestrator,
   token: number,
   leads: () => boolean,
+  outgrow: (known: number) => void,
 ): Promise<void> {
+  let outgrown = false;
+  const stale = (known: number) => {
+    outgrown = true;
+    if (leads()) outgrow(known);
+  };
   // One that does not answer would only take its time.
   const there = orchestrator.mesh.hosts().filter(({ reachable }) => reachable);
-  const asked = there.map((host) => join(orchestrator, host, token, leads));
+  const asked = there.map((host) => join(orchestrator, host, token, leads, stale));
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, WAIT_MS);
   await Promise.race([Promise.all(asked), late.promise]);
   clearTimeout(timer);
-  if (leads()) orchestrator.lead(token);
+  if (leads() && !outgrown) orchestrator.lead(token);
 }
 
 async function join(
@@ -34,6 +43,7 @@ async function join(
   host: HostState,
   token: number,
   leads: () => boolean,
+  stale: (known: number) => void,
 ): Promise<void> {
   const { mesh, agents, log, starts } = orchestrator;
   try {
@@ -48,7 +58,9 @@ async function join(
       const target = { service, version, generation };
       startInstance(orchestrator, { target, host: host.host, why: placed }, known, token, id);
     }
-  } catch (error) {
+  } catch (thrown) {
+    const error = RouseError.from(thrown);
+    if (error.reason === "STALE_TOKEN") stale(Number(error.metadata.newest));
     log.warn({ err: error, host: host.host }, "host does not tell its instances");
   }
 }

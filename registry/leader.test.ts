@@ -153,6 +153,38 @@ test("a short absence of Consul costs nobody the lead", async () => {
   await a.close();
 });
 
+test("a snapshot put back that has the lock of a former self: it leads again, and goes beyond a token that somebody knows", async () => {
+  const key = "rouse/leader/snapshot";
+  const former = stand(key, "a");
+  await former.elected();
+  const url = `http://${server.address}/v1/snapshot`;
+  const snapshot = await (await fetch(url)).arrayBuffer();
+  await former.close();
+  for (let times = 0; times < 3; times++) {
+    const one = stand(key, "a");
+    await one.elected();
+    await one.close();
+  }
+  const a = stand(key, "a");
+  const { token: known } = await a.elected();
+  const lost = a.lost();
+  expect((await fetch(url, { method: "PUT", body: snapshot })).ok).toBe(true);
+  await lost;
+  const again = await a.elected();
+  expect(again.token).toBeLessThan(known);
+  await a.outgrow(known);
+  while ((a.current()?.token ?? 0) <= known) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(a.current()).toEqual(await readLeader(consul, key));
+  // Who leads next goes on from there.
+  const { token } = a.current() ?? { token: 0 };
+  await a.close();
+  const b = stand(key, "b");
+  expect((await b.elected()).token).toBe(token + 1);
+  await b.outgrow(token);
+  expect(b.current()?.token).toBe(token + 1);
+  await b.close();
+});
+
 test("Consul that lost its data elects anew", async () => {
   const key = "rouse/leader/fresh";
   const a = stand(key, "a");

@@ -13,7 +13,7 @@ export interface Leader {
   readonly id: string;
   /** "host:port" of the leader's API. */
   readonly address: string;
-  /** LockIndex: grows with each new holder, so that who receives commands can refuse those of a former one. */
+  /** Grows with each new holder, so that who receives commands can refuse those of a former one: the lock's LockIndex and its base. */
   readonly token: number;
   /** Consul session that holds the lock. */
   readonly session: string;
@@ -37,6 +37,11 @@ export interface CampaignOptions {
 export interface Campaign {
   /** Own leadership now; undefined while somebody else leads. */
   current(): Leader | undefined;
+  /**
+   * Somebody has heard of a newer token than that of this leadership. If the lock is held all the same, Consul was put back to an
+   * earlier state, and the count with it: onElected then follows with a token above that one.
+   */
+  outgrow(token: number): Promise<void>;
   /** Steps down: gives the lock back so that another candidate has it at once. */
   close(): Promise<void>;
 }
@@ -51,7 +56,12 @@ interface Candidate {
   readonly meta: Readonly<Record<string, string>>;
 }
 
-const leaderSchema = z.object({ id: z.string(), address: z.string() });
+/** Value of the lock's key. `base` is added to LockIndex, which Consul may count anew. */
+const leaderSchema = z.object({
+  id: z.string(),
+  address: z.string(),
+  base: z.number().int().min(0).default(0),
+});
 const sessionSchema = z.array(z.object({ ID: z.string(), Name: z.string() }));
 
 /**
@@ -80,8 +90,9 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
     if (!fresh && next !== undefined && item !== undefined && next.ModifyIndex < item.ModifyIndex) return;
     item = next;
     const mine = next?.Session !== undefined && next.Session === session;
-    if (mine && leadership?.token !== next.LockIndex) {
-      leadership = { id, address: options.address, token: next.LockIndex, session: next.Session ?? "" };
+    const holder = next && leaderOf(next);
+    if (mine && holder !== undefined && leadership?.token !== holder.token) {
+      leadership = { ...holder, id, address: options.address };
       log?.info({ token: leadership.token }, `${id} leads ${key}`);
       const elected = leadership;
       notify(() => options.onElected?.(elected));
@@ -90,13 +101,18 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
       log?.warn(`${id} leads ${key} no more`);
       notify(() => options.onLost?.());
     }
+    // A session of a former process of this id is back, since Consul was put back, and nobody would end it.
+    if (!mine && holder?.id === id)
+      void destroySession(consul, holder.session).catch((err) =>
+        log?.warn({ err }, `${id} stands in its own way for ${key}`),
+      );
   };
+  const value = (base: number) => JSON.stringify({ id, address: options.address, ...(base > 0 && { base }) });
   const acquire = async () => {
     while (!closing.signal.aborted && item?.Session === undefined) {
       try {
         session ??= await openSession(consul, candidate);
-        const value = JSON.stringify({ id, address: options.address });
-        await writeKey(consul, key, value, { acquire: session });
+        await writeKey(consul, key, value(baseOf(item)), { acquire: session });
         seen(await readKey(consul, key), false);
       } catch (thrown) {
         const error = RouseError.from(thrown);
@@ -140,6 +156,12 @@ export function campaign(consul: ConsulClient, options: CampaignOptions): Campai
 
   return {
     current: () => leadership,
+    async outgrow(token) {
+      if (leadership === undefined || item === undefined || token < leadership.token) return;
+      const { session: acquire } = leadership;
+      // Only the holder can write by it; the query tells what follows.
+      await writeKey(consul, key, value(token + 1 - item.LockIndex), { acquire });
+    },
     async close() {
       closing.abort();
       clearInterval(refreshing);
@@ -192,10 +214,20 @@ export async function depose(consul: ConsulClient, key: string, address: string)
 }
 
 function leaderOf(item: KvItem): Leader | undefined {
-  if (item.Session === undefined) return undefined;
+  const value = lockValue(item);
+  if (item.Session === undefined || value === undefined) return undefined;
+  const { id, address, base } = value;
+  return { id, address, token: base + item.LockIndex, session: item.Session };
+}
+
+/** What a new holder goes on from. */
+function baseOf(item: KvItem | undefined): number {
+  return (item && lockValue(item)?.base) ?? 0;
+}
+
+function lockValue(item: KvItem): z.infer<typeof leaderSchema> | undefined {
   try {
-    const value = leaderSchema.safeParse(JSON.parse(decodeValue(item).toString("utf8")));
-    return value.success ? { ...value.data, token: item.LockIndex, session: item.Session } : undefined;
+    return leaderSchema.safeParse(JSON.parse(decodeValue(item).toString("utf8"))).data;
   } catch {
     return undefined;
   }
