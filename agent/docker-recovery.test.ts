@@ -68,23 +68,32 @@ describe.skipIf(missing !== "")(`containers and their agent${missing && ` (skipp
     expect(await containersOf(engine, owner)).toEqual([]);
   });
 
-  test("an engine that goes away takes its instances out of Consul, and nothing leaks when it is back", async () => {
+  test("an engine that goes away takes nothing along: what runs goes on, what ends is noticed, and nothing leaks when it is back", async () => {
     const proxy = await engineProxy();
     const agent = await rig.start({ runtime: "docker", dockerHost: proxy.where });
-    await agent.start("lost", rig.spec("serve"));
-    await until("Consul has it", async () => (await rig.registered()).length === 1);
+    await agent.start("staying", rig.spec("serve"));
+    const { instance: lost } = await agent.start("lost", rig.spec("serve"));
+    await until("Consul has them", async () => (await rig.registered()).length === 2);
+    await until("they have settled", async () => {
+      const names = await containersOf(engine, owner);
+      return ["rouse-lost", "rouse-staying"].every((name) => names.includes(name));
+    });
     proxy.cut();
-    await until("it counts as lost", async () => (await agent.get("lost")).state === InstanceState.FAILED);
-    expect((await agent.get("lost")).reason).toContain("the Docker engine on tcp://");
-    expect((await agent.get("lost")).reason).toContain("went away");
-    await until("Consul has it no more", async () => (await rig.registered()).length === 0);
+    await engine.docker.getContainer(lost?.runtimeId ?? "").kill();
+    await until("its end is noticed", async () => (await agent.get("lost")).state === InstanceState.FAILED);
+    expect((await agent.get("lost")).reason).toMatch(/it ended while the Docker engine on tcp:.* was away/);
+    await until("Consul has it no more", async () => (await rig.registered()).length === 1);
+    expect(await agent.get("staying")).toMatchObject({ state: InstanceState.SERVING });
     const error = await failure(agent.start("next", rig.spec("serve")));
     expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "ENGINE_UNAVAILABLE" });
     proxy.mend();
     await until("its container is gone", async () => {
       const names = await containersOf(engine, owner);
-      return names.every((name) => name.includes("sandbox"));
+      return names.filter((name) => !name.includes("sandbox")).length === 1;
     });
+    expect(await agent.get("staying")).toMatchObject({ state: InstanceState.SERVING });
+    await agent.stop("staying");
+    expect((await agent.get("staying")).state).toBe(InstanceState.STOPPED);
     await agent.start("after", rig.spec("serve"));
     agent.close();
     await agent.agent?.close({ stopInstances: true });

@@ -27,7 +27,12 @@ export function groupMembers(group: number): readonly number[] {
 
 /** Ids of the processes in a container: its id stands in the names of their cgroups. */
 export function containerMembers(container: string): readonly number[] {
-  return processIds().filter((pid) => cgroupsOf(pid).includes(container));
+  return processIds().filter((pid) => isContainerMember(pid, container));
+}
+
+/** Whether a process is in the container. */
+export function isContainerMember(pid: number, container: string): boolean {
+  return cgroupsOf(pid).includes(container);
 }
 
 /** Cores that this process may run on. */

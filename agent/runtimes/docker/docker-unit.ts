@@ -109,6 +109,7 @@ export class DockerUnit implements Unit {
 
   async settle(): Promise<void> {
     const { cpu, instance, settled } = this.#options;
+    this.#running.look();
     try {
       await this.#container.update({ NanoCpus: Math.round(cpu * 1e9) });
       // The container was made before anybody knew for which instance.

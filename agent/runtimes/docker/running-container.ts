@@ -2,11 +2,14 @@ import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import type { Container } from "dockerode";
 import { LineSplitter } from "../../logs/line-splitter.ts";
+import { containerMembers, isContainerMember } from "../proc.ts";
 import type { Ending, LogQuery, OutputLine, PlacedLine, Positions } from "../runtime.ts";
 import { type Engine, statusOf } from "./engine.ts";
 
-/** How long the engine may be away before what it runs counts as lost, ms. */
+/** How long the engine may be away before what it runs, where that is not to be seen, counts as lost, ms. */
 const engineAwayMs = 5_000;
+/** How often it is looked whether the engine is back, and what it ran still runs, ms. */
+const lookMs = 500;
 
 /** A container that was started: its end, its output, and signals to it. */
 export class RunningContainer {
@@ -15,11 +18,15 @@ export class RunningContainer {
   readonly #engine: Engine;
   readonly #container: Container;
   readonly #detached: AbortSignal;
+  readonly #id: string;
+  /** One of its processes; undefined where they are not to be seen, as when the engine runs on another machine. */
+  #member: number | undefined;
   #over = false;
 
   /** @param detached aborted when the agent ends: nobody waits for the container any longer. */
   constructor(engine: Engine, id: string, detached: AbortSignal) {
     this.#engine = engine;
+    this.#id = id;
     this.#container = engine.docker.getContainer(id);
     this.#detached = detached;
     this.ended = this.#watch().finally(() => {
@@ -29,6 +36,14 @@ export class RunningContainer {
 
   get over(): boolean {
     return this.#over;
+  }
+
+  /** Looks for its processes, by which its end is noticed while the engine is away. @returns whether there are any. */
+  look(): boolean {
+    if (this.#member !== undefined && isContainerMember(this.#member, this.#id)) return true;
+    const [member] = containerMembers(this.#id);
+    this.#member = member ?? this.#member;
+    return member !== undefined;
   }
 
   async signal(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -84,7 +99,7 @@ export class RunningContainer {
     }
   }
 
-  /** Waits for its end, across short absences of the engine. */
+  /** Waits for its end, across absences of the engine. */
   async #watch(): Promise<Ending> {
     const engine = this.#engine;
     for (;;) {
@@ -100,12 +115,34 @@ export class RunningContainer {
       } catch (error) {
         if (this.#detached.aborted) return new Promise(() => {});
         if (statusOf(error) === 404) return { outOfMemory: false, detail: "somebody removed its container" };
-        if (!(await engine.answersWithin(engineAwayMs)))
-          return { outOfMemory: false, detail: `the Docker engine on ${engine.where} went away` };
+        const end = await this.#endWithoutEngine();
+        if (end !== undefined) return { outOfMemory: false, detail: end };
       } finally {
         given.abort();
       }
     }
+  }
+
+  /**
+   * While the engine is away the processes tell: an engine that restarts may leave its containers alone ("live-restore").
+   *
+   * @returns how it ended meanwhile; undefined: the engine is back.
+   */
+  async #endWithoutEngine(): Promise<string | undefined> {
+    const engine = this.#engine;
+    if (await engine.answersWithin(lookMs)) return undefined;
+    const away = `the Docker engine on ${engine.where} went away`;
+    if (this.#member === undefined && !this.look())
+      return (await engine.answersWithin(engineAwayMs)) ? undefined : away;
+    while (!(await engine.answersWithin(lookMs))) {
+      if (this.#detached.aborted) return undefined;
+      if (this.look()) continue;
+      // As an engine does that has just come back: it tells more of the end.
+      return (await engine.answersWithin(engineAwayMs))
+        ? undefined
+        : `it ended while ${away.replace("went", "was")}`;
+    }
+    return undefined;
   }
 }
 
