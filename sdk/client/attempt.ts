@@ -32,6 +32,10 @@ export interface Attempts {
   readonly avoid: Set<string>;
   /** The latest attempt went straight to an instance. */
   direct: boolean;
+  /** Where it went somebody has answered before. */
+  known: boolean;
+  /** Since when nobody has been there, by performance.now(); undefined: somebody was. */
+  awaySinceMs: number | undefined;
 }
 
 /** grpc-js servers take the grpc-timeout header for a 32-bit number of ms. */
@@ -63,7 +67,16 @@ export function prepare(
   }
   const longestMs = options.deadlineMs ?? defaultDeadlineMs(context.definition, method);
   const deadline = longestMs > 0 ? Date.now() + Math.min(longestMs, longestDeadlineMs) : undefined;
-  return { metadata, deadline, signal: options.signal, span, avoid: new Set(), direct: false };
+  return {
+    metadata,
+    deadline,
+    signal: options.signal,
+    span,
+    avoid: new Set(),
+    direct: false,
+    known: false,
+    awaySinceMs: undefined,
+  };
 }
 
 /** The method's longest time, plus that of a wake: the first call of a cold service is held while it starts. */

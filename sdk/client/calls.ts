@@ -11,7 +11,7 @@ import type { AnyMethodDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
 import { type Attempts, type ClientContext, prepare } from "./attempt.ts";
-import { pause, retryDelayMs } from "./retry.ts";
+import { awayDelayMs, pause, retryDelayMs } from "./retry.ts";
 import type { Way } from "./route.ts";
 import { readResponses, sendRequests } from "./streams.ts";
 import type { ClientCallOptions } from "./types.ts";
@@ -35,8 +35,10 @@ export async function callOnce(
       } catch (thrown) {
         const error = clientError(thrown, method, attempts);
         if (!method.requestStream && unsent(error, attempts)) continue;
-        const delay = retryDelayMs(error, attempt, retries, attempts.deadline);
+        const back = method.requestStream ? undefined : untilBack(error, context, attempts);
+        const delay = back ?? retryDelayMs(error, attempt, retries, attempts.deadline);
         if (delay === undefined) throw error;
+        if (back !== undefined) attempt -= 1;
         await pause(delay, attempts.signal);
       }
     }
@@ -69,9 +71,11 @@ export async function* callMany(
       } catch (thrown) {
         const error = clientError(thrown, method, attempts);
         if (!begun && !method.requestStream && unsent(error, attempts)) continue;
+        const back = begun || method.requestStream ? undefined : untilBack(error, context, attempts);
         // Once that the caller has seen an answer, a second try would show it twice.
-        const delay = begun ? undefined : retryDelayMs(error, attempt, retries, attempts.deadline);
+        const delay = begun ? undefined : (back ?? retryDelayMs(error, attempt, retries, attempts.deadline));
         if (delay === undefined) throw error;
+        if (back !== undefined) attempt -= 1;
         await pause(delay, attempts.signal);
       }
     }
@@ -162,15 +166,30 @@ function metadataOf({ metadata }: Attempts, { version }: Way): Metadata {
 function ended(way: Way, attempts: Attempts, error: unknown): void {
   const unavailable = error instanceof Error && "code" in error && error.code === status.UNAVAILABLE;
   attempts.direct = way.address !== undefined;
+  attempts.known = way.isKnown;
   if (unavailable && way.address !== undefined) attempts.avoid.add(way.address);
   way.end(unavailable);
 }
 
 /** The instance was gone before it saw the call, which another one may take: as Envoy does it, whatever the method. */
-function unsent({ status: name, message }: RouseError, { direct, deadline = Infinity }: Attempts): boolean {
-  const unconnected = name === "UNAVAILABLE" && message.startsWith("No connection established");
-  return direct && unconnected && Date.now() < deadline;
+function unsent(error: RouseError, { direct, deadline = Infinity }: Attempts): boolean {
+  return direct && unconnected(error) && Date.now() < deadline;
 }
+
+/** The pause before it is looked again whether the mesh is back, ms; undefined: that is not what is wrong, or not waited for. */
+function untilBack(error: RouseError, { retries }: ClientContext, attempts: Attempts): number | undefined {
+  if (retries === 0 || attempts.direct || !attempts.known || !unconnected(error)) {
+    attempts.awaySinceMs = undefined;
+    return undefined;
+  }
+  attempts.awaySinceMs ??= performance.now();
+  return awayDelayMs(attempts.awaySinceMs, attempts.deadline);
+}
+
+function unconnected({ status: name, message }: RouseError): boolean {
+  return name === "UNAVAILABLE" && message.startsWith("No connection established");
+}
+
 function encoder(method: AnyMethodDefinition): (message: unknown) => Buffer {
   const encode = method.encodeRequest as (message: unknown) => Uint8Array;
   return (message) => {

@@ -5,6 +5,8 @@ import { RouseError } from "../errors.ts";
 export interface SharedChannel {
   /** @throws RouseError CLIENT_CLOSED (FAILED_PRECONDITION) after the release. */
   readonly grpc: Client;
+  /** Somebody has answered there before: who is away now comes back. */
+  isKnown: boolean;
   /** Gives the share back; the last one closes the connection. Idempotent. */
   release(): void;
 }
@@ -12,6 +14,7 @@ export interface SharedChannel {
 interface Entry {
   readonly grpc: Client;
   shares: number;
+  isKnown: boolean;
 }
 
 const open = new Map<string, Entry>();
@@ -33,7 +36,7 @@ export function shareChannel(target: string, maxResponseBytes: number): SharedCh
   const key = `${target} ${maxResponseBytes}`;
   let entry = open.get(key);
   if (entry === undefined) {
-    entry = { grpc: connect(target, maxResponseBytes), shares: 0 };
+    entry = { grpc: connect(target, maxResponseBytes), shares: 0, isKnown: false };
     open.set(key, entry);
   }
   const shared = entry;
@@ -46,6 +49,12 @@ export function shareChannel(target: string, maxResponseBytes: number): SharedCh
         reason: "CLIENT_CLOSED",
         metadata: { target },
       });
+    },
+    get isKnown() {
+      return shared.isKnown;
+    },
+    set isKnown(is) {
+      shared.isKnown = is;
     },
     release() {
       if (released) return;

@@ -159,3 +159,25 @@ test("clients of one target share a connection, which the last one closes", asyn
   expect(error.status).toBe("FAILED_PRECONDITION");
   expect(error.reason).toBe("CLIENT_CLOSED");
 });
+
+test("a mesh that is away for a moment is waited for, whatever the method; one that was never there is not", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "rouse-sdk-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const listen = `unix:${folder}/mesh.sock`;
+  const serveThere = () => startInProcess(echoDefinition, echoHandlers, { log: quiet, listen });
+  using early = createClient(echoDefinition, { target: listen, maxResponseBytes: 1_000 });
+  await expect(early.write(say("x"))).rejects.toMatchObject({ status: "UNAVAILABLE" });
+  using client = createClient(echoDefinition, { target: listen });
+  const first = await serveThere();
+  expect((await client.write(say("here"))).text).toContain("here");
+  await first.close();
+  using impatient = createClient(echoDefinition, { target: listen, retries: 0 });
+  await expect(impatient.write(say("now"))).rejects.toMatchObject({ status: "UNAVAILABLE" });
+  const waiting = [client.write(say("one")), client.say(say("two"))];
+  await expect(client.write(say("three"), { deadlineMs: 300 })).rejects.toThrow();
+  await using _second = await serveThere();
+  expect((await Promise.all(waiting)).map(({ text }) => text)).toEqual([
+    expect.stringContaining("one"),
+    expect.stringContaining("two"),
+  ]);
+});

@@ -4,7 +4,7 @@ import { EndpointFeed } from "../endpoints/feed.ts";
 import { hereOf, reaches } from "../endpoints/reach.ts";
 import { type SharedChannel, shareChannel } from "./channel.ts";
 import { byWeight, leastBusy } from "./pick.ts";
-import type { Route, Way } from "./route.ts";
+import { envoyWay, type Route, type Way } from "./route.ts";
 
 /** Instances of one version that a client connects to: enough to spread its calls, whatever the version's size. */
 const MOST_CONNECTIONS = 16;
@@ -81,7 +81,7 @@ export class DirectRoute implements Route {
   }
 
   #byEnvoy(version: string | undefined): Way {
-    return { grpc: this.#options.mesh.grpc, version, address: undefined, end: () => undefined };
+    return envoyWay(this.#options.mesh, version);
   }
 
   #begin(instance: Instance): Way {
@@ -92,6 +92,7 @@ export class DirectRoute implements Route {
       grpc: instance.channel.grpc,
       version: undefined,
       address: instance.address,
+      isKnown: false,
       end: (unavailable) => {
         if (ended) return;
         ended = true;

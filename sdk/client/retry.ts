@@ -3,6 +3,10 @@ import type { RouseError } from "../errors.ts";
 
 const firstMs = 50;
 const longestMs = 2_000;
+/** So long a mesh that has answered may be away before calls to it fail, ms: an Envoy that ends is started again within a few seconds. */
+const awayMs = 10_000;
+/** Longest pause before it is tried again whether it is back, ms. */
+const lookMs = 250;
 
 /**
  * How long to wait before an idempotent call is tried again, ms; undefined: not at all. Only what was UNAVAILABLE is
@@ -21,6 +25,19 @@ export function retryDelayMs(
   const pushback = pushbackOf(error);
   if (pushback !== undefined && !(pushback >= 0)) return undefined;
   const delay = pushback ?? Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * (0.8 + Math.random() * 0.4);
+  return deadline !== undefined && Date.now() + delay >= deadline ? undefined : delay;
+}
+
+/**
+ * How long to wait before a call that found nobody at the mesh's address is tried again, ms; undefined: not at all. It never left
+ * this process, so that this holds for any method.
+ *
+ * @param sinceMs By performance.now(), when it found nobody for the first time.
+ */
+export function awayDelayMs(sinceMs: number, deadline: number | undefined): number | undefined {
+  const passedMs = performance.now() - sinceMs;
+  if (passedMs >= awayMs) return undefined;
+  const delay = Math.min(lookMs, Math.max(firstMs, passedMs / 2)) * (0.8 + Math.random() * 0.4);
   return deadline !== undefined && Date.now() + delay >= deadline ? undefined : delay;
 }
 

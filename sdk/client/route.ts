@@ -8,6 +8,8 @@ export interface Way {
   readonly version: string | undefined;
   /** Of the instance that is called directly; undefined: through Envoy. */
   readonly address: string | undefined;
+  /** The mesh has answered there before. */
+  readonly isKnown: boolean;
   /** To be called once at the attempt's end. */
   end(unavailable: boolean): void;
 }
@@ -19,10 +21,19 @@ export interface Route {
   close(): void;
 }
 
+/** Through Envoy. */
+export function envoyWay(channel: SharedChannel, version: string | undefined): Way {
+  const { grpc, isKnown } = channel;
+  const end = (unavailable: boolean) => {
+    if (!unavailable) channel.isKnown = true;
+  };
+  return { grpc, version, address: undefined, isKnown, end };
+}
+
 /** All through Envoy. */
 export function envoyRoute(channel: SharedChannel): Route {
   return {
-    take: () => ({ grpc: channel.grpc, version: undefined, address: undefined, end: () => undefined }),
+    take: () => envoyWay(channel, undefined),
     close: channel.release,
   };
 }
