@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { InstanceSpec, InstanceState, type StartTimes } from "#proto/rouse/agent/v1/agent.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import type { Bundles } from "./artifacts/bundles.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Folders } from "./folders.ts";
@@ -88,8 +89,6 @@ export class Agent {
     const spec = checkSpec(given);
     const known = this.#instances.get(id);
     if (known !== undefined) return this.#startAgain(known, spec);
-    const room = this.evictions.makeRoom(spec);
-    this.#parts.capacity.reserve(id, spec);
     const record = {
       id,
       spec,
@@ -107,6 +106,15 @@ export class Agent {
       lastUsedMs: 0,
       placed,
     };
+    const { capacity, records } = this.#parts;
+    const room = this.evictions.makeRoom(spec);
+    capacity.reserve(id, spec);
+    try {
+      records.begin(record);
+    } catch (error) {
+      capacity.release(id);
+      throw error;
+    }
     const instance = new ManagedInstance(record, this.#parts);
     this.#instances.set(id, instance);
     const started = instance.start(room);
@@ -273,7 +281,7 @@ export class Agent {
       .filter((instance) => instance.hasEnded)
       .sort((a, b) => b.record.endedAtMs - a.record.endedAtMs);
     const old = ended.filter(
-      ({ record }, rank) => rank >= keepEnded || Date.now() - record.endedAtMs > keepEndedMs,
+      ({ record }, rank) => rank >= keepEnded || steadyMs() - record.endedAtMs > keepEndedMs,
     );
     for (const { record } of old) {
       this.#instances.delete(record.id);

@@ -11,6 +11,8 @@ const schema = z.object({ newest: z.number().int().min(0) });
 export class Fencing {
   readonly #file: string;
   #newest: number;
+  /** What is newest is on disk. */
+  #written = true;
 
   constructor(file: string) {
     this.#file = file;
@@ -34,8 +36,14 @@ export class Fencing {
         `The command's fencing token ${token} is older than ${this.#newest}: another orchestrator has taken the lead. Ask that one.`,
         { reason: "STALE_TOKEN", metadata: { token: String(token), newest: String(this.#newest) } },
       );
-    if (token === this.#newest) return;
-    writeJson(this.#file, { newest: token });
+    if (token === this.#newest && this.#written) return;
     this.#newest = token;
+    try {
+      writeJson(this.#file, { newest: token });
+      this.#written = true;
+    } catch {
+      // A full disk, most likely: what the leader does counts for more than what the next agent knows. The next command tries again.
+      this.#written = false;
+    }
   }
 }

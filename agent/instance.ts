@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { type Instance, InstanceState, type StartTimes } from "#proto/rouse/agent/v1/agent.ts";
+import { diskFull } from "../sdk/disk-full.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { describeInstance } from "./describe.ts";
 import { describeEnding, lastOutput } from "./endings.ts";
@@ -295,7 +296,8 @@ export class ManagedInstance {
   }
 
   async #startFailed(thrown: unknown): Promise<RouseError> {
-    const error = RouseError.from(thrown);
+    const { service, version } = this.record.spec;
+    const error = diskFull(thrown, `${service} ${version} cannot be started here`) ?? RouseError.from(thrown);
     this.#failure = error;
     if (this.#unit !== undefined) {
       await this.#unit.kill();

@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { InstanceSpec, InstanceState } from "#proto/rouse/agent/v1/agent.ts";
+import { diskFull } from "../sdk/disk-full.ts";
 import { readJson, writeJson } from "./json-file.ts";
 import { runtimeNames } from "./runtimes/runtime.ts";
 
@@ -37,19 +38,55 @@ const recordSchema = z.object({
 /** What is kept of an instance beyond the agent's own life. */
 export type InstanceRecord = z.infer<typeof recordSchema>;
 
+/** What could not be written is tried again after this time, ms. */
+const AGAIN_MS = 1_000;
+
 /** The instance records of one agent, a file each. */
 export class RecordFolder {
   readonly #folder: string;
+  /** What is not on disk as it is. */
+  readonly #unwritten = new Map<string, InstanceRecord>();
+  #again: NodeJS.Timeout | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
+  /** Writes the record, now or when the disk has room again: what runs must not end for it. */
   save(record: InstanceRecord): void {
-    writeJson(this.#file(record.id), record);
+    try {
+      writeJson(this.#file(record.id), record);
+      this.#unwritten.delete(record.id);
+    } catch {
+      this.#unwritten.set(record.id, record);
+      this.#again ??= setTimeout(() => this.#saveAgain(), AGAIN_MS).unref();
+    }
+  }
+
+  /**
+   * Writes the record of what is about to start: the next agent would take it for a left-over otherwise.
+   *
+   * @throws RouseError RESOURCE_EXHAUSTED DISK_FULL; what the file system throws.
+   */
+  begin(record: InstanceRecord): void {
+    try {
+      writeJson(this.#file(record.id), record);
+    } catch (thrown) {
+      throw diskFull(thrown, `${this.#folder} cannot take what is to start`) ?? thrown;
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#again);
+  }
+
+  #saveAgain(): void {
+    this.#again = undefined;
+    for (const record of this.#unwritten.values()) this.save(record);
   }
 
   remove(id: string): void {
+    this.#unwritten.delete(id);
     rmSync(this.#file(id), { force: true });
   }
 

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
-import { pino } from "pino";
 import { ConsulClient } from "../registry/consul.ts";
 import { registerHost } from "../registry/hosts.ts";
+import { makeLog } from "../sdk/log.ts";
 import { Agent } from "./agent.ts";
 import { serveAgent } from "./api.ts";
 import { Bundles } from "./artifacts/bundles.ts";
@@ -56,7 +56,7 @@ export interface RunningAgent {
  * @throws RouseError FAILED_PRECONDITION AGENT_RUNNING, ENGINE_MISSING, ADDRESS_IN_USE; INVALID_ARGUMENT for options.
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
-  const log = options.log ?? pino({ name: "agent" });
+  const log = options.log ?? makeLog("agent", 1);
   const host = options.host || hostname();
   const folders = makeFolders(options.dataDir);
   const notify = await NotifySocket.open(folders.notifySocket, log);
@@ -68,6 +68,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
   try {
     const records = new RecordFolder(folders.instances);
+    closers.push(() => records.close());
     const adopts = records.load().some((record) => record.runtime === "docker" && record.endedAtMs === 0);
     const { runtime, reason } = await chooseRuntime(options, folders, bundles, log, adopts);
     closers.push(() => runtime.close());

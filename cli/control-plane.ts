@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { Server } from "@grpc/grpc-js";
-import { pino } from "pino";
 import type { MeshSettings } from "../mesh-config/resources/settings.ts";
 import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
 import { checkLeader } from "../orchestrator/peers.ts";
@@ -11,6 +10,7 @@ import { readDescriptorSet } from "../registry/get-manifest.ts";
 import { watchLeader } from "../registry/leader.ts";
 import { watchMesh } from "../registry/watch.ts";
 import { listen } from "../sdk/grpc.ts";
+import { makeLog } from "../sdk/log.ts";
 import { flushSpans } from "../sdk/tracing/index.ts";
 
 export interface ControlPlaneOptions {
@@ -42,7 +42,7 @@ const DRAIN_MS = 1_000;
 export async function runControlPlane(options: ControlPlaneOptions): Promise<void> {
   const { id, settings } = options;
   const meta = controlPlaneMeta({ host: options.host, slot: options.replaces ?? id });
-  const log = pino({ name: "control-plane" });
+  const log = makeLog("control-plane", 1);
   const signal = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
   const consul = new ConsulClient({ address: options.consul });
   const server = new Server(serverOptions);

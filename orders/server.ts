@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { ConsulClient } from "../registry/consul.ts";
 import { MeshFollower } from "../registry/follower.ts";
 import { watchHosts } from "../registry/hosts.ts";
 import { type HttpRoute, type RunningHttp, startHttp } from "../registry/http.ts";
 import { announceOrders } from "../registry/parts.ts";
 import { listen } from "../sdk/grpc.ts";
+import { makeLog } from "../sdk/log.ts";
 import type { ArtifactSettings } from "./artifacts/open.ts";
 import { Artifacts } from "./artifacts/store.ts";
 import { Changes } from "./database/changes.ts";
@@ -58,7 +59,7 @@ interface Opened {
  * @throws RouseError ADDRESS_IN_USE, ADDRESS_UNUSABLE, CONSUL_ADDRESS_INVALID.
  */
 export async function startOrders(options: OrdersOptions): Promise<RunningOrders> {
-  const log = options.log ?? pino({ name: "orders" }, pino.destination(2));
+  const log = options.log ?? makeLog("orders", 2);
   const consul = new ConsulClient({ address: options.consul });
   const mesh = new MeshFollower(consul, log);
   mesh.ready.catch(() => undefined);

@@ -12,3 +12,19 @@ export function openDatabase(file: string, schema: string): DatabaseSync {
   database.exec(schema);
   return database;
 }
+
+/**
+ * Tidies a database now and then. What fails, as on a disk that is full, is left for the next time: the registry must not end for it.
+ *
+ * @param everyMs Pause between two times, ms.
+ */
+export function tidyEach(everyMs: number, tidy: () => void): NodeJS.Timeout {
+  const attempt = () => {
+    try {
+      tidy();
+    } catch {
+      // Who writes there is told what is wrong.
+    }
+  };
+  return setInterval(attempt, everyMs).unref();
+}

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { LogIntakeService } from "#proto/rouse/intake/v1/intake.ts";
 import { BuildsService } from "#proto/rouse/registry/v1/builds.ts";
 import { ProvidersService } from "#proto/rouse/registry/v1/providers.ts";
@@ -9,6 +9,7 @@ import { ReleasesService } from "#proto/rouse/registry/v1/releases.ts";
 import { TuningService } from "#proto/rouse/registry/v1/tuning.ts";
 import { LogsService, UsageService } from "#proto/rouse/usage/v1/usage.ts";
 import { listen } from "../sdk/grpc.ts";
+import { makeLog } from "../sdk/log.ts";
 import { accessOf, adminKey } from "./access.ts";
 import { type BuildsOptions, buildsService } from "./builds/index.ts";
 import { BundleStore } from "./bundles.ts";
@@ -75,7 +76,7 @@ const DRAIN_MS = 5_000;
  * @throws RouseError ADDRESS_IN_USE, ADDRESS_UNUSABLE, CONSUL_ADDRESS_INVALID.
  */
 export async function startRegistry(options: RegistryOptions): Promise<RunningRegistry> {
-  const log = options.log ?? pino({ name: "registry" }, pino.destination(2));
+  const log = options.log ?? makeLog("registry", 2);
   const consul = new ConsulClient({ address: options.consul });
   const bundles = await BundleStore.open(join(options.dataDir, "bundles"));
   const mesh = new MeshFollower(consul, log);

@@ -10,11 +10,14 @@ export type ChildEntry = z.infer<typeof schema>[number];
 
 /** How long a left-over process may take to end by itself, ms. */
 const GRACE_MS = 5_000;
+/** What finds no room on the disk is written again after this time, ms. */
+const AGAIN_MS = 1_000;
 
 /** The children that run, on disk (children.json of the data folder): whatever way `rouse up` ends, the next one can end what it left behind. */
 export class ChildRecord {
   readonly #file: string;
   #entries: ChildEntry[] = [];
+  #again: NodeJS.Timeout | undefined;
 
   constructor(file: string) {
     this.#file = file;
@@ -56,8 +59,15 @@ export class ChildRecord {
       rmSync(this.#file, { force: true });
       return;
     }
-    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#entries));
-    renameSync(`${this.#file}.new`, this.#file);
+    try {
+      writeFileSync(`${this.#file}.new`, JSON.stringify(this.#entries));
+      renameSync(`${this.#file}.new`, this.#file);
+    } catch (error) {
+      // The mesh must not end for a full disk; what was written last helps to find most of what a kill would leave meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => this.#write(), AGAIN_MS).unref();
+    }
   }
 }
 

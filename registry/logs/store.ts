@@ -4,7 +4,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { AppendLinesRequest } from "#proto/rouse/intake/v1/intake.ts";
 import type { LogLine } from "#proto/rouse/usage/v1/usage.ts";
 import type { RegistryContext } from "../context.ts";
-import { openDatabase } from "../database.ts";
+import { openDatabase, tidyEach } from "../database.ts";
 import { SCHEMA } from "./schema.ts";
 
 export interface LogLimits {
@@ -94,7 +94,7 @@ export class LogStore {
         "INSERT INTO host VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
       ),
     };
-    this.#timer = setInterval(() => this.tidy(), TIDY_MS).unref();
+    this.#timer = tidyEach(TIDY_MS, () => this.tidy());
   }
 
   /** Keeps the lines that are new, and tells those who follow. */

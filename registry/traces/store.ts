@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Span, TraceSummary } from "#proto/rouse/usage/v1/usage.ts";
 import type { RegistryContext } from "../context.ts";
-import { openDatabase } from "../database.ts";
+import { openDatabase, tidyEach } from "../database.ts";
 import { textOf } from "../otlp/attributes.ts";
 import type { OtlpSpan } from "../otlp/spans.ts";
 import { Admission } from "./admission.ts";
@@ -79,7 +79,7 @@ export class TraceStore {
     this.#database = openDatabase(file, SCHEMA);
     this.#now = now;
     this.#admission = new Admission(limits.perSecond, limits.burst, now);
-    this.#timer = setInterval(() => this.tidy(), TIDY_MS).unref();
+    this.#timer = tidyEach(TIDY_MS, () => this.tidy());
   }
 
   /** Why a span is not taken; "" when it is. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RegistryContext } from "../context.ts";
-import { openDatabase } from "../database.ts";
+import { openDatabase, tidyEach } from "../database.ts";
 import { addBuckets, type Buckets, bucketOf, packBuckets, unpackBuckets } from "./histogram.ts";
 import { KEY_LIMITS, type KeyLimits, Keys, OTHER, type UsageKey } from "./keys.ts";
 import { KEPT_MS, SCHEMA, WIDTHS } from "./schema.ts";
@@ -91,7 +91,7 @@ export class UsageStore {
         prepare(`INSERT INTO cold (service, version, stage, width, at, starts, seconds, buckets) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET starts = excluded.starts, seconds = excluded.seconds, buckets = excluded.buckets`),
     };
-    this.#timer = setInterval(() => this.tidy(), TIDY_MS).unref();
+    this.#timer = tidyEach(TIDY_MS, () => this.tidy());
   }
 
   /** Adds what instances have counted beyond what they reported before: a report that comes twice counts once. */

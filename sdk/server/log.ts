@@ -5,14 +5,14 @@ import type { ServerLog } from "./types.ts";
  * has nothing to say, and needs its first milliseconds.
  */
 export function defaultLog(service: string): ServerLog {
-  let pino: Promise<ServerLog> | undefined;
+  let made: Promise<ServerLog> | undefined;
   const load = async () => {
-    const { default: createPino } = await import("pino");
-    return createPino({ name: service }, createPino.destination(2));
+    const { makeLog } = await import("../log.ts");
+    return makeLog(service, 2);
   };
   const log = (level: keyof ServerLog) => (facts: object, message: string) => {
-    pino ??= load();
-    pino.then((loaded) => loaded[level](facts, message));
+    made ??= load();
+    made.then((loaded) => loaded[level](facts, message));
   };
   return { info: log("info"), error: log("error") };
 }
