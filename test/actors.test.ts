@@ -69,6 +69,22 @@ test("calls with the same key come one after the other, and others beside them",
   expect(await second.wait()).toEqual({ text: "c: 1" });
 });
 
+test("what an actor keeps by key is there for its next call, whatever ends in between", async () => {
+  using tally = client();
+  expect(await tally.count({ number: 2 }, { key: "h" })).toEqual({ text: "h: 2" });
+  const [version] = await liveVersions(mesh, SERVICE);
+  for (const { id } of version?.instances ?? []) await mesh.killInstance(id);
+  await mesh.restart("orders", "SIGKILL");
+  // However many call at once, each finds what the one before has kept.
+  const all = await Promise.all([1, 2, 3, 4].map((number) => tally.count({ number }, { key: "h" })));
+  expect(all.map(({ text }) => text)).toContain("h: 12");
+  expect(await tally.count({ number: 1 }, { key: "i" })).toEqual({ text: "i: 1" });
+  const listed = await rouseOk(["runs", "kept", SERVICE, "--data", mesh.data]);
+  expect(listed).toMatch(/^h +all +12 /m);
+  expect(await rouseOk(["runs", "forget", SERVICE, "h", "--data", mesh.data])).toBe("1 forgotten\n");
+  expect(await tally.count({ number: 5 }, { key: "h" })).toEqual({ text: "h: 5" });
+});
+
 test("what an actor does not take is told by its schema, and a key that is missing by name", async () => {
   using tally = client();
   await expect(tally.add({ numbers: [] }, { key: "e" })).rejects.toMatchObject({

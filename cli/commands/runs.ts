@@ -5,7 +5,7 @@ import { unary } from "../../sdk/grpc.ts";
 import { harmless } from "../catalog/text.ts";
 import { readMesh, withClient } from "../connect.ts";
 import { parseCount } from "../flags.ts";
-import { RUN_STATES, runLines } from "../runs/lines.ts";
+import { keptLines, RUN_STATES, runLines } from "../runs/lines.ts";
 import { runStateWord, timeline } from "../runs/timeline.ts";
 
 /** The packaged database may have to be started first, ms. */
@@ -70,6 +70,27 @@ export function addRuns(program: Command): void {
     .action(async (id: string, name: string, json: string) => {
       const value = Buffer.from(JSON.stringify(parseJson(json)));
       await ask((client) => unary(client, "answerRun", { id, name, value }));
+    });
+  command
+    .command("kept <service>")
+    .description("list what runs with a key have kept for those after them")
+    .option("--key <key>", "only of this one", "")
+    .option("--limit <count>", "at most so many", parseCount, 50)
+    .option("--json", "print JSON")
+    .action(async (service: string, flags: { key: string; limit: number; json?: true }) => {
+      const { key, limit } = flags;
+      const { kept } = await ask((client) => unary(client, "listKept", { service, key, limit }));
+      if (flags.json === true) console.log(JSON.stringify(kept, null, 2));
+      else if (kept.length === 0) console.log("Nothing is kept.");
+      else console.log(keptLines(kept, Date.now()).map(harmless).join("\n"));
+    });
+  command
+    .command("forget <service> <key>")
+    .description("forget what runs with a key have kept")
+    .option("--name <name>", "only this", "")
+    .action(async (service: string, key: string, { name }: { name: string }) => {
+      const { forgotten } = await ask((client) => unary(client, "forgetKept", { service, key, name }));
+      console.log(`${forgotten} forgotten`);
     });
 }
 

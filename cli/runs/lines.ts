@@ -1,6 +1,6 @@
-import { type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
+import { type Kept, type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
 import { table } from "../table.ts";
-import { runStateWord, span } from "./timeline.ts";
+import { runStateWord, shownValue, span } from "./timeline.ts";
 
 /** A line for each run. */
 export function runLines(runs: readonly Run[], nowMs: number): string[] {
@@ -24,6 +24,18 @@ function note({ operation, state, wakesAtMs, trouble }: Run, nowMs: number): str
   if (operation?.error !== undefined) return operation.error.message.split("\n")[0]?.slice(0, 80) ?? "";
   if (trouble !== "") return trouble.split("\n")[0]?.slice(0, 80) ?? "";
   return state === RunState.SLEEPING && wakesAtMs > 0 ? `wakes in ${span(wakesAtMs - nowMs)}` : "";
+}
+
+/** A line for each value that is kept. */
+export function keptLines(kept: readonly Kept[], nowMs: number): string[] {
+  const rows = kept.map(({ key, name, value, valueBytes, run, keptAtMs }) => [
+    key,
+    name,
+    shownValue(value, valueBytes),
+    span(nowMs - keptAtMs),
+    run,
+  ]);
+  return table(["KEY", "NAME", "VALUE", "AGE", "RUN"], rows);
 }
 
 /** States by the words that people give. */

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type Entry, EntryKind } from "#proto/rouse/orders/v1/durable.ts";
 import { Operation, OperationState } from "#proto/rouse/orders/v1/operations.ts";
 import { type JournalEntry, Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
-import { runLines } from "./lines.ts";
+import { keptLines, runLines } from "./lines.ts";
 import { span, timeline } from "./timeline.ts";
 
 const beganMs = Date.UTC(2026, 10, 29, 12);
@@ -84,6 +84,22 @@ test("a run is a line of a list", () => {
   expect(runLines([run], beganMs + 20_000)).toEqual([
     "RUN  METHOD                     VERSION  STATE     KEY    STEPS  AGE",
     "r1   loan.v1.LoanService/Apply  1.0.0    sleeping  sheep  4      20.0 s  wakes in 110.0 s",
+  ]);
+});
+
+test("what is kept is a line of a list", () => {
+  const kept = { key: "sheep", name: "wool", run: "r1", keptAtMs: beganMs };
+  const lines = keptLines(
+    [
+      { ...kept, value: Buffer.from('{"kg":3}'), valueBytes: 8 },
+      { ...kept, name: "photo", value: Buffer.from([0, 1]), valueBytes: 5_000 },
+    ],
+    beganMs + 20_000,
+  );
+  expect(lines).toEqual([
+    "KEY    NAME   VALUE     AGE     RUN",
+    'sheep  wool   {"kg":3}  20.0 s  r1',
+    "sheep  photo  4.9 KiB   20.0 s  r1",
   ]);
 });
 

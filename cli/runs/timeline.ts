@@ -93,10 +93,15 @@ function outcome({ entry, valueBytes }: JournalEntry): string {
   if (entry === undefined) return "";
   if (entry.error !== undefined) return oneLine(`failed: ${entry.error.message}`);
   if (!entry.done) return entry.kind === EntryKind.ANSWER ? "waits for somebody" : "goes on";
-  if (valueBytes === 0) return "";
-  const text = entry.value.toString("utf8");
+  return shownValue(entry.value, valueBytes);
+}
+
+/** A value as one short line; its size where it is no text. @param bytes of all of it. */
+export function shownValue(value: Buffer, bytes: number): string {
+  if (bytes === 0) return "";
+  const text = value.toString("utf8");
   const readable = harmless(text) === text && !text.includes("\ufffd");
-  return readable ? oneLine(text) : size(valueBytes);
+  return readable ? oneLine(text) : size(bytes);
 }
 
 function oneLine(text: string): string {

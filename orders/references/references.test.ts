@@ -127,6 +127,33 @@ test("what the journal of a durable run or an answer to it names is kept as long
   for (const uri of uris) expect(await stays(uri)).toBe(false);
 });
 
+test("what is kept for a key is kept with what it names, until it is replaced or forgotten", async () => {
+  const runs = new RunStore(database.pool);
+  const started = { ...operation(Buffer.alloc(0), true), key: "k" };
+  const run = started.id;
+  await new OperationStore(database.pool).insert(started);
+  const [first, second] = [await put(), await put()];
+  const keep = (index: number, uri: string) =>
+    runs.append({
+      run,
+      entry: makeEntry({
+        index,
+        kind: EntryKind.KEEP,
+        name: "n",
+        done: true,
+        value: Buffer.from(uri),
+        order: index + 1,
+      }),
+    });
+  await keep(0, first);
+  await keep(1, second);
+  await forget("operations", run);
+  expect(await stays(second)).toBe(true);
+  await runs.forgetKept("a.v1.A", "k", "n");
+  expect(await stays(first)).toBe(false);
+  expect(await stays(second)).toBe(false);
+});
+
 test("what a task brings, keeps or answers is kept as long as the task", async () => {
   const tasks = new TaskStore(database.pool);
   const workers = new WorkerStore(database.pool);

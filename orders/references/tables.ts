@@ -48,4 +48,9 @@ export const referencesTables: readonly string[] = [
    ${named.join("\n   ")}
    CREATE TRIGGER artifacts_forgotten AFTER DELETE ON operations FOR EACH ROW EXECUTE FUNCTION forget_artifacts();
    CREATE TRIGGER artifacts_forgotten AFTER DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION forget_artifacts();`,
+  [
+    notes("INSERT", "run_kept", "value"),
+    notes("UPDATE", "run_kept", "value"),
+    "CREATE TRIGGER artifacts_forgotten AFTER DELETE ON run_kept FOR EACH ROW EXECUTE FUNCTION forget_artifacts();",
+  ].join("\n   "),
 ];

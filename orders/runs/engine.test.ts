@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { EntryKind, makeEntry } from "../../sdk/durable/entry.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { EngineRig, SERVICE } from "./testing/rig.ts";
 
@@ -93,6 +94,45 @@ test("runs of a key come one after the other, in the order in which they were st
   await Promise.all([...ids, other].map((id) => rig.result(id)));
   expect(rig.instance.together.get("key a")).toBe(1);
   expect(rig.instance.order.filter((id) => ids.includes(id))).toEqual(ids);
+});
+
+test("what a run keeps is there for later ones of its key, and of no other", async () => {
+  const keep = async (value: string, key: string) => rig.result(await rig.start({ keep: value }, key));
+  expect(await keep("one", "kept a")).toEqual({ before: "", after: "one" });
+  expect(await keep("two", "kept a")).toEqual({ before: "one", after: "two" });
+  expect(await keep("other", "kept b")).toEqual({ before: "", after: "other" });
+  expect(await rig.runs.listKept(SERVICE, "", 10)).toMatchObject([
+    { key: "kept a", name: "last", value: Buffer.from("two") },
+    { key: "kept b", name: "last", value: Buffer.from("other") },
+  ]);
+  expect(await keep("", "kept a")).toEqual({ before: "two", after: "" });
+  expect(await rig.runs.forgetKept(SERVICE, "kept b", "")).toBe(1);
+  expect(await rig.runs.listKept(SERVICE, "", 10)).toEqual([]);
+});
+
+test("what is kept outlives crashes, and is changed once", async () => {
+  const id = await rig.start({ keep: "first", sleepMs: 2_500 }, "kept c");
+  await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [0] });
+  await rig.crash();
+  const next = await rig.start({ keep: "second" }, "kept c");
+  expect(await rig.result(id)).toEqual({ before: "", after: "first" });
+  expect(await rig.result(next)).toEqual({ before: "first", after: "second" });
+});
+
+test("a run that was cancelled keeps nothing any more", async () => {
+  const id = await rig.start({ answer: "never" }, "kept d");
+  await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [0] });
+  await rig.operations.fail(id, new RouseError("CANCELLED", "Not needed."), "cancelled");
+  const late = makeEntry({
+    index: 1,
+    kind: EntryKind.KEEP,
+    name: "last",
+    done: true,
+    value: Buffer.from("late"),
+    order: 9,
+  });
+  await rig.runs.append({ run: id, entry: late });
+  expect(await rig.runs.listKept(SERVICE, "kept d", 10)).toEqual([]);
 });
 
 test("a run that is cancelled takes what it started with it, and lets the next of its key begin", async () => {

@@ -65,6 +65,16 @@ export const runSchema = rowSchema.extend({
 });
 export type RunRow = z.infer<typeof runSchema>;
 
+/** A row of the table run_kept. */
+export const keptSchema = z.object({
+  key: z.string(),
+  name: z.string(),
+  value: bytes,
+  run: z.string(),
+  kept_at: z.date(),
+});
+export type KeptRow = z.infer<typeof keptSchema>;
+
 /** As the API has it, without its journal. */
 export function runToApi(row: RunRow): Run {
   const state = runState(row);

@@ -302,6 +302,7 @@ export class LiveRun {
     clearTimeout(this.#keep);
     const entry = { ...given, call: undefined, order: given.done ? ++this.#order : 0 };
     if (given.kind === EntryKind.CALL && !given.done) return this.#call(entry, given.call);
+    if (given.kind === EntryKind.KEPT && !given.done) return this.#kept(entry);
     const written = this.#deps.store.append({ run: id, entry });
     await this.#inOrder(written, (session) => {
       if (!entry.done) this.#await(entry, null);
@@ -333,6 +334,19 @@ export class LiveRun {
     await this.#inOrder(write(), (session) => {
       session?.committed(entry.index);
       if (refused !== undefined) session?.completed(failedEntry(entry, refused, order));
+    });
+  }
+
+  /** Tells the function what is kept of its key, which only runs of this key change: this one, just now. */
+  async #kept(entry: Entry): Promise<void> {
+    const { store } = this.#deps;
+    // What it has kept itself before is on disk when that was told.
+    await this.#told;
+    const value = (await store.kept(this.row, entry.name)) ?? Buffer.alloc(0);
+    const done = { ...entry, done: true, value, order: ++this.#order };
+    await this.#inOrder(store.append({ run: this.row.id, entry: done }), (session) => {
+      session?.committed(entry.index);
+      session?.completed(done);
     });
   }
 

@@ -6,6 +6,7 @@ import { isId } from "../id.ts";
 import { isOver, type StateName } from "../operations/record.ts";
 import type { OperationStore } from "../operations/store.ts";
 import type { VersionPins } from "../pins/pins.ts";
+import { whoCalls, withinMesh } from "../who.ts";
 import { MOST_ENTRY_BYTES } from "./limits.ts";
 import { type EntryRow, type RunRow, runToApi, toEntry } from "./record.ts";
 import type { RunStore } from "./store.ts";
@@ -107,6 +108,23 @@ export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
       }
       await (await opened()).runs.giveAnswer(id, name, value);
       return {};
+    }),
+    listKept: answer(async ({ service, key, limit }, metadata) => {
+      withinMesh(whoCalls(metadata), "Looking at what runs have kept");
+      const { runs } = await opened();
+      const rows = await runs.listKept(service, key, Math.min(limit || LIMIT.default, LIMIT.most));
+      return {
+        kept: rows.map(({ kept_at, value, ...row }) => ({
+          ...row,
+          value: value.subarray(0, SHOWN_BYTES),
+          valueBytes: value.length,
+          keptAtMs: kept_at.getTime(),
+        })),
+      };
+    }),
+    forgetKept: answer(async ({ service, key, name }, metadata) => {
+      withinMesh(whoCalls(metadata), "Forgetting what runs have kept");
+      return { forgotten: await (await opened()).runs.forgetKept(service, key, name) };
     }),
   };
 }

@@ -8,7 +8,15 @@ import { unreachable } from "../database/connect.ts";
 import { COLUMNS, errorJson, type StateName } from "../operations/record.ts";
 import { insertion, type NewOperation } from "../operations/store.ts";
 import { Batch } from "./batch.ts";
-import { ENTRY_COLUMNS, type EntryRow, entrySchema, type RunRow, runSchema } from "./record.ts";
+import {
+  ENTRY_COLUMNS,
+  type EntryRow,
+  entrySchema,
+  type KeptRow,
+  keptSchema,
+  type RunRow,
+  runSchema,
+} from "./record.ts";
 
 /** An entry that is to be on disk. */
 export interface NewEntry {
@@ -212,6 +220,35 @@ export class RunStore {
        SELECT pg_notify('rouse_runs', $1::text || ' answer')`,
       [id, name, value],
     );
+  }
+
+  /** What runs of a service and key have kept under a name; undefined: nothing. */
+  async kept({ service, key }: Pick<RunRow, "service" | "key">, name: string): Promise<Buffer | undefined> {
+    const { rows } = await this.#run(
+      "SELECT value FROM run_kept WHERE service = $1 AND key = $2 AND name = $3",
+      [service, key, name],
+      "kept-of-key",
+    );
+    return (rows as { value: Buffer }[])[0]?.value;
+  }
+
+  /** What is kept of a service, by key and name. @param key empty: of all keys. */
+  async listKept(service: string, key: string, limit: number): Promise<KeptRow[]> {
+    const { rows } = await this.#run(
+      `SELECT key, name, value, run, kept_at FROM run_kept WHERE service = $1 AND ($2 = '' OR key = $2)
+       ORDER BY key, name LIMIT $3`,
+      [service, key, limit],
+    );
+    return parse(keptSchema, rows);
+  }
+
+  /** Forgets what is kept of a key. @param name empty: all of it. @returns how much. */
+  async forgetKept(service: string, key: string, name: string): Promise<number> {
+    const { rowCount } = await this.#run(
+      "DELETE FROM run_kept WHERE service = $1 AND key = $2 AND ($3 = '' OR name = $3)",
+      [service, key, name],
+    );
+    return rowCount ?? 0;
   }
 
   /** Cancels all that runs which were cancelled have started, and what those have. @returns how many. */

@@ -62,4 +62,31 @@ export const runsTables: readonly string[] = [
    CREATE TRIGGER forget_run AFTER DELETE ON operations FOR EACH ROW WHEN (OLD.durable) EXECUTE FUNCTION forget_run();`,
   // As with operations.
   "ALTER TABLE run_entries ALTER COLUMN error TYPE json",
+  // What runs of a key keep for those after them. One that was ended by somebody else must not write over what its successor keeps.
+  `CREATE TABLE run_kept (
+     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+     service text NOT NULL,
+     key text NOT NULL,
+     name text NOT NULL,
+     value bytea NOT NULL,
+     run uuid NOT NULL,
+     kept_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+     UNIQUE (service, key, name)
+   );
+   CREATE FUNCTION keep_of_run() RETURNS trigger LANGUAGE plpgsql AS $$
+     DECLARE
+       of record;
+     BEGIN
+       SELECT o.service, r.key INTO of FROM operations o JOIN runs r ON r.id = o.id
+         WHERE o.id = NEW.run AND o.state IN ('waiting', 'running') AND r.key <> '' FOR SHARE OF o;
+       IF NOT FOUND THEN RETURN NULL; END IF;
+       IF length(NEW.value) = 0 THEN
+         DELETE FROM run_kept WHERE service = of.service AND key = of.key AND name = NEW.name;
+       ELSE
+         INSERT INTO run_kept (service, key, name, value, run) VALUES (of.service, of.key, NEW.name, NEW.value, NEW.run)
+         ON CONFLICT (service, key, name) DO UPDATE SET value = excluded.value, run = excluded.run, kept_at = clock_timestamp();
+       END IF;
+       RETURN NULL;
+     END $$;
+   CREATE TRIGGER keep_of_run AFTER INSERT ON run_entries FOR EACH ROW WHEN (NEW.kind = 9) EXECUTE FUNCTION keep_of_run();`,
 ];

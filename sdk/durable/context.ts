@@ -79,6 +79,23 @@ export function runContext<State>(options: ContextOptions<State>): Run<State> {
       const asked = { kind: EntryKind.PATCH, name: checkName(name) };
       return machine.marked(asked, made(asked, { done: true, value: Buffer.from(encodeValue(true)) }));
     },
+    kept(name) {
+      const asked = { kind: EntryKind.KEPT, name: checkName(name) };
+      if (facts.key === "") throw withoutKey(name);
+      return machine.remote(asked, made(asked, {}), ({ value }) =>
+        value.length === 0 ? undefined : (decodeValue(value) as never),
+      );
+    },
+    async keep(name, value) {
+      const asked = { kind: EntryKind.KEEP, name: checkName(name) };
+      if (facts.key === "") throw withoutKey(name);
+      const bytes =
+        value === undefined
+          ? Buffer.alloc(0)
+          : Buffer.from(encodeValue(value, `What is kept as ${JSON.stringify(name)}`));
+      const make = async (index: number) => made(asked, { done: true, value: bytes })(index);
+      await machine.step(asked, make, () => undefined);
+    },
     progress(fraction, note = "") {
       if (!machine.replaying) options.progress(fraction, note);
     },
@@ -94,6 +111,14 @@ function checkMs(ms: number): number {
     "INVALID_ARGUMENT",
     `A run cannot rest for or until ${ms}. Give ms, such as run.sleep(60_000), or a date.`,
     { reason: "SLEEP_INVALID" },
+  );
+}
+
+function withoutKey(name: string): RouseError {
+  return new RouseError(
+    "FAILED_PRECONDITION",
+    `The run has no key, so that nobody could find again what is kept as ${JSON.stringify(name)}. Call the method with one, as { key: "account-7" }; an actor that is keyed takes no other calls.`,
+    { reason: "RUN_WITHOUT_KEY" },
   );
 }
 

@@ -31,6 +31,8 @@ const words: Readonly<Record<EntryKind, string>> = {
   [EntryKind.CALL]: "call",
   [EntryKind.ANSWER]: "answer",
   [EntryKind.PATCH]: "patch",
+  [EntryKind.KEPT]: "kept",
+  [EntryKind.KEEP]: "keep",
 };
 
 /** What a kind of entries is called; one of a newer Rouse is an "entry". */

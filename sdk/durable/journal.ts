@@ -28,3 +28,18 @@ export class MemoryJournal {
 export function isAnsweredAtOnce({ kind }: Pick<Entry, "kind">): boolean {
   return kind === EntryKind.RANDOM || kind === EntryKind.TIME || kind === EntryKind.PATCH;
 }
+
+/** What is kept of a key, in memory, after an entry of the kind KEEP. */
+export function keepIn(kept: Map<string, Buffer>, { name, value }: Pick<Entry, "name" | "value">): void {
+  if (value.length === 0) kept.delete(name);
+  else kept.set(name, value);
+}
+
+/** How an entry of the kind KEPT ends. */
+export function whatIsKept(
+  kept: ReadonlyMap<string, Buffer>,
+  { name }: Pick<Entry, "name">,
+): Partial<Pick<Entry, "value">> {
+  const value = kept.get(name);
+  return value === undefined ? {} : { value };
+}

@@ -8,15 +8,18 @@ import { callError } from "../grpc.ts";
 import { meshCalls } from "./calls.ts";
 import { runContext } from "./context.ts";
 import { type Entry, EntryKind } from "./entry.ts";
-import { MemoryJournal } from "./journal.ts";
+import { keepIn, MemoryJournal, whatIsKept } from "./journal.ts";
 import { type Keeper, Machine } from "./machine.ts";
 import type { DurableFunction } from "./types.ts";
 
 /** Longest time of a Node timer, ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const MOST_BYTES = 64 * 2 ** 20;
+/** What runs of a key have kept, by service and key: for as long as the process lives. */
+const keptOf = new Map<string, Map<string, Buffer>>();
 
 export interface LocalRun<State> {
+  readonly service: string;
   readonly run: string;
   readonly key: string;
   readonly caller: string;
@@ -32,9 +35,12 @@ export interface LocalRun<State> {
 export async function runLocally<State>(
   work: DurableFunction<unknown, unknown, State>,
   request: unknown,
-  { run, key, caller, state, signal }: LocalRun<State>,
+  { service, run, key, caller, state, signal }: LocalRun<State>,
 ): Promise<unknown> {
   const journal = new MemoryJournal();
+  const place = `${service} ${key}`;
+  const kept = keptOf.get(place) ?? new Map<string, Buffer>();
+  keptOf.set(place, kept);
   const timers = new Set<NodeJS.Timeout>();
   const complete = (index: number, end: Partial<Pick<Entry, "value" | "error">>) => {
     const entry = journal.complete(index, end);
@@ -53,7 +59,9 @@ export async function runLocally<State>(
   const keeper: Keeper = {
     send(entry) {
       journal.commit(entry);
-      if (entry.done) setImmediate(() => machine.committed([entry.index]));
+      if (entry.kind === EntryKind.KEEP) keepIn(kept, entry);
+      if (entry.kind === EntryKind.KEPT) setImmediate(() => complete(entry.index, whatIsKept(kept, entry)));
+      else if (entry.done) setImmediate(() => machine.committed([entry.index]));
       else if (entry.kind === EntryKind.SLEEP) wait(entry);
       else if (entry.call !== undefined) {
         callPlainly(entry.call, signal).then(

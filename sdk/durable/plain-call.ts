@@ -28,7 +28,12 @@ export function callDurably<State>(
   if (ROUSE_INSTANCE === undefined || ROUSE_MESH === undefined) {
     return async (request, call) => {
       const run = randomUUID();
-      const facts = { run, key: header(call, KEY_HEADER), caller: header(call, CALLER_HEADER) };
+      const facts = {
+        service: definition.name,
+        run,
+        key: header(call, KEY_HEADER),
+        caller: header(call, CALLER_HEADER),
+      };
       try {
         return await runLocally(work, request, { ...facts, state: runtime.state, signal: call.signal });
       } catch (thrown) {

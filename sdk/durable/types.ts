@@ -127,6 +127,20 @@ export interface Run<State = undefined> {
    * @param name Of the change. Once that no old run is left, take out the old path and this call.
    */
   patched(name: string): boolean;
+  /**
+   * What this run or a former one of the same service and key has kept under that name; undefined: nothing. As runs of a key come
+   * one after the other, nobody else changes it meanwhile.
+   *
+   * @throws RouseError FAILED_PRECONDITION RUN_WITHOUT_KEY.
+   */
+  kept<T = unknown>(name: string): Promise<T | undefined>;
+  /**
+   * Keeps a value for later runs of the same service and key, whatever becomes of this run. It is on disk when this resolves.
+   *
+   * @param value What a journal can hold, at most 1 MiB; undefined: nothing is kept any more.
+   * @throws RouseError FAILED_PRECONDITION RUN_WITHOUT_KEY; INVALID_ARGUMENT VALUE_UNSUPPORTED; RESOURCE_EXHAUSTED VALUE_TOO_LARGE.
+   */
+  keep(name: string, value: unknown): Promise<void>;
   /** Tells whoever waits how far the run is. @param fraction 0 to 1. @param note at most 500 characters. */
   progress(fraction: number, note?: string): void;
 }

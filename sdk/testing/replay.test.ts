@@ -334,6 +334,40 @@ test("a result that no journal can hold", async () => {
   );
 });
 
+test("what is kept by key", async () => {
+  const work = async (by: number, run: Run) => {
+    const before = (await run.kept<number>("sum")) ?? 0;
+    await run.keep("sum", before + by);
+    await run.step("look", () => 1);
+    await run.keep("gone", undefined);
+    return [before, await run.kept("sum"), await run.kept("gone")];
+  };
+  const first = await replay(work, 3, { key: "a", kept: { gone: "soon" } });
+  expect(first).toMatchObject({ response: [0, 3, undefined], kept: { sum: 3 } });
+  expect(first.journal.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+    "kept sum",
+    "keep sum",
+    "step look",
+    "keep gone",
+    "kept sum",
+    "kept gone",
+  ]);
+  const second = await replay(work, 4, { key: "a", kept: first.kept, restart: "at the end" });
+  expect(second).toMatchObject({ response: [3, 7, undefined], kept: { sum: 7 } });
+});
+
+test("nothing is kept without a key, nor what a journal cannot hold", async () => {
+  await expect(replay((_: null, run: Run) => run.keep("sum", 1), null)).rejects.toThrow(
+    'The run has no key, so that nobody could find again what is kept as "sum". Call the method with one, as { key: "account-7" }; an actor that is keyed takes no other calls.',
+  );
+  await expect(
+    replay(async (_: null, run: Run) => run.kept("sum"), null).then(() => ""),
+  ).rejects.toMatchObject({ reason: "RUN_WITHOUT_KEY" });
+  await expect(replay((_: null, run: Run) => run.keep("x", /x/), null, { key: "a" })).rejects.toThrow(
+    'What is kept as "x" is an instance of RegExp, which a journal cannot hold.',
+  );
+});
+
 test("any program of steps, sleeps and races gives the same answer however it is interrupted", async () => {
   type Part =
     | { readonly do: "step" | "sleep" | "random"; readonly n: number }

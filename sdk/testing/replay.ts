@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { runContext } from "../durable/context.ts";
 import { describeEntry, type Entry, EntryKind } from "../durable/entry.ts";
 import { answeredOtherwise, asksForMore } from "../durable/errors.ts";
-import { isAnsweredAtOnce, MemoryJournal } from "../durable/journal.ts";
+import { isAnsweredAtOnce, keepIn, MemoryJournal, whatIsKept } from "../durable/journal.ts";
 import { type Keeper, Machine, type Outcome } from "../durable/machine.ts";
 import type { DurableFunction } from "../durable/types.ts";
 import { decodeValue, encodeValue } from "../durable/values.ts";
@@ -21,6 +21,8 @@ export interface ReplayOptions<State = undefined> {
   readonly services?: readonly TestService[];
   /** What is given from outside, by the names that `run.answer` waits for. */
   readonly answers?: Readonly<Record<string, unknown>>;
+  /** What former runs of the key have kept, by name. */
+  readonly kept?: Readonly<Record<string, unknown>>;
   /** When the run begins, by its own clock. Default 2026-01-01. Sleeps take no time. */
   readonly startAt?: number | Date;
   /** When it is begun anew over its journal: after every entry (default), or only at the end, to compare. */
@@ -34,7 +36,7 @@ export interface ReplayOptions<State = undefined> {
 /** One entry of the journal, for a test to look at. */
 export interface ReplayedEntry {
   readonly index: number;
-  /** "step", "sleep", "call", "answer", "random", "time" or "patch". */
+  /** "step", "sleep", "call", "answer", "random", "time", "patch", "kept" or "keep". */
   readonly kind: string;
   readonly name: string;
   /** Whether it has ended: a timer that lost a race has not. */
@@ -48,6 +50,8 @@ export interface ReplayedEntry {
 export interface Replayed<Response> {
   readonly response: Response;
   readonly journal: readonly ReplayedEntry[];
+  /** What is kept of the key at the end, by name. */
+  readonly kept: Readonly<Record<string, unknown>>;
   /** How often the function was begun. */
   readonly begun: number;
   /** How long it took by its own clock, sleeps included, ms. */
@@ -75,8 +79,9 @@ export async function replay<Request, Response, State = undefined>(
     const rehearsal = new Rehearsal(work, request, options, services);
     const outcome = await rehearsal.perform();
     if ("error" in outcome) throw outcome.error;
-    const { begun, tookMs } = rehearsal;
-    return { response: outcome.response as Response, journal: rehearsal.entries.map(shown), begun, tookMs };
+    const { begun, tookMs, kept } = rehearsal;
+    const journal = rehearsal.entries.map(shown);
+    return { response: outcome.response as Response, journal, kept, begun, tookMs };
   } finally {
     await services.close();
   }
@@ -97,6 +102,7 @@ class Rehearsal<Request, Response, State> {
   readonly #journal = new MemoryJournal();
   readonly #due = new Map<number, Promise<Due | undefined>>();
   readonly #lost = new Set<number>();
+  readonly #kept: Map<string, Buffer>;
   readonly #startMs: number;
   #nowMs: number;
   #stalled = false;
@@ -114,6 +120,12 @@ class Rehearsal<Request, Response, State> {
     this.#services = services;
     this.#startMs = Number(options.startAt ?? START_MS);
     this.#nowMs = this.#startMs;
+    const kept = Object.entries(options.kept ?? {});
+    this.#kept = new Map(kept.map(([name, value]) => [name, Buffer.from(encodeValue(value))]));
+  }
+
+  get kept(): Record<string, unknown> {
+    return Object.fromEntries([...this.#kept].map(([name, value]) => [name, decodeValue(value)]));
   }
 
   get entries(): Entry[] {
@@ -208,6 +220,7 @@ class Rehearsal<Request, Response, State> {
       return false;
     }
     this.#journal.commit(entry);
+    if (kind === EntryKind.KEEP) keepIn(this.#kept, entry);
     return true;
   }
 
@@ -222,6 +235,7 @@ class Rehearsal<Request, Response, State> {
       const atMs = this.#nowMs;
       return { index, atMs, end: await this.#services.operate(call) };
     }
+    if (kind === EntryKind.KEPT) return { index, atMs: this.#nowMs, end: whatIsKept(this.#kept, entry) };
     const { answers = {} } = this.#options;
     if (!Object.hasOwn(answers, name)) return undefined;
     return { index, atMs: this.#nowMs, end: { value: Buffer.from(encodeValue(answers[name])) } };

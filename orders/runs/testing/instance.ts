@@ -28,6 +28,8 @@ export interface Script {
   readonly fail?: string;
   /** A patch marker of this name before all else, which a replay must find. */
   readonly patch?: string;
+  /** Then: what was kept under "last" is the result, and this is kept in its place; empty: nothing. */
+  readonly keep?: string;
   /** The stream breaks at this step, at every attempt. */
   readonly breakAt?: number;
 }
@@ -116,6 +118,13 @@ export class ScriptedInstance {
     let result: Buffer = Buffer.from(JSON.stringify(values));
     if (script.call !== undefined) result = await attempt.call(script.call);
     if (script.answer !== undefined) result = await attempt.answer(script.answer);
+    if (script.keep !== undefined) {
+      const kept = await attempt.kept("last");
+      await attempt.keep("last", Buffer.from(script.keep));
+      result = Buffer.from(
+        JSON.stringify({ before: kept.toString(), after: (await attempt.kept("last")).toString() }),
+      );
+    }
     const { bytes } = script;
     if (bytes !== undefined) await attempt.step("large", async () => Buffer.alloc(bytes));
     if (script.fail !== undefined) attempt.fail(script.fail);
@@ -177,6 +186,16 @@ class Attempt {
 
   async sleep(ms: number): Promise<void> {
     await this.#await({ kind: EntryKind.SLEEP, name: "sleep", untilMs: Date.now() + ms });
+  }
+
+  async kept(name: string): Promise<Buffer> {
+    return this.#await({ kind: EntryKind.KEPT, name });
+  }
+
+  async keep(name: string, value: Buffer): Promise<void> {
+    const index = this.#next++;
+    if (this.#recorded.has(index)) return;
+    await this.#send(entryOf({ index, kind: EntryKind.KEEP, name, done: true, value }));
   }
 
   async answer(name: string): Promise<Buffer> {

@@ -9,6 +9,8 @@ const kinds = new Map<EntryKind, string>([
   [EntryKind.ENTRY_KIND_CALL, "call"],
   [EntryKind.ENTRY_KIND_ANSWER, "answer"],
   [EntryKind.ENTRY_KIND_PATCH, "patch"],
+  [EntryKind.ENTRY_KIND_KEPT, "kept"],
+  [EntryKind.ENTRY_KIND_KEEP, "keep"],
 ]);
 
 /** One entry of a journal as a line of the timeline. */
