@@ -9,8 +9,8 @@ const awayMs = 10_000;
 const lookMs = 250;
 
 /**
- * How long to wait before an idempotent call is tried again, ms; undefined: not at all. Only what was UNAVAILABLE is
- * tried again. The server may say how long to wait, or, with a negative number, that another try is of no use
+ * How long to wait before an idempotent call is tried again, ms; undefined: not at all. Only what was UNAVAILABLE, or
+ * whose stream was reset, is tried again. The server may say how long to wait, or, with a negative number, that another try is of no use
  * (grpc-retry-pushback-ms, https://github.com/grpc/proposal/blob/master/A6-client-retries.md, as is the jitter).
  *
  * @param attempt Number of the attempt that failed, from 1.
@@ -21,7 +21,7 @@ export function retryDelayMs(
   retries: number,
   deadline: number | undefined,
 ): number | undefined {
-  if (error.status !== "UNAVAILABLE" || attempt > retries) return undefined;
+  if (!isAway(error) || attempt > retries) return undefined;
   const pushback = pushbackOf(error);
   if (pushback !== undefined && !(pushback >= 0)) return undefined;
   const delay = pushback ?? Math.min(longestMs, firstMs * 2 ** (attempt - 1)) * (0.8 + Math.random() * 0.4);
