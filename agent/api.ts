@@ -59,6 +59,7 @@ function handlers({
   vitals,
   runtime,
   runtimeReason,
+  jobs,
 }: ServerParts): AgentServer {
   return {
     startInstance: unary(async ({ fencingToken, instanceId, spec, generation, placed }) => {
@@ -119,7 +120,7 @@ function handlers({
         standbyMemoryBytes: standbys.reduce((sum, { record }) => sum + record.spec.memoryBytes, 0),
       };
     }),
-    watchHealth: (call) => streamHealth(vitals, call),
+    watchHealth: (call) => streamHealth(vitals, jobs, call),
     logs: (call) => void answerLogs(agent, call),
   };
 }

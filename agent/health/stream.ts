@@ -1,31 +1,47 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ServerWritableStream } from "@grpc/grpc-js";
-import type { InstanceHealth, WatchHealthRequest, WatchHealthResponse } from "#proto/rouse/agent/v1/agent.ts";
+import type {
+  InstanceHealth,
+  JobsHeld,
+  WatchHealthRequest,
+  WatchHealthResponse,
+} from "#proto/rouse/agent/v1/agent.ts";
+import type { Jobs } from "../jobs/jobs.ts";
 import type { InstanceVitals } from "./vitals.ts";
 
 type Call = ServerWritableStream<WatchHealthRequest, WatchHealthResponse>;
 
-/** Serves WatchHealth. A reader that is slow gets the newest of each instance, not all that was in between. */
-export function streamHealth(vitals: InstanceVitals, call: Call): void {
+/**
+ * Serves WatchHealth. A reader that is slow gets the newest of each instance, not all that was in between. The first message says
+ * that the stream is there, even where nothing runs.
+ */
+export function streamHealth(vitals: InstanceVitals, jobs: Pick<Jobs, "held" | "watch">, call: Call): void {
   const waiting = new Map<string, InstanceHealth>();
+  let told: JobsHeld | undefined;
   let isFull = false;
   const flush = () => {
-    if (isFull || waiting.size === 0) return;
+    if (isFull) return;
+    const { held } = jobs;
+    const isNews = !isDeepStrictEqual(held, told);
+    if (waiting.size === 0 && !isNews) return;
     const instances = [...waiting.values()];
     waiting.clear();
-    isFull = !call.write({ instances });
+    told = held;
+    isFull = !call.write({ instances, jobs: isNews ? held : undefined });
   };
   call.on("drain", () => {
     isFull = false;
     flush();
   });
-  // The first message says that the stream is there, even where nothing runs.
-  let isFirst = true;
-  const end = vitals.watch((changed) => {
-    if (isFirst && changed.length === 0) call.write({ instances: [] });
-    isFirst = false;
+  const endVitals = vitals.watch((changed) => {
     for (const health of changed) waiting.set(health.instanceId, health);
     flush();
   });
+  const endJobs = jobs.watch(flush);
+  const end = () => {
+    endVitals();
+    endJobs();
+  };
   call.on("cancelled", end);
   call.on("error", end);
 }

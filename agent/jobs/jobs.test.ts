@@ -5,7 +5,12 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AgentClient, type LogLine } from "#proto/rouse/agent/v1/agent.ts";
+import {
+  AgentClient,
+  type JobsHeld,
+  type LogLine,
+  type WatchHealthResponse,
+} from "#proto/rouse/agent/v1/agent.ts";
 import { type Job, JobSpec, JobState, JobsClient } from "#proto/rouse/agent/v1/jobs.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { MisbehaveResponse } from "../../test/fixtures/jobs/gen/jobs/v1/jobs.ts";
@@ -99,6 +104,26 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
       status: "NOT_FOUND",
       reason: "JOB_UNKNOWN",
     });
+  });
+
+  test("what jobs hold is told to whoever follows the host's instances", async () => {
+    const client = new AgentClient(rig.agent.address, credentials.createInsecure());
+    const stream = client.watchHealth({});
+    const told: (JobsHeld | undefined)[] = [];
+    stream.on("data", ({ jobs }: WatchHealthResponse) => told.push(jobs)).on("error", () => undefined);
+    const none = { jobs: 0, cpu: 0, memoryBytes: 0, gpu: 0 };
+    try {
+      await until("it is told that there are none", async () => told.length > 0);
+      expect(told).toEqual([none]);
+      await rig.run("holds", rig.misbehaves("sleep"));
+      await until("it is told that there is one", async () => told.length > 1);
+      await unary(rig.client, "stopJob", { jobId: "holds", graceMs: 1, reason: "seen" });
+      await until("it is told that there is none", async () => told.length > 2);
+      expect(told.slice(1)).toEqual([{ jobs: 1, cpu: 0.5, memoryBytes: 112 * MEBIBYTE, gpu: 0 }, none]);
+    } finally {
+      stream.cancel();
+      client.close();
+    }
   });
 
   test("the same job is not run twice, and another does not get its id", async () => {

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import type { InstanceSpec, JobsHeld } from "#proto/rouse/agent/v1/agent.ts";
 import { type Job, type JobSpec, JobState } from "#proto/rouse/agent/v1/jobs.ts";
 import { hourlyCost } from "../../registry/hourly-cost.ts";
 import { RouseError } from "../../sdk/errors.ts";
@@ -61,6 +61,19 @@ export class Jobs {
   /** Digests of the bundles that jobs run from. */
   get bundles(): readonly string[] {
     return this.#running.map(({ spec }) => spec.program.bundle);
+  }
+
+  /** What those that have not ended have reserved, together. */
+  get held(): JobsHeld {
+    const held = { jobs: 0, cpu: 0, memoryBytes: 0, gpu: 0 };
+    for (const { spec } of this.#running) {
+      const { cpu, memoryBytes, gpu } = reservedFor(spec);
+      held.jobs += 1;
+      held.cpu += cpu;
+      held.memoryBytes += memoryBytes;
+      held.gpu += gpu;
+    }
+    return held;
   }
 
   get #running(): ManagedJob[] {

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { WatchHealthResponse } from "#proto/rouse/agent/v1/agent.ts";
 import type { HostState } from "../../registry/hosts.ts";
 import type { Agents } from "../agents.ts";
+import type { Amounts } from "../placement/host.ts";
 import type { HealthKeeper } from "./keeper.ts";
 
 /** Pause before an agent is asked again, ms. */
@@ -14,16 +15,24 @@ interface Followed {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Follows how instances do: one stream per agent, however many instances it has. */
+/** Follows how instances do, and what jobs hold: one stream per agent, however many instances it has. */
 export class AgentStreams {
   readonly #agents: Agents;
   readonly #keeper: HealthKeeper;
+  readonly #jobsHeld: (host: string, held: Amounts | undefined) => void;
   readonly #log: Logger;
   readonly #followed = new Map<string, Followed>();
 
-  constructor(agents: Agents, keeper: HealthKeeper, log: Logger) {
+  /** @param jobsHeld Told what jobs hold on a host; undefined when it is followed no more. */
+  constructor(
+    agents: Agents,
+    keeper: HealthKeeper,
+    jobsHeld: (host: string, held: Amounts | undefined) => void,
+    log: Logger,
+  ) {
     this.#agents = agents;
     this.#keeper = keeper;
+    this.#jobsHeld = jobsHeld;
     this.#log = log;
   }
 
@@ -46,7 +55,13 @@ export class AgentStreams {
   #open(host: string, followed: Followed): void {
     const stream = this.#agents.at(followed.address).watchHealth({});
     followed.stream = stream;
-    stream.on("data", ({ instances }: WatchHealthResponse) => this.#keeper.heard(host, instances));
+    stream.on("data", ({ instances, jobs }: WatchHealthResponse) => {
+      if (jobs !== undefined) {
+        const { cpu, memoryBytes: memory, gpu } = jobs;
+        this.#jobsHeld(host, { cpu, memory, gpu });
+      }
+      this.#keeper.heard(host, instances);
+    });
     let isOver = false;
     const over = () => {
       if (isOver || followed.stream !== stream) return;
@@ -70,5 +85,6 @@ export class AgentStreams {
     clearTimeout(followed.timer);
     stream?.cancel();
     this.#keeper.lostSight(host);
+    this.#jobsHeld(host, undefined);
   }
 }

@@ -74,7 +74,9 @@ export class OrchestratorHealth {
     const orchestrator = this.#orchestrator;
     if (orchestrator?.token === undefined) return;
     if (this.#streams === undefined) {
-      this.#streams = new AgentStreams(orchestrator.agents, this.instances, this.#log);
+      const { agents, placer } = orchestrator;
+      const jobsHeld = placer.noteJobs.bind(placer);
+      this.#streams = new AgentStreams(agents, this.instances, jobsHeld, this.#log);
       this.hosts.lead();
     }
     this.#streams.follow(orchestrator.mesh.hosts());

@@ -4,6 +4,7 @@ import { instance, manifest, TestMesh, version } from "../../mesh-config/testing
 import type { HostState } from "../../registry/hosts.ts";
 import type { InstanceState } from "../../registry/state.ts";
 import { Starts } from "../starts.ts";
+import type { Amounts } from "./host.ts";
 import { LiveIndex } from "./live-index.ts";
 import { gib, hostState } from "./testing/fleet.ts";
 
@@ -18,11 +19,19 @@ class Rig {
   readonly mesh = new TestMesh();
   readonly starts = new Starts();
   hosts: readonly HostState[] = NAMES.map((name) => hostState(name));
+  readonly #jobs = new Map<string, Amounts | undefined>();
   readonly live = this.#index();
 
   #index(): LiveIndex {
     const fleet = { current: () => this.mesh.state, hosts: () => this.hosts };
-    return new LiveIndex(fleet, this.starts, () => new Set());
+    const live = new LiveIndex(fleet, this.starts, () => new Set());
+    for (const [host, held] of this.#jobs) live.setJobs(host, held);
+    return live;
+  }
+
+  jobs(host: string, held: Amounts | undefined): void {
+    this.#jobs.set(host, held);
+    this.live.setJobs(host, held);
   }
 
   shown(index = this.live) {
@@ -108,6 +117,25 @@ describe("what is counted on a host", () => {
     expect(c?.used.cpu).toBe(0);
   });
 
+  test("the room that jobs hold, until they end, also of a host that is known later", () => {
+    const rig = rigWith(on("a", "1"));
+    const held = { cpu: 2, memory: 4 * gib, gpu: 0 };
+    rig.jobs("a", held);
+    rig.jobs("later", held);
+    const [a] = rig.shown();
+    expect([a?.used, a?.versions?.size]).toEqual([{ cpu: 2.5, memory: 5 * gib, gpu: 0 }, 1]);
+    rig.hosts = [...rig.hosts, hostState("later")];
+    rig.jobs("a", { ...held, cpu: 1 });
+    expect(room({ shown: rig.shown() })).toEqual([
+      [1.5, 5],
+      [0, 0],
+      [0, 0],
+      [2, 4],
+    ]);
+    rig.jobs("a", undefined);
+    expect(rig.shown()[0]?.used.cpu).toBe(0.5);
+  });
+
   test("nothing of a lost host is in anybody's way, and no silent host takes anything", () => {
     const rig = rigWith(on("a", "1"), on("b", "2"));
     const lost = { atMs: 1, token: 1, instances: ["1"] };
@@ -146,6 +174,11 @@ test("an index that followed all changes is as one made anew", () => {
     }),
     fc.record({ kind: fc.constant("started" as const), id: fc.constantFrom("1", "5") }),
     fc.record({ kind: fc.constant("cordon" as const), host: fc.constantFrom(...NAMES) }),
+    fc.record({
+      kind: fc.constant("jobs" as const),
+      host: fc.constantFrom(...NAMES),
+      cpu: fc.constantFrom(undefined, 0.1, 0.3),
+    }),
   );
   fc.assert(
     fc.property(fc.array(change, { maxLength: 20 }), (changes) => {
@@ -155,6 +188,8 @@ test("an index that followed all changes is as one made anew", () => {
           const target = { service: "a.v1.A", version: "1.0.0", generation: 1 };
           rig.starts.add({ instanceId: one.id, target, host: one.host, why: "" });
         } else if (one.kind === "started") rig.starts.remove(one.id);
+        else if (one.kind === "jobs")
+          rig.jobs(one.host, one.cpu === undefined ? undefined : { cpu: one.cpu, memory: gib, gpu: 0 });
         else if (one.kind === "cordon") {
           const mode = { mode: "cordoned" as const, reason: "", atMs: 1 };
           rig.hosts = rig.hosts.map((host) => (host.host === one.host ? { ...host, mode } : host));

@@ -2,6 +2,7 @@ import type { HostState } from "../../registry/hosts.ts";
 import type { InstanceState, MeshState, ServiceState, VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import type { Start, Starts } from "../starts.ts";
+import type { Amounts } from "./host.ts";
 import { hostFacts } from "./host-facts.ts";
 import { HostIndex } from "./host-index.ts";
 import type { Occupant } from "./host-rows.ts";
@@ -26,6 +27,8 @@ export class LiveIndex {
   #mesh: MeshState = { services: new Map() };
   /** Starts that are counted, by instance id. */
   readonly #counted = new Map<string, { readonly start: Start; readonly occupant: Occupant }>();
+  /** What jobs hold, by host. */
+  readonly #jobs = new Map<string, Occupant>();
   #index = new HostIndex([]);
 
   /** @param prepared Versions that are ready on a host; read when an index is made. */
@@ -45,10 +48,23 @@ export class LiveIndex {
     return this.#index;
   }
 
+  /** Notes what jobs hold on a host, in place of what was noted before; undefined: nothing. */
+  setJobs(host: string, held: Amounts | undefined): void {
+    const before = this.#jobs.get(host);
+    if (before !== undefined) this.#index.change(host, before, -1);
+    this.#jobs.delete(host);
+    if (held === undefined) return;
+    const { cpu, memory, gpu } = held;
+    const occupant = { cpu, memory, gpu, ...JOBS };
+    this.#jobs.set(host, occupant);
+    this.#index.change(host, occupant, 1);
+  }
+
   #begin(hosts: readonly HostState[]): void {
     this.#hosts = hosts;
     this.#lost = new Set(hosts.filter(({ lost }) => lost !== undefined).map(({ host }) => host));
     this.#index = new HostIndex(hosts.map((host) => hostFacts(host, this.#prepared(host.host))));
+    for (const [host, held] of this.#jobs) this.#index.change(host, held, 1);
     this.#mesh = { services: new Map() };
     this.#counted.clear();
   }
@@ -123,6 +139,9 @@ function sameHosts(a: readonly HostState[], b: readonly HostState[]): boolean {
 
 /** A frozen instance is evicted by its agent when something else needs the room. */
 const NO_ROOM = { cpu: 0, memory: 0, gpu: 0 };
+
+/** Jobs take room, and keep from nothing. */
+const JOBS = { service: "", version: "", repels: [], stays: false } as const;
 
 /** Room that such an instance takes it takes until its end, but nobody need keep apart from it. */
 function leaves(instance: InstanceState | Start): boolean {

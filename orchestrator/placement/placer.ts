@@ -3,7 +3,7 @@ import { versionKey } from "../../registry/target.ts";
 import { steadyMs } from "../../sdk/steady.ts";
 import type { Starts } from "../starts.ts";
 import { Callers } from "./callers.ts";
-import type { PlaceableHost } from "./host.ts";
+import type { Amounts, PlaceableHost } from "./host.ts";
 import { type Fleet, LiveIndex } from "./live-index.ts";
 import { type Needs, versionNeeds } from "./needs.ts";
 import { judge, nowhere, type Placement, type Verdict } from "./place.ts";
@@ -56,6 +56,11 @@ export class Placer {
     const key = versionKey(version);
     this.#live.current().notePrepared(key, host);
     this.#preparedOn(host).add(key);
+  }
+
+  /** Notes what jobs hold on a host, as its agent says; undefined: it says nothing any more. */
+  noteJobs(host: string, held: Amounts | undefined): void {
+    this.#live.setJobs(host, held);
   }
 
   /** Notes that a start of a version failed on a host. */
