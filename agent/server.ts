@@ -17,6 +17,7 @@ import { recordHook } from "./hooks/record-hook.ts";
 import { registrationHook } from "./hooks/registration-hook.ts";
 import { vitalsHook } from "./hooks/vitals-hook.ts";
 import { ArtifactClient } from "./jobs/artifact-client.ts";
+import { JobsDeadline } from "./jobs/deadline.ts";
 import { Jobs } from "./jobs/jobs.ts";
 import { whereOrdersAre } from "./jobs/orders.ts";
 import { JobRecords } from "./jobs/records.ts";
@@ -117,9 +118,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     await agent.recover();
     registrations.start();
     const fencing = new Fencing(folders.fencing);
-    const settlement = new Settlement(consul, host, agent, fencing, log);
+    const deadline = new JobsDeadline((why) => jobs.stopAll(why), log);
+    const settlement = new Settlement(consul, host, agent, fencing, (mode) => deadline.follow(mode), log);
     settlement.start();
-    closers.push(() => settlement.close());
+    closers.push(() => {
+      settlement.close();
+      deadline.close();
+    });
     const { server, address } = await serveAgent(options.listen ?? "127.0.0.1:8073", {
       agent,
       fencing,

@@ -2,7 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { followQuery } from "../registry/blocking.ts";
 import type { ConsulClient } from "../registry/consul.ts";
-import { type HostLoss, parseHostRecord, updateHostRecord } from "../registry/host-record.ts";
+import {
+  type HostLoss,
+  type HostModeState,
+  parseHostRecord,
+  updateHostRecord,
+} from "../registry/host-record.ts";
 import { hostKey } from "../registry/keys.ts";
 import { kvListSchema, kvPath } from "../registry/kv.ts";
 import { RouseError } from "../sdk/errors.ts";
@@ -22,10 +27,20 @@ export class Settlement {
   readonly #agent: Agent;
   readonly #fencing: Fencing;
   readonly #log: Logger;
+  readonly #onMode: (mode: HostModeState | undefined) => void;
   readonly #closing = new AbortController();
   #loss: HostLoss | undefined;
 
-  constructor(consul: ConsulClient, host: string, agent: Agent, fencing: Fencing, log: Logger) {
+  /** @param onMode Told what is wanted of this host, at first and with each change of its record. */
+  constructor(
+    consul: ConsulClient,
+    host: string,
+    agent: Agent,
+    fencing: Fencing,
+    onMode: (mode: HostModeState | undefined) => void,
+    log: Logger,
+  ) {
+    this.#onMode = onMode;
     this.#consul = consul;
     this.#host = host;
     this.#agent = agent;
@@ -42,7 +57,8 @@ export class Settlement {
         accept: [404],
         onAnswer: (response) => {
           const item = response.status === 404 ? undefined : kvListSchema.parse(JSON.parse(response.text))[0];
-          const loss = item === undefined ? undefined : parseHostRecord(item).lost;
+          const { lost: loss, mode } = item === undefined ? {} : parseHostRecord(item);
+          this.#onMode(mode);
           const known = this.#loss;
           this.#loss = loss;
           if (loss !== undefined && loss.atMs !== known?.atMs) void this.#settle(loss);

@@ -9,6 +9,7 @@ import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts
 import { RouseError } from "../sdk/errors.ts";
 import { callError, unary } from "../sdk/grpc.ts";
 import { readMesh, withClient } from "./connect.ts";
+import { awaitJobs } from "./host-jobs.ts";
 
 /** How long instances may take beyond the deadline to be stopped, ms. */
 const GRACE_MS = 30_000;
@@ -29,10 +30,10 @@ export async function readHosts(registry = readMesh().registry): Promise<readonl
 }
 
 /**
- * Has a host give up its instances, tells each that leaves, and ends when it has none.
+ * Has a host give up its instances and end its jobs, tells each that leaves, and ends when it has none.
  *
  * @param deadlineMs After this time those that are left are stopped though calls are open.
- * @throws RouseError DEADLINE_EXCEEDED HOST_NOT_EMPTY when instances stay all the same.
+ * @throws RouseError DEADLINE_EXCEEDED HOST_NOT_EMPTY when instances or jobs stay all the same.
  */
 export async function emptyHost(
   host: string,
@@ -43,26 +44,45 @@ export async function emptyHost(
 ): Promise<void> {
   const begun = performance.now();
   await setMode(host, mode, reason, deadlineMs);
+  const limitMs = deadlineMs + GRACE_MS;
+  const over = new AbortController();
+  try {
+    const until = AbortSignal.any([over.signal, AbortSignal.timeout(limitMs)]);
+    const [, jobs] = await Promise.all([
+      instancesLeave(host, mode, limitMs, say),
+      awaitJobs(host, until, say),
+    ]);
+    if (jobs.length > 0) throw notEmpty(host, jobs);
+  } finally {
+    over.abort();
+  }
+  const seconds = ((performance.now() - begun) / 1_000).toFixed(1);
+  say(`${host} is empty after ${seconds} s, and takes nothing until "rouse uncordon ${host}".`);
+}
+
+async function instancesLeave(
+  host: string,
+  mode: string,
+  limitMs: number,
+  say: (line: string) => void,
+): Promise<void> {
   await withClient(CatalogClient, readMesh().registry, async (client) => {
     let before: readonly HostInstance[] | undefined;
-    for await (const hosts of watch(client, deadlineMs + GRACE_MS)) {
+    for await (const hosts of watch(client, limitMs)) {
       const shown = hosts.find(({ name }) => name === host);
       // The first answers may be older than the change.
       if (shown?.mode?.mode !== mode && shown !== undefined) continue;
       const running = shown?.running ?? [];
       for (const line of progress(host, before, running)) say(line);
       before = running;
-      if (running.length > 0) continue;
-      const seconds = ((performance.now() - begun) / 1_000).toFixed(1);
-      say(`${host} is empty after ${seconds} s, and takes nothing until "rouse uncordon ${host}".`);
-      return;
+      if (running.length === 0) return;
     }
     throw notEmpty(host, before ?? []);
   });
 }
 
-/** What is said of a host that has instances after the deadline. */
-export function notEmpty(host: string, left: readonly HostInstance[]): RouseError {
+/** What is said of a host that has instances or jobs after the deadline. */
+export function notEmpty(host: string, left: readonly { readonly id: string }[]): RouseError {
   const ids = left.map(({ id }) => id).join(", ");
   return new RouseError(
     "DEADLINE_EXCEEDED",

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Host, type HostInstance } from "#proto/rouse/catalog/v1/catalog.ts";
+import { jobProgress } from "./host-jobs.ts";
 import { hostLines } from "./host-lines.ts";
 import { notEmpty, progress } from "./host-modes.ts";
 
@@ -35,6 +36,17 @@ test("hosts are listed with what they have, and what is out of the ordinary is s
     "e is suspect: 3 starts failed",
   ]);
   expect(hostLines([])).toEqual(['no host: no agent has registered; "rouse up" or "rouse agent" starts one']);
+});
+
+test("the jobs that a drain waits for are told one by one", () => {
+  const job = (id: string) => ({ id, service: "a.B", version: "1.0.0", method: "Align" });
+  expect(jobProgress("h", undefined, [])).toEqual([]);
+  expect(jobProgress("h", undefined, [job("x")])).toEqual([
+    ...["h waits for 1 job to end:", "  job x (a.B/Align 1.0.0)"],
+  ]);
+  expect(jobProgress("h", [job("x"), job("y"), job("z")], [job("y")])).toEqual([
+    ...["job x (a.B/Align 1.0.0) has ended; 2 jobs to go", "job z (a.B/Align 1.0.0) has ended; 1 job to go"],
+  ]);
 });
 
 test("the progress of a drain is told instance by instance", () => {

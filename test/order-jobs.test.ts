@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Job, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
+import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { type Order, OrderState, OrdersClient, OrderTaskState } from "#proto/rouse/orders/v1/orders.ts";
 import { withClient } from "../cli/connect.ts";
+import { readHosts } from "../cli/host-modes.ts";
 import { type Artifacts, artifacts } from "../sdk/client/artifacts/client.ts";
 import { unary } from "../sdk/grpc.ts";
 import { until } from "./support/live.ts";
@@ -163,6 +165,41 @@ describe.skipIf(!available)("orders of jobs", () => {
     await until("its end is told", async () =>
       (await rouseOk(["orders", "logs", id, "--data", mesh.data])).includes("sleeper#1 --- stopped"),
     );
+  });
+
+  test("a host that is drained waits for its job, ends it at the deadline, and it is tried again elsewhere", async () => {
+    const [{ name: host = "" } = {}] = await readHosts(mesh.registry);
+    const isWanted = (mode: string) =>
+      until(`the host is ${mode}`, async () => (await readHosts(mesh.registry))[0]?.mode?.mode === mode);
+    const id = await place({ sleeper: job("Misbehave", { how: "sleep" }) });
+    await until("it sleeps", async () =>
+      (await rouseOk(["orders", "logs", id, "--data", mesh.data])).includes("sleeps"),
+    );
+    const [running] = await hostJobs();
+    await until("placement knows what it holds", async () => {
+      const { hosts } = await withClient(OrchestratorClient, mesh.control, (client) =>
+        unary(client, "getStatus", {}),
+      );
+      return (hosts[0]?.cpuUsed ?? 0) >= 0.25;
+    });
+    const drained = rouse(["drain", host, "--reason", "new disk", "--deadline", "5s", "--data", mesh.data]);
+    await isWanted("draining");
+    const { code, stdout } = await drained;
+    expect(stdout).toContain(
+      `${host} waits for 1 job to end:\n  job ${running?.id} (${SERVICE}/Misbehave 1.0.0)\n`,
+    );
+    expect(stdout).toMatch(/has ended; 0 jobs to go\n.* is empty after/);
+    expect(code).toBe(0);
+    await until("its order waits for a host", async () =>
+      ((await get(id)).tasks[0]?.waitsFor ?? "").includes(`${host} is being drained`),
+    );
+    await rouseOk(["uncordon", host, "--data", mesh.data]);
+    await until("it runs again", async () =>
+      (await hostJobs()).some((one) => one.id !== running?.id && one.startedAtMs > 0),
+    );
+    const order = await get(id);
+    expect(order.tasks).toMatchObject([{ attempts: 2 }]);
+    await rouseOk(["orders", "cancel", id, "--data", mesh.data]);
   });
 
   test("one that no host is large enough for waits, and says so", async () => {
