@@ -327,7 +327,7 @@ class World {
   }
 }
 
-test("whatever happens, plans cut no call, keep to the maximum, serve what is held, and come to rest", () => {
+test("whatever happens, plans cut no call, keep to the maximum, serve what is held, come to rest, and then move nothing", () => {
   fc.assert(
     fc.property(fc.array(event, { minLength: 1, maxLength: 40 }), (events) => {
       const world = new World();
@@ -338,10 +338,14 @@ test("whatever happens, plans cut no call, keep to the maximum, serve what is he
       const before = world.served;
       for (let n = 0; n < 40 && world.served === before; n++) world.act({ kind: "call", takesMs: 1_000 });
       expect(world.served, "a call is served in the end").toBeGreaterThan(before);
+      const serving = () => world.current.map(({ state }) => state.id).sort();
+      let settled: readonly string[] = [];
       for (let n = 0; n < 30; n++) {
+        if (n === 20) settled = serving();
         world.act({ kind: "call", takesMs: 1_000 });
         world.act({ kind: "pass", steps: 20 });
       }
+      expect(serving(), "nothing moves that need not").toEqual(settled);
       expect(world.held).toEqual([]);
       expect(world.current.length, "as many as the load asks for").toBe(2);
       expect(world.running.size - world.frozen.length, "and nothing else runs").toBe(2);
