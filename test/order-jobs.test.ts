@@ -182,7 +182,7 @@ describe.skipIf(!available)("orders of jobs", () => {
       );
       return (hosts[0]?.cpuUsed ?? 0) >= 0.25;
     });
-    const drained = rouse(["drain", host, "--reason", "new disk", "--deadline", "5s", "--data", mesh.data]);
+    const drained = rouse(["drain", host, "--reason", "new disk", "--deadline", "2s", "--data", mesh.data]);
     await isWanted("draining");
     const { code, stdout } = await drained;
     expect(stdout).toContain(
