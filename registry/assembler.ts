@@ -171,11 +171,10 @@ export class MeshAssembler {
     }
     const tags = this.#tags.get(tagsKey(name)) ?? NO_TAGS;
     const same =
-      before !== undefined &&
-      before.tags === tags &&
-      before.versions.size === versions.size &&
+      before?.versions.size === versions.size &&
       [...versions].every(([version, state]) => before.versions.get(version) === state);
-    return same ? before : { versions, tags };
+    if (!same) return { versions, tags };
+    return before.tags === tags ? before : { versions: before.versions, tags };
   }
 
   #version(service: string, version: string, before: VersionState | undefined): VersionState | undefined {

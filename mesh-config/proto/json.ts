@@ -51,16 +51,38 @@ function fieldValue(field: protobuf.Field, value: Json, path: string): unknown {
 function single(field: protobuf.Field, value: Json, path: string): unknown {
   const type = field.resolvedType;
   if (type === null || !("fields" in type)) return value;
-  if (wrapper.test(type.fullName)) return { value };
-  if (type.fullName === ".google.protobuf.Duration") return duration(value as string);
   const object = value as JsonObject;
-  if (type.fullName === ".google.protobuf.Any") {
-    const url = object["@type"];
-    // An empty one says something, too: that a filter is on, without a configuration.
-    if (url === undefined) return {};
-    return { type_url: url, value: encodedAny(String(url), object) };
+  switch (formOf(type as protobuf.Type)) {
+    case "wrapper":
+      return { value };
+    case "duration":
+      return duration(value as string);
+    case "any": {
+      const url = object["@type"];
+      // An empty one says something, too: that a filter is on, without a configuration.
+      if (url === undefined) return {};
+      return { type_url: url, value: encodedAny(String(url), object) };
+    }
+    case "plain":
+      return message(type as protobuf.Type, object, path);
   }
-  return message(type as protobuf.Type, object, path);
+}
+
+type Form = "wrapper" | "duration" | "any" | "plain";
+
+const forms = new Map<protobuf.Type, Form>();
+
+/** How a message is written in JSON. Kept, for protobufjs puts a type's full name together anew each time. */
+function formOf(type: protobuf.Type): Form {
+  const known = forms.get(type);
+  if (known !== undefined) return known;
+  const { fullName } = type;
+  let form: Form = "plain";
+  if (wrapper.test(fullName)) form = "wrapper";
+  else if (fullName === ".google.protobuf.Duration") form = "duration";
+  else if (fullName === ".google.protobuf.Any") form = "any";
+  forms.set(type, form);
+  return form;
 }
 
 const anys = new WeakMap<JsonObject, Uint8Array>();

@@ -69,6 +69,16 @@ export function routesFor(table: string, service: string, state: ServiceState): 
 /** What a table shows of a service: the world sees external versions only. The very same state where that is all of it. */
 export function shownIn(table: string, state: ServiceState): ServiceState {
   if (table !== EDGE_ROUTES) return state;
-  const versions = [...state.versions].filter(([, { manifest }]) => manifest.exposure === "external");
-  return versions.length === state.versions.size ? state : { ...state, versions: new Map(versions) };
+  const versions = knownExternal.get(state.versions) ?? external(state.versions);
+  knownExternal.set(state.versions, versions);
+  return versions.size === state.versions.size ? state : { ...state, versions };
+}
+
+type Versions = ServiceState["versions"];
+
+/** The same object as long as no version changed. */
+const knownExternal = new WeakMap<Versions, Versions>();
+
+function external(versions: Versions): Versions {
+  return new Map([...versions].filter(([, { manifest }]) => manifest.exposure === "external"));
 }

@@ -5,7 +5,7 @@ import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { answer } from "./answer.ts";
 import { emptyTag, noDefault, stopped, unknownVersion } from "./reasons.ts";
-import { highestStable, specPatterns } from "./specs.ts";
+import { highestStable, type SpecPatterns, specPatterns } from "./specs.ts";
 
 const VERSION_HEADER = "rouse-version";
 const routeType = "envoy.config.route.v3.Route";
@@ -20,6 +20,7 @@ const WAIT_MARGIN_MS = 2_000;
 export function serviceRoutes(service: string, state: ServiceState): JsonObject {
   const versions = new Map([...state.versions].sort(([a], [b]) => (a < b ? -1 : 1)));
   const leaves = new Leaves(service);
+  const ranges = rangesOf(service, state);
   const exact: Record<string, JsonObject> = {};
   for (const [tag, weights] of [...state.tags].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const members = membersOf(weights, versions);
@@ -28,13 +29,29 @@ export function serviceRoutes(service: string, state: ServiceState): JsonObject 
   for (const [version, found] of versions) exact[version] = leaves.of(found);
   return {
     matcher_tree: {
-      input: headerInput(VERSION_HEADER),
+      input: versionInput,
       exact_match_map: { map: exact },
     },
     on_no_match: {
-      matcher: rangeMatcher(service, state, versions, leaves, defaultRoute(service, state, versions, leaves)),
+      matcher: rangeMatcher(ranges, versions, leaves, defaultRoute(service, state, versions, leaves)),
     },
   };
+}
+
+/** Whether two states of a service surely have the same routes: instances do not stand in them. */
+export function sameRoutes(a: ServiceState, b: ServiceState): boolean {
+  if (a.tags !== b.tags || a.versions.size !== b.versions.size) return false;
+  for (const [name, one] of a.versions) {
+    const other = b.versions.get(name);
+    if (other === one) continue;
+    const same =
+      other?.manifest === one.manifest &&
+      other.activation === one.activation &&
+      other.approval === one.approval &&
+      other.barred === one.barred;
+    if (!same) return false;
+  }
+  return true;
 }
 
 function defaultRoute(
@@ -73,22 +90,41 @@ function running(versions: ReadonlyMap<string, VersionState>): ReadonlyMap<strin
   return new Map([...versions].filter(([, { barred }]) => barred !== true));
 }
 
+/** Which ranges a service's versions answer to, and what a call hears that asks for none of them. */
+interface Ranges {
+  readonly service: string;
+  readonly tags: string;
+  readonly patterns: readonly SpecPatterns[];
+  readonly unknown: JsonObject;
+}
+
+/** By the versions, which are the same object as long as none of them changed: a tag that moves is most of what changes else. */
+const knownRanges = new WeakMap<ServiceState["versions"], Ranges>();
+
+function rangesOf(service: string, state: ServiceState): Ranges {
+  const tags = [...state.tags.keys()].sort().join();
+  const known = knownRanges.get(state.versions);
+  if (known?.service === service && known.tags === tags) return known;
+  const patterns = specPatterns([...running(state.versions).keys()]);
+  const made = { service, tags, patterns, unknown: answerWith(unknownVersion(service, state)) };
+  knownRanges.set(state.versions, made);
+  return made;
+}
+
 function rangeMatcher(
-  service: string,
-  state: ServiceState,
+  { patterns: specs, unknown }: Ranges,
   versions: ReadonlyMap<string, VersionState>,
   leaves: Leaves,
   withoutHeader: JsonObject,
 ): JsonObject {
   const matchers: JsonObject[] = [];
-  for (const { version, patterns } of specPatterns([...running(versions).keys()])) {
+  for (const { version, patterns } of specs) {
     const found = versions.get(version);
     if (found !== undefined) {
       const on_match = leaves.of(found);
       matchers.push({ predicate: headerMatches(patterns.join("|")), on_match });
     }
   }
-  const unknown = answerWith(unknownVersion(service, state));
   const ranges =
     matchers.length === 0 ? unknown : { matcher: { matcher_list: { matchers }, on_no_match: unknown } };
   // Most calls come without the header: they pass one expression, not one for each range.
@@ -101,7 +137,7 @@ function rangeMatcher(
 function headerMatches(regex: string): JsonObject {
   return {
     single_predicate: {
-      input: headerInput(VERSION_HEADER),
+      input: versionInput,
       value_match: { safe_regex: { google_re2: {}, regex } },
     },
   };
@@ -114,6 +150,8 @@ export function headerInput(name: string): JsonObject {
   };
 }
 
+const versionInput = headerInput(VERSION_HEADER);
+
 /** A leaf of the match tree. */
 export function action(fields: JsonObject): JsonObject {
   return { action: { name: "route", typed_config: any(routeType, { match: { prefix: "/" }, ...fields }) } };
@@ -123,24 +161,35 @@ export function answerWith(error: RouseError): JsonObject {
   return action(answer(error));
 }
 
+type Leaf = Pick<VersionState, "activation" | "approval" | "barred"> & {
+  readonly service: string;
+  readonly json: JsonObject;
+};
+
+/** By a version's manifest: its leaf, and what it was made of beside the manifest. */
+const knownLeaves = new WeakMap<VersionState["manifest"], Leaf>();
+
 /**
- * The leaves of a service's tree. A version stands in it once for each way to name it, always as the same object, so that it is encoded
- * once (encodeJson).
+ * The leaves of a service's tree. A version stands in it once for each way to name it, always as the same object, and in the next tree
+ * again if nothing of it changed, so that it is encoded once (encodeJson).
  */
 class Leaves {
   readonly #service: string;
-  readonly #made = new Map<VersionState, JsonObject>();
 
   constructor(service: string) {
     this.#service = service;
   }
 
   of(version: VersionState): JsonObject {
-    const known = this.#made.get(version);
-    if (known !== undefined) return known;
-    const made = action(versionRoute(this.#service, version));
-    this.#made.set(version, made);
-    return made;
+    const { manifest, activation, approval, barred } = version;
+    const service = this.#service;
+    const known = knownLeaves.get(manifest);
+    const same = known?.service === service && known.activation === activation;
+    if (same && known.approval === approval && known.barred === barred) return known.json;
+    const json = action(versionRoute(service, version));
+    const made = { service, activation, json, ...(approval && { approval }), ...(barred && { barred }) };
+    knownLeaves.set(manifest, made);
+    return json;
   }
 
   weighted(members: readonly Member[]): JsonObject {

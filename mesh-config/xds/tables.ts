@@ -1,6 +1,6 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { MeshState, ServiceState } from "../../registry/state.ts";
-import { encodeJson, type JsonObject } from "../proto/json.ts";
+import { encodeJson } from "../proto/json.ts";
 import { shownIn } from "../resources/mesh.ts";
 import { beforeServices } from "../resources/registry-routes.ts";
 import {
@@ -12,7 +12,7 @@ import {
   unknown,
   virtualHost,
 } from "../resources/route-tables.ts";
-import { serviceRoutes } from "../resources/routes.ts";
+import { sameRoutes, serviceRoutes } from "../resources/routes.ts";
 import { EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "../resources/settings.ts";
 import { encodeResource, type Resource, resourceOfBytes } from "./resource.ts";
 
@@ -21,7 +21,8 @@ const onMatchType = `${matcherType}.OnMatch`;
 
 /** A service's node in a table. */
 interface Node {
-  readonly json: string;
+  /** What it was made of. */
+  readonly shown: ServiceState;
   /** The map entry from path prefix to node, encoded. */
   readonly bytes: Uint8Array;
 }
@@ -53,7 +54,7 @@ export class RouteTables {
   /** @param changed Names of the services that may differ from the last state; default: all. */
   build(state: MeshState, number: number, changed?: ReadonlySet<string>): Map<string, Resource> {
     // Most services look the same in both tables.
-    const encoded = new Map<ServiceState, Matcher>();
+    const encoded = new Map<ServiceState, Uint8Array>();
     const made = [...this.#memos].map(
       ([name, memo]) => [name, this.#table(name, memo, state, number, encoded, changed)] as const,
     );
@@ -65,7 +66,7 @@ export class RouteTables {
     memo: WeakMap<ServiceState, Node>,
     state: MeshState,
     number: number,
-    encoded: Map<ServiceState, Matcher>,
+    encoded: Map<ServiceState, Uint8Array>,
     changed?: ReadonlySet<string>,
   ): Resource {
     const last = this.#tables.get(name);
@@ -106,7 +107,7 @@ export class RouteTables {
     last: Table,
     state: MeshState,
     changed: ReadonlySet<string>,
-    encoded: Map<ServiceState, Matcher>,
+    encoded: Map<ServiceState, Uint8Array>,
   ): Map<string, Node> | undefined {
     const services = new Map<string, ServiceState>();
     for (const service of changed) {
@@ -157,31 +158,18 @@ function encodeFixed(name: string, settings: MeshSettings): Fixed {
   };
 }
 
-/** A service's matcher as JSON and, once it is needed, encoded. */
-interface Matcher {
-  readonly json: string;
-  readonly matcher: JsonObject;
-  bytes?: Uint8Array;
-}
-
 /** Instances come and go without a change to the routes: then it is the last node. */
 function encodeNode(
   service: string,
   shown: ServiceState,
   last: Node | undefined,
-  encoded: Map<ServiceState, Matcher>,
+  encoded: Map<ServiceState, Uint8Array>,
 ): Node {
-  const made = encoded.get(shown) ?? matcherOf(service, shown);
-  encoded.set(shown, made);
-  const { json, matcher } = made;
-  if (last?.json === json) return last;
-  made.bytes ??= encodeJson(onMatchType, { matcher });
-  return { json, bytes: encodeEntry(pathPrefix(service), made.bytes) };
-}
-
-function matcherOf(service: string, shown: ServiceState): Matcher {
-  const matcher = serviceRoutes(service, shown);
-  return { json: JSON.stringify(matcher), matcher };
+  if (last !== undefined && sameRoutes(last.shown, shown)) return last;
+  const onMatch = encoded.get(shown) ?? encodeJson(onMatchType, { matcher: serviceRoutes(service, shown) });
+  encoded.set(shown, onMatch);
+  const bytes = encodeEntry(pathPrefix(service), onMatch);
+  return last !== undefined && Buffer.compare(last.bytes, bytes) === 0 ? last : { shown, bytes };
 }
 
 function encodeEntry(prefix: string, onMatch: Uint8Array): Uint8Array {
