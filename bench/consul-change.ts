@@ -28,7 +28,7 @@ export default async function consulChange(): Promise<BenchResult> {
   }
   await rouseOk(["tag", SERVICE, "beta", "1.0.0", "--data", mesh.data]);
   using client = createProbeServiceClient({ target: mesh.edge, version: "beta" });
-  const key = `http://${mesh.consul}/v1/kv/rouse/tags/${SERVICE}`;
+  const path = `/v1/kv/rouse/tags/${SERVICE}`;
   await client.echo({ text: "x" });
   const times: number[] = [];
   const written: number[] = [];
@@ -39,7 +39,7 @@ export default async function consulChange(): Promise<BenchResult> {
   const consul = new ConsulClient({ address: mesh.consul });
   const following = followQuery(
     consul,
-    { path: `/v1/kv/rouse/tags/${SERVICE}`, onAnswer: () => alone.told.resolve(performance.now()) },
+    { path, onAnswer: () => alone.told.resolve(performance.now()) },
     closing.signal,
   );
   await alone.told.promise;
@@ -48,7 +48,7 @@ export default async function consulChange(): Promise<BenchResult> {
     const body = JSON.stringify({ beta: [{ version, weight: 1 }] });
     alone.told = Promise.withResolvers<number>();
     const beganMs = performance.now();
-    const acknowledged = fetch(key, { method: "PUT", body }).then(() => performance.now());
+    const acknowledged = consul.request("PUT", path, { body }).then(() => performance.now());
     await alone.told.promise;
     const callMs = await firstAnswerBy(version, client);
     const routedMs = performance.now();

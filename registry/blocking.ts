@@ -14,6 +14,11 @@ export interface BlockingQuery {
    *   indexes of single keys may be those of another Consul.
    */
   readonly onAnswer: (response: ConsulResponse, fresh: boolean) => void;
+  /**
+   * Nobody waits for what follows from an answer: it is handled {@link REST_MS} later, after what others make of the same change.
+   * Not so what is read from the start.
+   */
+  readonly patient?: boolean;
   /** Called when a query fails or its answer cannot be read (onAnswer threw), and with undefined when all is well again. */
   readonly onTrouble?: (error: RouseError | undefined) => void;
 }
@@ -32,9 +37,17 @@ const MOST_BACKOFF_MS = 1_000;
 /** Answers per second that one query may take in the long run, and at once. */
 const RATE = 100;
 const BURST = 200;
+/**
+ * The next question is asked after so long, ms: to ask and to be told to wait takes this process and Consul processors that Envoys and
+ * callers need just then, and all who follow a key do it at once. What changes meanwhile is in the next answer.
+ */
+const REST_MS = 10;
 /** Share of a core that handling may take in the long run, and at once (ms): news that somebody waits for is not put off. */
 const HANDLING_SHARE = 0.25;
 const HANDLING_BURST_MS = 1_000;
+
+/** What makes each query of a client read from the start. */
+const followers = new WeakMap<ConsulClient, Set<() => void>>();
 
 /**
  * Follows one blocking query until `signal` aborts.
@@ -42,7 +55,8 @@ const HANDLING_BURST_MS = 1_000;
  * Rules from https://developer.hashicorp.com/consul/api-docs/features/blocking: the index goes back to 0 when it falls or
  * Consul was away, is never below 1, failures back off with jitter, and the rate is limited. It goes back to 0, too, when an
  * answer with the same index comes early: so Consul ends all queries when a snapshot is put back, and a query with the index of
- * before would then wait in vain (seen with 1.22).
+ * before would then wait in vain (seen with 1.22). One that was not asked at that moment does not hear of it, so whoever does tells the
+ * client's other queries.
  */
 export async function followQuery(
   consul: ConsulClient,
@@ -50,62 +64,93 @@ export async function followQuery(
   signal: AbortSignal,
 ): Promise<void> {
   let index = 0;
-  let failures = 0;
-  let tokens = BURST;
-  let handlingMs = HANDLING_BURST_MS;
-  let refilledAt = performance.now();
-  while (!signal.aborted) {
-    let response: ConsulResponse;
-    const askedAt = performance.now();
-    try {
-      response = await consul.request("GET", query.path, {
-        query: { ...query.query, ...(index > 0 ? { index, wait: `${WAIT_SECONDS}s` } : CONSISTENT) },
-        signal,
-        repeat: false,
-        timeoutMs: index > 0 ? TIMEOUT_MS : 30_000,
-        ...(query.accept === undefined ? {} : { accept: query.accept }),
-      });
-    } catch (thrown) {
-      if (signal.aborted) return;
-      const error = RouseError.from(thrown);
-      if (error.status === "CANCELLED") return;
-      query.onTrouble?.(error);
-      index = 0;
-      const most = Math.min(MOST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** failures++);
-      await pause(most * (0.5 + Math.random() / 2), signal);
-      continue;
-    }
-    const startedAt = performance.now();
-    const unasked = response.index === index && startedAt - askedAt < (WAIT_SECONDS * 1000) / 2;
-    if (response.index < index || unasked) {
-      index = 0;
-      await pause(FIRST_BACKOFF_MS, signal);
-      continue;
-    }
-    try {
-      if (response.index !== index || index === 0) query.onAnswer(response, index === 0);
-    } catch (cause) {
-      query.onTrouble?.(unreadable(consul, query, cause));
-      index = 0;
-      failures++;
-      await pause(MOST_BACKOFF_MS, signal);
-      continue;
-    }
-    if (failures > 0) {
-      failures = 0;
-      query.onTrouble?.(undefined);
-    }
-    index = Math.max(1, response.index);
-    // What was written of this answer, to Envoys first of all, leaves before the next question is made.
-    await setImmediate();
+  let asking = new AbortController();
+  const again = () => {
+    if (index === 0) return;
+    index = 0;
+    asking.abort();
+  };
+  const onAbort = () => asking.abort();
+  const others = followers.get(consul) ?? new Set();
+  followers.set(consul, others);
+  others.add(again);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await follow();
+  } finally {
+    others.delete(again);
+    signal.removeEventListener("abort", onAbort);
+  }
 
-    const now = performance.now();
-    const elapsedMs = now - refilledAt;
-    refilledAt = now;
-    tokens = Math.min(BURST, tokens + (elapsedMs / 1000) * RATE) - 1;
-    handlingMs = Math.min(HANDLING_BURST_MS, handlingMs + elapsedMs * HANDLING_SHARE) - (now - startedAt);
-    const rest = Math.max(handlingMs < 0 ? -handlingMs / HANDLING_SHARE : 0, tokens < 0 ? 1000 / RATE : 0);
-    if (rest > 0) await pause(rest, signal);
+  async function follow(): Promise<void> {
+    let failures = 0;
+    let tokens = BURST;
+    let handlingMs = HANDLING_BURST_MS;
+    let refilledAt = performance.now();
+    while (!signal.aborted) {
+      let response: ConsulResponse;
+      const askedAt = performance.now();
+      const asked = index;
+      asking = new AbortController();
+      try {
+        response = await consul.request("GET", query.path, {
+          query: { ...query.query, ...(asked > 0 ? { index: asked, wait: `${WAIT_SECONDS}s` } : CONSISTENT) },
+          signal: asking.signal,
+          repeat: false,
+          timeoutMs: asked > 0 ? TIMEOUT_MS : 30_000,
+          ...(query.accept === undefined ? {} : { accept: query.accept }),
+        });
+      } catch (thrown) {
+        if (signal.aborted) return;
+        if (asking.signal.aborted) continue;
+        const error = RouseError.from(thrown);
+        if (error.status === "CANCELLED") return;
+        query.onTrouble?.(error);
+        index = 0;
+        const most = Math.min(MOST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** failures++);
+        await pause(most * (0.5 + Math.random() / 2), signal);
+        continue;
+      }
+      if (asked !== index) continue;
+      const answeredAt = performance.now();
+      const unasked = response.index === asked && answeredAt - askedAt < (WAIT_SECONDS * 1000) / 2;
+      if (response.index < asked || unasked) {
+        for (const other of others) other();
+        await pause(FIRST_BACKOFF_MS, signal);
+        continue;
+      }
+      if (query.patient && asked > 0) await pause(REST_MS, signal);
+      if (signal.aborted) return;
+      if (asked !== index) continue;
+      const startedAt = performance.now();
+      try {
+        if (response.index !== asked || asked === 0) query.onAnswer(response, asked === 0);
+      } catch (cause) {
+        query.onTrouble?.(unreadable(consul, query, cause));
+        index = 0;
+        failures++;
+        await pause(MOST_BACKOFF_MS, signal);
+        continue;
+      }
+      if (failures > 0) {
+        failures = 0;
+        query.onTrouble?.(undefined);
+      }
+      index = Math.max(1, response.index);
+      // What was written of this answer leaves first, and counts as handling.
+      await setImmediate();
+
+      const now = performance.now();
+      const elapsedMs = now - refilledAt;
+      refilledAt = now;
+      tokens = Math.min(BURST, tokens + (elapsedMs / 1000) * RATE) - 1;
+      handlingMs = Math.min(HANDLING_BURST_MS, handlingMs + elapsedMs * HANDLING_SHARE) - (now - startedAt);
+      const limits = Math.max(
+        handlingMs < 0 ? -handlingMs / HANDLING_SHARE : 0,
+        tokens < 0 ? 1000 / RATE : 0,
+      );
+      await pause(Math.max(query.patient ? 0 : REST_MS, limits), signal);
+    }
   }
 }
 

@@ -16,7 +16,7 @@ export class MeshFollower {
 
   constructor(consul: ConsulClient, log: Logger) {
     this.#consul = consul;
-    this.#watch = watchMesh(consul, { log, onChange: () => this.#wake() });
+    this.#watch = watchMesh(consul, { log, patient: true, onChange: () => this.#wake() });
   }
 
   /**

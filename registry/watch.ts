@@ -18,6 +18,8 @@ import type { MeshState } from "./state.ts";
 export interface WatchOptions {
   /** Called with each new state, after the first complete one too; never twice with the same. */
   onChange?: (state: MeshState) => void;
+  /** No call waits for what follows from a change: others go first (BlockingQuery.patient). */
+  patient?: boolean;
   log?: Logger;
 }
 
@@ -45,7 +47,7 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
   const closing = new AbortController();
   const ready = Promise.withResolvers<void>();
   ready.promise.catch(() => undefined);
-  const log = options.log;
+  const { log, patient = false } = options;
   const assembler = new MeshAssembler((key, error) =>
     log?.error(
       { key, err: error },
@@ -96,7 +98,7 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
   ) =>
     void followQuery(
       consul,
-      { path, query, accept: [404], onAnswer, onTrouble: onTrouble(what) },
+      { path, query, accept: [404], onAnswer, onTrouble: onTrouble(what), patient },
       signal,
     ).finally(() => troubled.delete(what));
 
