@@ -10,9 +10,7 @@ const allowed =
 
 /** What the CORS filter lets browsers do; a field of the edge's virtual host. */
 export function corsPolicy({ corsOrigins }: MeshSettings): JsonObject {
-  const origins = corsOrigins?.map((exact) => ({ exact })) ?? [
-    { safe_regex: { google_re2: {}, regex: ".*" } },
-  ];
+  const origins = corsOrigins?.map((exact) => ({ exact })) ?? [{ safe_regex: { regex: ".*" } }];
   return {
     "envoy.filters.http.cors": any("envoy.extensions.filters.http.cors.v3.CorsPolicy", {
       allow_origin_string_match: origins,
