@@ -91,11 +91,33 @@ test("a call that is held while its Envoy moves is answered", async () => {
   expect(await held).toEqual({ text: "one:hi" });
 });
 
-test("a call that nobody answers while all are away is told so", async () => {
+test("calls are held until a control plane is back, also for longer than Envoy waits for an answer", async () => {
   rig = await startRig({
     controlPlanes: 2,
     prepare: (mesh) => mesh.put(version(manifest(service, "1.0.0", { startTimeoutMs: 1_000 }))),
   });
+  await serves(0, 1);
+  await Promise.all([rig.stopControl(0), rig.stopControl(1)]);
+  let ended = false;
+  const held = rig.client.echo(service, "hi", { deadlineMs: 120_000 }).finally(() => {
+    ended = true;
+  });
+  // Envoy takes the cluster for missing now.
+  await expect
+    .poll(() => rig.envoy.stat("cluster_manager.odcds.init_fetch_timeout"), { timeout: 60_000 })
+    .toBe(1);
+  // Whoever comes now is held, too.
+  const late = rig.client.echo(service, "late", { deadlineMs: 120_000 });
+  await rig.envoy.until("/stats?filter=http.edge.downstream_rq_active", (text) => text.includes(": 2"));
+  expect(ended).toBe(false);
+  const echo = await rig.echo(service, "one");
+  startsWhatIsWanted(rig, () => echo.address);
+  await rig.startControl(1);
+  expect(await Promise.all([held, late])).toEqual([{ text: "one:hi" }, { text: "one:late" }]);
+});
+
+test("a call that nobody answers for the longest time that there is, is told so", async () => {
+  rig = await startRig({ controlPlanes: 2, longestHoldMs: 500, prepare: one });
   await serves(0, 1);
   await Promise.all([rig.stopControl(0), rig.stopControl(1)]);
   const answer = await rig.client.echo(service);

@@ -48,6 +48,22 @@ test("4 MB sent to a cold version arrive whole", async () => {
   expect(Buffer.concat(received).length).toBe(4 << 20);
 });
 
+test("a start may take as long as its contract says, also longer than Envoy waits for an answer", async () => {
+  rig = await startRig({
+    prepare: (mesh) => mesh.put(version(manifest(service, "1.0.0", { startTimeoutMs: 120_000 }))),
+  });
+  const echo = await rig.echo(service, "one");
+  startsWhatIsWanted(rig, async () => {
+    // Envoy takes the cluster for missing then.
+    await expect
+      .poll(() => rig.envoy.stat("cluster_manager.odcds.init_fetch_timeout"), { timeout: 60_000 })
+      .toBe(1);
+    return echo.address;
+  });
+  expect(await rig.client.echo(service, "hi", { deadlineMs: 120_000 })).toEqual({ text: "one:hi" });
+  expect(rig.orchestrator.wanted).toEqual([target]);
+});
+
 test("two versions wake at once, the slow one does not hold back the other", async () => {
   rig = await startRig({
     prepare: (mesh) => {

@@ -4,6 +4,7 @@ import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
 import { details, header } from "./answer.ts";
 import { corsOfAnswers } from "./cors.ts";
+import { onDemand } from "./on-demand.ts";
 import { COLLECTOR_CLUSTER, EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
 
 const filters = "envoy.extensions.filters.http";
@@ -45,8 +46,7 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
         : []),
       // After gRPC-web's, which makes gRPC of its calls; before the route is looked up.
       ...(edge && settings.json ? [jsonFilter()] : []),
-      // Its clusters' source and timeout stand in each route.
-      filter("on_demand", "on_demand.v3.OnDemand"),
+      ...onDemand(settings),
       // Counters by status for each generation of each version would pile up, and cost every call.
       filter("router", "router.v3.Router", { suppress_envoy_headers: true, dynamic_stats: false }),
     ],
@@ -82,7 +82,7 @@ function filter(name: string, type: string, fields: JsonObject = {}): JsonObject
 function unanswered(): JsonObject {
   const error = new RouseError(
     "UNAVAILABLE",
-    'No instance got ready in time, and no control plane gave a reason. Envoy waits for the start timeout of the version, but for 15 s at most where nobody answers. Call again, for it may be on its way; "rouse status" shows whether a control plane is there.',
+    'No instance got ready in time, and no control plane gave a reason. Call again, for it may be on its way; "rouse status" shows whether a control plane is there.',
     { reason: "START_UNANSWERED" },
   );
   return {

@@ -3,6 +3,7 @@ import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
 import { answersToBrowsers } from "./answer.ts";
 import { ENDPOINTS_SERVICE } from "./endpoints-route.ts";
+import { notHeld } from "./on-demand.ts";
 import { action, headerInput } from "./routes.ts";
 import {
   EDGE_ROUTES,
@@ -107,11 +108,13 @@ export function beforeServices(table: string, settings: MeshSettings): JsonObjec
 
 /**
  * A browser asks before its call, without the call's headers: the CORS filter answers, but only on a route to a cluster.
- * Which cluster does not matter; without an allowed origin nobody is there.
+ * Which cluster does not matter; without an allowed origin nobody is there, and nobody is waited for.
  */
 const preflights: JsonObject = {
   input: headerInput(":method"),
-  exact_match_map: { map: { OPTIONS: action({ route: { cluster: "preflight" } }) } },
+  exact_match_map: {
+    map: { OPTIONS: action({ route: { cluster: "preflight" }, typed_per_filter_config: notHeld }) },
+  },
 };
 
 /** Requests that are no gRPC calls: contents of artifacts, and all that is the registry's. */

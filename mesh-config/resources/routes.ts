@@ -9,8 +9,6 @@ import { highestStable, type SpecPatterns, specPatterns } from "./specs.ts";
 
 const VERSION_HEADER = "rouse-version";
 const routeType = "envoy.config.route.v3.Route";
-/** Envoy's wait for a cold cluster is longer than the start by so much, so that the reason of a failure arrives first. */
-const WAIT_MARGIN_MS = 2_000;
 
 /**
  * How calls of one service find their version: a node of the route table's match tree. An exact version or a tag is one
@@ -205,10 +203,7 @@ function versionRoute(service: string, { manifest, activation, approval, barred 
     return answer(stopped(service, manifest.version, activation.stopped.reason));
   }
   const cluster = clusterName({ service, version: manifest.version, generation: activation.generation });
-  return {
-    route: { cluster, ...routeOptions(manifest.sessionKey) },
-    typed_per_filter_config: onDemand(manifest.startTimeoutMs),
-  };
+  return { route: { cluster, ...routeOptions(manifest.sessionKey) } };
 }
 
 export interface Member {
@@ -226,9 +221,6 @@ function weightedRoute(service: string, members: readonly Member[]): JsonObject 
         clusters: members.map(({ version: { manifest, activation }, weight }) => ({
           name: clusterName({ service, version: manifest.version, generation: activation.generation }),
           weight,
-          // Each member has a subscription of its own: within one, the first answer is waited for before the next
-          // name is asked for, so that a slow start would hold back its neighbour.
-          typed_per_filter_config: onDemand(manifest.startTimeoutMs),
         })),
         // A session stays with one version.
         ...(sessionKey !== "" && { use_hash_policy: true }),
@@ -245,16 +237,5 @@ function routeOptions(sessionKey: string): JsonObject {
     // Only what never reached a handler.
     retry_policy: { retry_on: "connect-failure,refused-stream", num_retries: 2 },
     ...(sessionKey !== "" && { hash_policy: [{ header: { header_name: sessionKey } }] }),
-  };
-}
-
-function onDemand(startTimeoutMs: number): JsonObject {
-  return {
-    "envoy.filters.http.on_demand": any("envoy.extensions.filters.http.on_demand.v3.PerRouteConfig", {
-      odcds: {
-        source: { ads: {}, resource_api_version: "V3" },
-        timeout: `${(startTimeoutMs + WAIT_MARGIN_MS) / 1_000}s`,
-      },
-    }),
   };
 }

@@ -18,6 +18,8 @@ export interface MeshSettings {
   readonly registryHttp?: string;
   /** Instances run on other hosts, too, and are reached over a network that may be cut. */
   readonly severalHosts?: true;
+  /** Longest time that a call to a cold version waits in Envoy where no control plane answers, ms. Default: an hour. */
+  readonly longestHoldMs?: number;
   /** The edge takes calls in JSON over HTTP. */
   readonly json?: true;
   /** Set when the bootstrap has a collector: the share of calls without a traceparent for which Envoy begins a trace, 0 to 1. */

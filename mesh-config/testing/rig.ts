@@ -23,6 +23,7 @@ export interface RigOptions {
   readonly registry?: string;
   readonly readDescriptorSet?: ReadDescriptorSet;
   readonly registryHttp?: string;
+  readonly longestHoldMs?: number;
   /** Fills the mesh before anything starts. */
   readonly prepare?: (mesh: TestMesh) => void;
 }
@@ -81,6 +82,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
           ...(options.readDescriptorSet && { json: true }),
           ...(options.registry && { registry: options.registry }),
           ...(options.registryHttp && { registryHttp: options.registryHttp }),
+          ...(options.longestHoldMs && { longestHoldMs: options.longestHoldMs }),
           ...(options.samplingRatio !== undefined && { tracing: { samplingRatio: options.samplingRatio } }),
         },
         ...(options.readDescriptorSet && { readDescriptorSet: options.readDescriptorSet }),
