@@ -25,9 +25,11 @@ async function serve(
   const service = `balanced.v1.Service${++services}`;
   rig.mesh.put(version(manifest(service, "1.0.0", change)));
   const served: InstanceState[] = [];
+  const servers = new Map<string, Awaited<ReturnType<TestRig["echo"]>>>();
   const add = async (name: string, facts: Partial<InstanceState>) => {
-    const { address } = await rig.echo(service, name);
-    served.push({ ...instance(name, 1, address), ...facts });
+    const server = await rig.echo(service, name);
+    servers.set(name, server);
+    served.push({ ...instance(name, 1, server.address), ...facts });
     rig.mesh.change(service, "1.0.0", (state) => ({ ...state, instances: [...served] }));
   };
   const set = (next: (one: InstanceState) => InstanceState | undefined) =>
@@ -46,7 +48,7 @@ async function serve(
   await known(served.length, served.length);
   // Routes follow the clusters.
   await expect.poll(() => rig.client.echo(service), { timeout: 60_000 }).toHaveProperty("text");
-  return { service, add, set, known };
+  return { service, add, set, known, servers };
 }
 
 /** Calls, some at a time, and counts who answered. */
@@ -158,6 +160,19 @@ test("by zones, the own one: others only when it has no instance", async () => {
 test("client-side: who comes through Envoy is balanced all the same", async () => {
   const { service } = await serve({ loadBalancing: "client" }, { a: {}, b: {} });
   expect(Object.keys(await calls(service, 60)).sort()).toEqual(["a", "b"]);
+});
+
+test("outliers: one that answers UNAVAILABLE five times in a row gets no calls for a while", async () => {
+  const { service, servers } = await serve({}, { well: {}, sick: {} });
+  servers.get("sick")?.refuse();
+  // It would get one of two.
+  const failed = async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => rig.client.echo(service)));
+    return answers.filter((answer) => "error" in answer).length;
+  };
+  await expect.poll(failed, { timeout: 60_000 }).toBe(0);
+  const ejections = await rig.envoy.admin("/stats?filter=outlier_detection.ejections_enforced_total");
+  expect(ejections).toMatch(new RegExp(`${service}@1\\.0\\.0#\\d+\\..*: [1-9]`));
 });
 
 test("slow start: a newcomer gets a small share at first", async () => {

@@ -8,6 +8,7 @@ import {
   type ServerUnaryCall,
   type ServiceError,
   type sendUnaryData,
+  status,
 } from "@grpc/grpc-js";
 import { listen } from "../../sdk/grpc.ts";
 
@@ -29,6 +30,7 @@ function method(path: string, stream: boolean): MethodDefinition<Buffer, Buffer>
 export async function startEcho(service: string, name: string) {
   const server = new Server({ "grpc.max_receive_message_length": 64 << 20 });
   let calls = 0;
+  let refuses = false;
   const traceparents: string[] = [];
   server.addService(
     { echo: method(`/${service}/Echo`, false), chat: method(`/${service}/Chat`, true) },
@@ -36,7 +38,8 @@ export async function startEcho(service: string, name: string) {
       echo: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
         calls++;
         traceparents.push(String(call.metadata.get("traceparent")[0] ?? ""));
-        callback(null, Buffer.concat([Buffer.from(`${name}:`), call.request]));
+        if (refuses) callback({ code: status.UNAVAILABLE, details: `${name} refuses` });
+        else callback(null, Buffer.concat([Buffer.from(`${name}:`), call.request]));
       },
       chat: (call: ServerDuplexStream<Buffer, Buffer>) => {
         calls++;
@@ -50,6 +53,10 @@ export async function startEcho(service: string, name: string) {
     address,
     calls: () => calls,
     traceparents: () => traceparents,
+    /** From now on unary calls are answered with UNAVAILABLE. */
+    refuse: () => {
+      refuses = true;
+    },
     close: () => server.forceShutdown(),
   };
 }
