@@ -145,7 +145,7 @@ test("what does not compile is told in the user's own file", async () => {
     [echoPath]: echoContract({ methods: "rpc Echo(NoSuchRequest) returns (EchoResponse);" }),
   });
   expect((await made.generateError()).message).toBe(
-    `The contract has a problem:\n${echoPath}:6:12: cannot find \`NoSuchRequest\` in this scope.\nNothing was written.`,
+    `The contract has a problem:\n${echoPath}:6:12: cannot find \`NoSuchRequest\` in this scope. Check how it is spelt; what another file declares needs that file's import.\nNothing was written.`,
   );
 });
 
@@ -156,6 +156,55 @@ test("an option that does not exist", async () => {
   expect((await made.generateError()).message).toBe(
     `The contract has a problem:\n${echoPath}:5:55: rouse.mesh.v1.ServiceMesh has no field "ownr". See rouse/mesh/v1/options.proto for those that it has.\nNothing was written.`,
   );
+});
+
+test("a value that an option cannot have is told with what it can", async () => {
+  const says: [written: string, at: string, message: string][] = [
+    ["memory: 256Mi", "256Mi", 'memory cannot be 256Mi. Write text in quotes, such as memory: "256Mi".'],
+    ["version: 1.0.0", "1.0.0", 'version cannot be 1.0.0. Write text in quotes, such as version: "1.0.0".'],
+    ['cpu: "half"', '"half"', 'cpu cannot be "half". Write a number without quotes, such as 0.5.'],
+    [
+      "min_instances: -1",
+      "-1",
+      "min_instances cannot be -1. Write a whole number from 0 on, without quotes.",
+    ],
+    ["core: 1", "1", "core cannot be 1. Write true or false, without quotes."],
+    [
+      "exposure: EXTERNAL",
+      "EXTERNAL",
+      "exposure cannot be EXTERNAL. Write one of EXPOSURE_INTERNAL, EXPOSURE_EXTERNAL, without quotes.",
+    ],
+    ["standby: 2", "2", "standby cannot be 2. Write settings in braces, of instances, keep."],
+    [
+      'labels: {disk: "ssd"}',
+      "disk",
+      'An entry of a map names its two parts. Write {key: "disk", value: …}.',
+    ],
+  ];
+  const around = (written: string) =>
+    /^(memory|cpu|labels)/.test(written)
+      ? `resources: {${written}}`
+      : written.startsWith("core")
+        ? `placement: {${written}}`
+        : written;
+  const services = says.map(
+    ([written], n) =>
+      `service S${n}Service { option (rouse.mesh.v1.service) = {owner: "a", ${around(written)}}; }`,
+  );
+  const methods =
+    "rpc Echo(EchoRequest) returns (EchoResponse) { option idempotency_level = SAFE; option (rouse.mesh.v1.method).deadline = 5s; }";
+  const contract = echoContract({ methods, messages: services.join("\n") });
+  await using made = await TestPackage.create({ [echoPath]: contract });
+  const lines = contract.split("\n");
+  const place = (line: string, at: string) =>
+    `${echoPath}:${lines.indexOf(line) + 1}:${line.lastIndexOf(at) + 1}`;
+  const method = lines.find((line) => line.includes("SAFE")) ?? "";
+  const expected = [
+    `${place(method, "SAFE")}: idempotency_level cannot be SAFE. Write NO_SIDE_EFFECTS or IDEMPOTENT, without quotes.`,
+    `${place(method, "5s")}: deadline cannot be 5s. Write text in quotes, such as deadline: "5s".`,
+    ...says.map(([, at, message], n) => `${place(services[n] ?? "", at)}: ${message}`),
+  ];
+  expect((await made.generateError()).message.split("\n").slice(1, -1)).toEqual(expected);
 });
 
 test("an option whose file is not imported", async () => {

@@ -97,7 +97,7 @@ test("an unknown service is told of those that there are", async () => {
 test("an internal service is unknown outside", async () => {
   expect(await refused(rig.client, "vault.v1.Vault")).toEqual({
     code: status.NOT_FOUND,
-    details: `No service of this name that is called from outside the mesh. There are: early.v1.Early, ${service}. Check the name; a new service is added with "rouse register", and its contract must say exposure: EXTERNAL.`,
+    details: `No service of this name that is called from outside the mesh. There are: early.v1.Early, ${service}. Check the name; a new service is added with "rouse register", and its contract must say exposure: EXPOSURE_EXTERNAL.`,
     reason: "SERVICE_UNKNOWN",
   });
 });

@@ -16,7 +16,7 @@ export function unknownService(names: readonly string[], edge: boolean): RouseEr
     names.length === 0 ? "There is none yet." : `There ${names.length === 1 ? "is" : "are"}: ${list(names)}.`;
   const where = edge ? " that is called from outside the mesh" : "";
   const remedy = edge
-    ? 'Check the name; a new service is added with "rouse register", and its contract must say exposure: EXTERNAL.'
+    ? 'Check the name; a new service is added with "rouse register", and its contract must say exposure: EXPOSURE_EXTERNAL.'
     : 'Check the name; a new service is added with "rouse register".';
   return new RouseError("NOT_FOUND", `No service of this name${where}. ${there} ${remedy}`, {
     reason: "SERVICE_UNKNOWN",
