@@ -68,6 +68,22 @@ describe.skipIf(missing !== "")(`containers and their agent${missing && ` (skipp
     expect(await containersOf(engine, owner)).toEqual([]);
   });
 
+  test("an agent with another runtime removes what the former one left", async () => {
+    const first = await rig.spawn("docker");
+    await first.start("left", rig.spec("serve"));
+    const killed = once(first.child, "exit");
+    first.child.kill("SIGKILL");
+    await killed;
+    first.close();
+    expect(await containersOf(engine, owner)).not.toEqual([]);
+    const second = await rig.spawn("in-process");
+    expect(await second.get("left")).toMatchObject({ state: InstanceState.FAILED });
+    second.child.kill("SIGUSR2");
+    await once(second.child, "exit");
+    second.close();
+    expect(await containersOf(engine, owner)).toEqual([]);
+  });
+
   test("an engine that goes away takes nothing along: what runs goes on, what ends is noticed, and nothing leaks when it is back", async () => {
     const proxy = await engineProxy();
     const agent = await rig.start({ runtime: "docker", dockerHost: proxy.where });

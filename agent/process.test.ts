@@ -273,6 +273,28 @@ describe("an agent with the process runtime", () => {
   });
 });
 
+test("an agent with another runtime ends what the former one left", async () => {
+  const first = await rig.spawn("process");
+  await first.start("left", rig.spec("serve"));
+  await until("Consul has it", async () => (await rig.registered()).length === 1);
+  const killed = once(first.child, "exit");
+  first.child.kill("SIGKILL");
+  await killed;
+  first.close();
+  expect(strays()).toHaveLength(1);
+
+  const second = await rig.spawn("in-process");
+  expect(strays()).toEqual([]);
+  expect(await second.get("left")).toMatchObject({
+    state: InstanceState.FAILED,
+    reason: "the agent now uses the runtime in-process in place of process",
+  });
+  await until("Consul has nothing", async () => (await rig.registered()).length === 0);
+  second.child.kill("SIGUSR2");
+  await once(second.child, "exit");
+  second.close();
+});
+
 test("an agent that was killed is replaced by one that adopts what runs and buries what does not", async () => {
   const first = await rig.spawn("process");
   const { instance } = await first.start("adopted", rig.spec("chatty"));

@@ -27,7 +27,8 @@ import { Prepared } from "./prepared.ts";
 import { NotifySocket } from "./readiness/notify.ts";
 import { RecordFolder } from "./record.ts";
 import { Registrations } from "./registrations.ts";
-import { chooseRuntime } from "./runtimes/choose.ts";
+import { chooseRuntime, processOptions } from "./runtimes/choose.ts";
+import { endLeftovers } from "./runtimes/leftovers.ts";
 import { Settlement } from "./settlement.ts";
 import { CallerWatch } from "./standby/caller-watch.ts";
 import { PressureWatch } from "./standby/pressure-watch.ts";
@@ -70,9 +71,17 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   try {
     const records = new RecordFolder(folders.instances);
     closers.push(() => records.close());
-    const adopts = records.load().some((record) => record.runtime === "docker" && record.endedAtMs === 0);
+    const former = records.load();
+    const adopts = former.some((record) => record.runtime === "docker" && record.endedAtMs === 0);
     const { runtime, reason } = await chooseRuntime(options, folders, bundles, log, adopts);
     closers.push(() => runtime.close());
+    await endLeftovers(
+      runtime.name,
+      former,
+      processOptions(options, folders, bundles),
+      options.dockerHost,
+      log,
+    );
     const prepared = new Prepared(folders.prepared);
     const { cpu, memoryBytes, gpu, labels = {}, zone = "", costPerHour = 0, speed = 1 } = options;
     const capacity = new Capacity(host, { cpu, memoryBytes, gpu });

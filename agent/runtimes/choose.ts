@@ -8,7 +8,7 @@ import type { AgentOptions } from "../options.ts";
 import { DockerRuntime, engineMissing } from "./docker/docker.ts";
 import { Engine } from "./docker/engine.ts";
 import { InProcessRuntime } from "./in-process.ts";
-import { ProcessRuntime } from "./process.ts";
+import { ProcessRuntime, type ProcessRuntimeOptions } from "./process.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** How long an engine that has containers of ours may take to come back, ms. */
@@ -34,9 +34,8 @@ export async function chooseRuntime(
   log: Logger,
   adopts: boolean,
 ): Promise<Choice> {
-  const { runtime = "auto", meshTarget, otlpEndpoint, host, bind = "127.0.0.1" } = options;
-  const { owner, logs, notifySocket } = folders;
-  const common = { host, bind, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles };
+  const { runtime = "auto" } = options;
+  const common = processOptions(options, folders, bundles);
   if (runtime === "process") return { runtime: new ProcessRuntime(common), reason: "asked for" };
   if (runtime === "in-process") return { runtime: new InProcessRuntime(common), reason: "asked for" };
   try {
@@ -48,6 +47,15 @@ export async function chooseRuntime(
     if (runtime === "docker") throw engineMissing(error);
     return { runtime: new ProcessRuntime(common), reason: error.message };
   }
+}
+
+/** What runtimes without an engine need. */
+export function processOptions(
+  { meshTarget, otlpEndpoint, host, bind = "127.0.0.1" }: AgentOptions,
+  { owner, logs, notifySocket }: Folders,
+  bundles: Bundles,
+): ProcessRuntimeOptions {
+  return { host, bind, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles };
 }
 
 async function docker(
