@@ -25,6 +25,8 @@ export interface ActivationOptions {
   readonly onBroken?: (address: string) => void;
   /** What has drained, to be said again on a new stream. */
   readonly drained: () => Iterable<Target>;
+  /** The same of what must go on behind a generation that Envoys know. */
+  readonly behind: () => Iterable<Target>;
   readonly log: Logger;
 }
 
@@ -94,6 +96,11 @@ export class Activation {
     if (this.#open) this.#send({ $case: "drained", value: { target, reopened: true } });
   }
 
+  /** Envoys know this generation, and Consul does not any more. */
+  behind(target: Target): void {
+    if (this.#open) this.#send({ $case: "behind", value: { target } });
+  }
+
   close(): void {
     this.#closed = true;
     this.#stopFollowing();
@@ -139,6 +146,7 @@ export class Activation {
         this.#retryMs = FIRST_RETRY_MS;
         for (const value of this.#wanted.values()) this.#send({ $case: "wanted", value });
         for (const target of this.#options.drained()) this.drained(target);
+        for (const target of this.#options.behind()) this.behind(target);
         return;
       case "ready":
         this.#options.onReady(kind.value);

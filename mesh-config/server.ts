@@ -87,6 +87,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     ...(deps.onLeaderBroken && { onBroken: deps.onLeaderBroken }),
     log,
     drained: () => drains?.done() ?? [],
+    behind: () => control?.behind() ?? [],
     onReady: ({ target, instanceId, address, host }) => {
       if (target === undefined || control === undefined) return;
       control.ready(target, { id: instanceId, address, host, draining: false });
@@ -115,6 +116,7 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
         mayHaveCalls: (stream, cluster) => drains?.mayHaveCalls(stream, cluster) ?? true,
         pushed: (cluster) => wakes.reached(cluster, "pushedMs"),
         released: (cluster) => wakes.released(cluster),
+        behind: (target) => activation.behind(target),
         moved: () => {
           wants.settle();
           drains?.check();

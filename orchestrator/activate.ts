@@ -3,6 +3,7 @@ import type { ActivateRequest, ActivateResponse } from "#proto/rouse/orchestrato
 import type { Target } from "../registry/target.ts";
 import { statusObject } from "../sdk/answer.ts";
 import { steadyMs } from "../sdk/steady.ts";
+import { goBeyond } from "./go-beyond.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { servingInstance } from "./serving.ts";
 
@@ -92,6 +93,9 @@ function take(orchestrator: Orchestrator, source: string, { kind, sentMs }: Acti
       orchestrator.evaluate(target.service, target.version);
       return;
     }
+    case "behind":
+      if (kind.value.target !== undefined) void goBeyond(orchestrator, kind.value.target);
+      return;
   }
 }
 

@@ -301,7 +301,8 @@ export function hostAddress(orchestrator: Orchestrator, name: string): string {
   return host.address;
 }
 
-async function change(
+/** Changes what Consul holds of a version, and what this orchestrator goes by until its watch shows the same. */
+export async function change(
   orchestrator: Orchestrator,
   { service, version }: Target,
   update: (now: Activation) => Activation,

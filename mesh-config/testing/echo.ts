@@ -31,6 +31,7 @@ export async function startEcho(service: string, name: string) {
   const server = new Server({ "grpc.max_receive_message_length": 64 << 20 });
   let calls = 0;
   let refuses = false;
+  let open = 0;
   const traceparents: string[] = [];
   server.addService(
     { echo: method(`/${service}/Echo`, false), chat: method(`/${service}/Chat`, true) },
@@ -43,8 +44,10 @@ export async function startEcho(service: string, name: string) {
       },
       chat: (call: ServerDuplexStream<Buffer, Buffer>) => {
         calls++;
+        open++;
         call.on("data", (part: Buffer) => call.write(part));
         call.on("end", () => call.end());
+        call.once("close", () => open--);
       },
     },
   );
@@ -52,6 +55,8 @@ export async function startEcho(service: string, name: string) {
   return {
     address,
     calls: () => calls,
+    /** Streams that are open. */
+    open: () => open,
     traceparents: () => traceparents,
     /** From now on unary calls are answered with UNAVAILABLE. */
     refuse: () => {
@@ -100,9 +105,16 @@ export class EchoClient {
     });
   }
 
-  chat(service: string) {
+  chat(service: string, version?: string) {
     const { requestSerialize, responseDeserialize } = method("", true);
-    return this.#client.makeBidiStreamRequest(`/${service}/Chat`, requestSerialize, responseDeserialize);
+    const metadata = new Metadata();
+    if (version !== undefined) metadata.set("rouse-version", version);
+    return this.#client.makeBidiStreamRequest(
+      `/${service}/Chat`,
+      requestSerialize,
+      responseDeserialize,
+      metadata,
+    );
   }
 
   /** Resolves when the listener takes connections. */

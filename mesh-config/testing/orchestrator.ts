@@ -16,6 +16,8 @@ export class TestOrchestrator {
   readonly drained: Target[] = [];
   /** What had drained and then had calls again. */
   readonly reopened: Target[] = [];
+  /** Generations that Envoys know and Consul does not. */
+  readonly behind: Target[] = [];
   readonly loads: Load[][] = [];
   /** Sessions that live, by instance. */
   sessions: ReadonlyMap<string, number> = new Map();
@@ -23,6 +25,7 @@ export class TestOrchestrator {
   readonly envoys: number[] = [];
   onWanted: (target: Target) => void = () => undefined;
   onDrained: (target: Target) => void = () => undefined;
+  onBehind: (target: Target) => void = () => undefined;
   address = "";
 
   static async start(): Promise<TestOrchestrator> {
@@ -69,6 +72,9 @@ export class TestOrchestrator {
         }
         this.drained.push(kind.value.target);
         this.onDrained(kind.value.target);
+      } else if (kind?.$case === "behind" && kind.value.target) {
+        this.behind.push(kind.value.target);
+        this.onBehind(kind.value.target);
       } else if (kind?.$case === "loads") {
         this.loads.push(kind.value.loads);
         this.sessions = new Map(kind.value.sessions.map(({ instanceId, live }) => [instanceId, live]));

@@ -8,6 +8,7 @@ import { type Extras, noExtras } from "../resources/plan.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { changedServices } from "./changed.ts";
 import { FormerGenerations } from "./former.ts";
+import { Generations } from "./generations.ts";
 import type { Kind, Resource } from "./resource.ts";
 import { type Snapshot, SnapshotBuilder } from "./snapshot.ts";
 import type { DeltaStream, StreamHost } from "./stream.ts";
@@ -29,6 +30,8 @@ export interface ControlEvents {
   released(cluster: string): void;
   /** Whether calls may be open on a cluster that the Envoy had from another control plane. */
   mayHaveCalls(stream: DeltaStream, cluster: string): boolean;
+  /** Envoys know a generation of the version that Consul does not know any more: it must go on behind it. */
+  behind(target: Target): void;
   /** Streams, what they accepted, or the snapshot changed. */
   moved(): void;
   /** Every connected Envoy has the newest configuration of the edge's JSON, or one refuses it. */
@@ -59,11 +62,15 @@ export class Control implements StreamHost {
   readonly #aliases = new Map<string, string>();
   readonly #former = new FormerGenerations();
   readonly #thawing = new Thawing();
+  readonly #generations = new Generations();
+  /** As Consul has it. */
+  #given: MeshState;
   #state: MeshState;
   #snapshot: Snapshot | undefined;
 
   constructor(state: MeshState, settings: MeshSettings, events: ControlEvents, log: Logger) {
-    this.#state = state;
+    this.#given = state;
+    this.#state = this.#generations.hold({ services: new Map() }, state, state.services.keys());
     this.#builder = new SnapshotBuilder(settings);
     this.#events = events;
     this.#log = log;
@@ -71,6 +78,11 @@ export class Control implements StreamHost {
 
   get state(): MeshState {
     return this.#state;
+  }
+
+  /** Versions that Consul has in too early a generation, each with one that it must go beyond. */
+  behind(): Iterable<Target> {
+    return this.#generations.behind();
   }
 
   snapshot(own?: OwnListeners): Snapshot {
@@ -82,9 +94,11 @@ export class Control implements StreamHost {
   }
 
   /** Takes a new state and sends what changed. */
-  setState(state: MeshState): void {
-    const changed = changedServices(this.#state, state);
+  setState(given: MeshState): void {
+    const changed = changedServices(this.#given, given);
     if (changed.size === 0) return;
+    this.#given = given;
+    const state = this.#generations.hold(this.#state, given, changed);
     this.#former.compare(this.#state, state, changed);
     this.#state = state;
     for (const [name, known] of this.#known) {
@@ -92,6 +106,14 @@ export class Control implements StreamHost {
     }
     for (const former of this.#former.versions()) this.#refresh(former);
     this.#change();
+    for (const target of this.#generations.behind())
+      if (changed.has(target.service)) this.#events.behind(target);
+  }
+
+  /** Notes that an Envoy knows a cluster. */
+  #asked(target: Target): void {
+    const generation = this.version(target)?.activation.generation;
+    if (this.#generations.asked(target, generation)) this.#events.behind(target);
   }
 
   /** Takes an instance that serves, ahead of Consul. */
@@ -143,13 +165,16 @@ export class Control implements StreamHost {
     // An Envoy that comes back names all it has, and hundreds may come at once.
     if (this.#known.get(cluster)?.kept === true) return;
     const target = parseClusterName(cluster);
-    if (target === undefined || this.version(target)?.activation.generation !== target.generation) return;
+    if (target === undefined) return;
+    this.#asked(target);
+    if (this.version(target)?.activation.generation !== target.generation) return;
     if (this.#keep(cluster)) this.#snapshot = undefined;
   }
 
   missing(cluster: string, held: boolean): boolean {
     const target = parseClusterName(cluster);
     const version = target && this.version(target);
+    if (target !== undefined) this.#asked(target);
     if (target === undefined || version === undefined) {
       this.#log.warn({ cluster }, "an Envoy asks for a cluster of no registered version");
       return false;
@@ -214,6 +239,7 @@ export class Control implements StreamHost {
 
   pushed(cluster: string): void {
     const target = parseClusterName(cluster);
+    if (target !== undefined) this.#asked(target);
     if (target !== undefined && this.version(target)?.activation.generation === target.generation)
       this.#keep(cluster);
     this.#events.pushed(cluster);
