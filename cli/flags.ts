@@ -23,3 +23,8 @@ export function parseAgo(text: string): number {
     `"${text}" is no span of time: give a number and s, m, h or d, such as 90s, 10m, 6h or 7d.`,
   );
 }
+
+/** A flag of `rouse up` as it is typed: `npm start` takes those for its own that do not stand behind "--". */
+export function typedFlag(flag: string): string {
+  return process.env.npm_lifecycle_event === "start" ? `"npm start -- ${flag} …"` : flag;
+}

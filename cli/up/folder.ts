@@ -2,6 +2,7 @@ import { mkdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { RouseError } from "../../sdk/errors.ts";
 import { withLock } from "../../setup/lock.mjs";
+import { typedFlag } from "../flags.ts";
 
 /** Longest path of a unix socket on Linux, bytes: sun_path of unix(7) without its final zero. */
 const SOCKET_PATH_BYTES = 107;
@@ -15,7 +16,7 @@ export function makeDataFolder(wanted: string): string {
   const unfit = (why: string) =>
     new RouseError(
       "INVALID_ARGUMENT",
-      `The data folder ${wanted} cannot be used (${why}): name another with --data.`,
+      `The data folder ${wanted} cannot be used (${why}): name another with ${typedFlag("--data")}.`,
       { reason: "DATA_FOLDER_UNFIT" },
     );
   try {
@@ -40,7 +41,7 @@ export function ownDataFolder<T>(data: string, work: () => Promise<T>): Promise<
   return withLock(join(data, "up.lock"), work, (owner) => {
     throw new RouseError(
       "FAILED_PRECONDITION",
-      `The data folder ${data} is in use by a mesh that runs (process ${owner}): stop that one, or name another folder with --data.`,
+      `The data folder ${data} is in use by a mesh that runs (process ${owner}): stop that one, or name another folder with ${typedFlag("--data")}.`,
       { reason: "DATA_FOLDER_IN_USE" },
     );
   });

@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { RouseError } from "../../sdk/errors.ts";
+import { typedFlag } from "../flags.ts";
 import { portHolder } from "./holder.ts";
 
 /** What listens on a port of its own, with the default port and what people call it. */
@@ -105,7 +106,7 @@ async function hold(host: string, port: number) {
 
 function inUse(name: PortName, port: number, cause: NodeJS.ErrnoException): RouseError {
   const { title } = portNames[name];
-  const flag = portFlag(name);
+  const flag = typedFlag(portFlag(name));
   if (cause.code !== "EADDRINUSE")
     return new RouseError(
       "FAILED_PRECONDITION",
