@@ -92,6 +92,44 @@ async function containersOf(data: string): Promise<string[]> {
   return all.filter(({ Mounts }) => Mounts.some(({ Source }) => Source.startsWith(data))).map(({ Id }) => Id);
 }
 
+describe("rouse up --examples, as npm start has it", () => {
+  test("brings the examples, all cold, and what it prints is so", async () => {
+    const mesh = await start({ runtime: "process", args: ["--examples"] });
+    await until(
+      "the examples are there",
+      async () => mesh.output().includes("Ctrl-C stops everything"),
+      180_000,
+    );
+    const said = mesh.output();
+    expect(said).not.toContain("is left out");
+    expect(said).toContain("Instances run in the process runtime: asked for.");
+    const services = JSON.parse(await rouseOk(["services", "--json", "--data", mesh.data])) as {
+      name: string;
+      versions: { version: string; state: string }[];
+    }[];
+    const versions = services.flatMap(({ name, versions }) =>
+      versions.map(({ version, state }) => `${name} ${version} ${state}`),
+    );
+    expect(versions).toEqual(
+      expect.arrayContaining([
+        "composition.v1.CompositionService 1.0.0 STATE_COLD",
+        "genome.v1.GenomeService 1.0.0 STATE_COLD",
+        "genome.v1.GenomeService 2.0.0 STATE_COLD",
+      ]),
+    );
+    expect(versions.filter((line) => !line.endsWith(" STATE_COLD"))).toEqual([]);
+    for (const [, url = ""] of said.matchAll(/^ {2}(?:site|Consul) +(http:\S+)/gm))
+      expect((await fetch(url)).status, url).toBe(200);
+    const tries = [...said.matchAll(/^ {2}npx rouse (.+)$/gm)].map(([, words = ""]) => words.split(" "));
+    expect(tries.map(([verb]) => verb)).toEqual(["services", "call", "wakes"]);
+    const answers: string[] = [];
+    for (const words of tries)
+      answers.push(await rouseOk([...words.map((word) => word.replace(/^'|'$/g, "")), "--data", mesh.data]));
+    expect(answers[1]).toContain('"NC_001416.1"');
+    expect(answers[2]).toContain("genome.v1.GenomeService 2.0.0 #1");
+  });
+});
+
 describe("rouse up", () => {
   test("starts a child again that dies, and says so", async () => {
     const mesh = await start({ runtime: "process" });
