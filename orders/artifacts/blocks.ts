@@ -1,43 +1,11 @@
 import { crc32 } from "node:zlib";
+import { BLOCK_BYTES, SUM_BYTES } from "../../sdk/client/artifacts/block-sums.ts";
 
 /**
  * Content is checked in blocks of so many bytes, each before it is given away: so a part of it can be read without reading the
  * whole, and what is damaged is never passed on.
  */
-export const BLOCK_BYTES = 2 ** 20;
-/** Of one block's CRC-32. */
-const SUM_BYTES = 4;
-
-/** Makes the checksums of a content's blocks while it comes in. */
-export class BlockSums {
-  readonly #sums: number[] = [];
-  #sum = 0;
-  #filled = 0;
-
-  update(chunk: Uint8Array): void {
-    for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + BLOCK_BYTES - this.#filled);
-      this.#sum = crc32(part, this.#sum);
-      this.#filled += part.length;
-      at += part.length;
-      if (this.#filled === BLOCK_BYTES) this.#close();
-    }
-  }
-
-  /** All up to now, 4 bytes each, big endian. */
-  bytes(): Buffer {
-    const sums = this.#filled > 0 ? [...this.#sums, this.#sum] : this.#sums;
-    const out = Buffer.alloc(sums.length * SUM_BYTES);
-    for (const [index, sum] of sums.entries()) out.writeUInt32BE(sum, index * SUM_BYTES);
-    return out;
-  }
-
-  #close(): void {
-    this.#sums.push(this.#sum);
-    this.#sum = 0;
-    this.#filled = 0;
-  }
-}
+export { BLOCK_BYTES, BlockSums } from "../../sdk/client/artifacts/block-sums.ts";
 
 /** A part of a content, and the blocks that have to be read for it. */
 export interface BlockRange {

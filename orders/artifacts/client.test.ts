@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ArtifactsClient, ArtifactsService } from "#proto/rouse/orders/v1/artifacts.ts";
 import { type HttpRoute, type RunningHttp, startHttp } from "../../registry/http.ts";
+import { BlockSums, digestOfSums } from "../../sdk/client/artifacts/block-sums.ts";
 import { type Artifacts, artifacts } from "../../sdk/client/artifacts/client.ts";
 import { listen, unary } from "../../sdk/grpc.ts";
 import { until } from "../../test/support/live.ts";
@@ -251,17 +252,36 @@ describe("on the store's own disk", () => {
       const bytes = randomBytes(50 * MIB);
       const { uri } = await near.put({ file: await file("near-broken", bytes) });
       expect(uri).toBe(`artifact:sha256-${sha256(bytes)}`);
+      const [, from = ""] = /^PUT \?offset=0&written=(\d+)$/.exec(asked[1] ?? "") ?? [];
       expect(asked).toEqual([
         "HEAD ",
-        "PUT ?offset=0&written=16",
-        "PUT ?offset=16&written=32",
-        "PUT ?offset=16",
+        `PUT ?offset=0&written=${from}`,
+        expect.stringMatching(`^PUT .offset=${from}&written=`),
+        `PUT ?offset=${from}`,
       ]);
       expect(await client.verify(uri)).toBe(bytes.length);
     } finally {
       near.close();
       await other.close();
     }
+  });
+
+  test("a copy that is not what the file is is told, and nothing of it is kept", async () => {
+    const { uploads } = rig.artifacts;
+    const begin = { id: "", name: "", mediaType: "", metadata: {}, owner: "ada" };
+    const { id } = await uploads.begin({ ...begin, keepMs: 0, keepForever: false, holder: "", bytes: 0 });
+    const copied = randomBytes(2 * MIB + 9);
+    await writeFile(await uploads.fileOf(id), copied, { flag: "r+" });
+    await uploads.take(id, 0, copied.length);
+    const sums = new BlockSums();
+    sums.update(copied.subarray(0, -1));
+    sums.update(Buffer.from([1 ^ (copied.at(-1) ?? 0)]));
+    await expect(uploads.finish(id, "", digestOfSums(sums.bytes()))).rejects.toMatchObject({
+      status: "DATA_LOSS",
+      reason: "ARTIFACT_DIGEST_WRONG",
+      message: `The copy of the file that the upload ${id} stores has other bytes than the file: it was changed while it was copied, or the disk is at fault. Nothing of it is kept; store it again.`,
+    });
+    await expect(uploads.get(id)).rejects.toMatchObject({ reason: "UPLOAD_UNKNOWN" });
   });
 
   test("damage is told, and nothing is left that looks whole", async () => {
@@ -351,7 +371,7 @@ describe("over gRPC alone", () => {
         stream.end();
       });
       expect(offset).toBe(bytes.length);
-      const { uri } = await unary(api, "finishUpload", { id, sha256: sha256(bytes) });
+      const { uri } = await unary(api, "finishUpload", { id, sha256: sha256(bytes), blockSums: "" });
       const chunks: Buffer[] = [];
       for await (const { chunk } of api.readArtifact({ uri, offset: 5, length: 0 })) chunks.push(chunk);
       expect(sha256(Buffer.concat(chunks))).toBe(sha256(bytes.subarray(5)));

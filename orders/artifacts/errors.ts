@@ -46,6 +46,15 @@ export function wrongDigest(sent: string, arrived: string): RouseError {
   );
 }
 
+/** What is in an upload's file is not what was copied there. */
+export function wrongCopy(id: string): RouseError {
+  return new RouseError(
+    "DATA_LOSS",
+    `The copy of the file that the upload ${id} stores has other bytes than the file: it was changed while it was copied, or the disk is at fault. Nothing of it is kept; store it again.`,
+    { reason: "ARTIFACT_DIGEST_WRONG" },
+  );
+}
+
 export function heldArtifact(digest: string, holders: readonly string[]): RouseError {
   return new RouseError(
     "FAILED_PRECONDITION",

@@ -24,8 +24,8 @@ export function artifactsService(artifacts: Artifacts): ArtifactsServer {
     }),
     getUpload: answer(({ id }) => uploads.get(id)),
     writeUpload: (call, callback) => void writeUpload(artifacts, call, callback),
-    finishUpload: answer(async ({ id, sha256 }) => {
-      const { digest, upload } = await uploads.finish(id, sha256);
+    finishUpload: answer(async ({ id, sha256, blockSums }) => {
+      const { digest, upload } = await uploads.finish(id, sha256, blockSums);
       return artifacts.get(artifactUri(digest, upload.name));
     }),
     abandonUpload: answer(async ({ id }) => {

@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
 import { z } from "zod";
 import type { BeginUploadRequest, Upload } from "#proto/rouse/orders/v1/artifacts.ts";
+import { digestOfSums } from "../../../sdk/client/artifacts/block-sums.ts";
 import { RouseError } from "../../../sdk/errors.ts";
 import { placeOf } from "../content/content.ts";
-import { doneUpload, invalidUpload, unknownUpload, wrongDigest } from "../errors.ts";
+import { doneUpload, invalidUpload, unknownUpload, wrongCopy, wrongDigest } from "../errors.ts";
 import { mediaTypeOf } from "../media-type.ts";
 import { checkHolder, checkSaid } from "../metadata.ts";
 import type { OpenArtifacts } from "../open.ts";
@@ -114,8 +115,14 @@ export class Uploads {
    * Makes an artifact of an upload. Again, it answers the same.
    *
    * @param sha256 Of what was sent; empty: it is not compared.
+   * @param blockSums Digest of its blocks' checksums, which is less work; empty: they are not compared.
+   * @throws RouseError DATA_LOSS ARTIFACT_DIGEST_WRONG, after which the upload is gone; INVALID_ARGUMENT UPLOAD_INVALID.
    */
-  async finish(id: string, sha256: string): Promise<{ readonly digest: string; readonly upload: UploadRow }> {
+  async finish(
+    id: string,
+    sha256: string,
+    blockSums = "",
+  ): Promise<{ readonly digest: string; readonly upload: UploadRow }> {
     if (sha256 !== "" && !DIGEST.test(sha256)) throw invalidUpload("sha256 is no 64 lower-case hex digits");
     const { pool, spool, contents } = await this.#open();
     const known = await findUpload(checked(pool), id);
@@ -126,11 +133,15 @@ export class Uploads {
     }
     await this.#touch(id);
     const { file, digest, sums, bytes, resumed } = await spool.finish(id);
-    if (resumed && sha256 === "")
+    if (resumed && sha256 === "" && blockSums === "")
       throw invalidUpload("it went on after a pause, so its sha256 is needed to know that it is whole");
     if (sha256 !== "" && sha256 !== digest) {
       await this.abandon(id);
       throw wrongDigest(sha256, digest);
+    }
+    if (blockSums !== "" && blockSums !== digestOfSums(sums)) {
+      await this.abandon(id);
+      throw wrongCopy(id);
     }
     const place = placeOf(digest, id);
     await contents.keep(file, place, bytes);

@@ -130,6 +130,8 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
     const { signal, onProgress } = put;
     const id = put.uploadId ?? randomUUID();
     const hash = newHash();
+    /** Of a file that was copied, and so not hashed here. */
+    let blockSums: string | undefined;
     let arrived = 0;
     const trying = <T>(work: () => Promise<T>) => persist(work, () => arrived, signal);
     // Where no mesh is, it is better told at once.
@@ -154,7 +156,8 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
       let known = true;
       if (sharesDisk && piece.copyTo !== undefined && end - arrived >= NEAR_BYTES) {
         const { putNear } = await import("./near.ts");
-        known = await putNear({ http, headers, signal, onProgress }, id, piece, arrived);
+        blockSums = await putNear({ http, headers, signal, onProgress }, id, piece, arrived);
+        known = blockSums !== undefined;
         if (known) arrived = end;
       }
       await trying(async () => {
@@ -173,15 +176,15 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
         arrived = offsetOf(said);
         if (arrived < end) throw unreachable("the upload was cut short");
       });
-      await piece.finish();
+      if (blockSums === undefined) await piece.finish();
       onProgress?.(arrived);
     }
-    const sha256 = hash.digest("hex");
+    const sha256 = blockSums === undefined ? hash.digest("hex") : "";
     return trying(() =>
       unary(
         grpc(),
         "finishUpload",
-        { id, sha256 },
+        { id, sha256, blockSums: blockSums ?? "" },
         { ...ask, deadlineMs: LONG_MS, ...(signal && { signal }) },
       ),
     );

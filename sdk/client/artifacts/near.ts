@@ -2,6 +2,7 @@ import type { Hash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { basename } from "node:path";
+import { BLOCK_BYTES } from "./block-sums.ts";
 import type { ContentHttp } from "./http.ts";
 import type { Piece } from "./source.ts";
 
@@ -11,8 +12,9 @@ import type { Piece } from "./source.ts";
  */
 
 /** So much is written before orders is told, which hashes it while the next is written; bytes. */
-const TELL_BYTES = 16 * 2 ** 20;
-const BLOCK_BYTES = 2 ** 20;
+const TELL_BYTES = 8 * 2 ** 20;
+/** So much at most is written while orders is at what came before: it shall find it in memory; bytes. */
+const AHEAD_BYTES = 256 * 2 ** 20;
 /** The kernel has more work with larger pieces: it looks for as much memory in one piece for the file. */
 const WRITE_BYTES = 2 ** 18;
 
@@ -28,25 +30,30 @@ export interface Near {
  * Writes the rest of an upload to where orders gathers it.
  *
  * @param from Offset of the upload.
- * @returns true: all of the piece has arrived. False: it did not get so far, and the upload has some offset between.
+ * @returns the digest of the checksums of all of the piece, which has arrived. Undefined: it did not get so far, and the upload has some
+ *   offset between.
  */
 export async function putNear(
   { http, headers, signal, onProgress }: Near,
   id: string,
   piece: Piece,
   from: number,
-): Promise<boolean> {
-  if (piece.copyTo === undefined) return false;
+): Promise<string | undefined> {
+  if (piece.copyTo === undefined) return undefined;
   const path = `/content/uploads/${id}`;
   const handle = await openNear({ http, headers, signal }, path, id, constants.O_WRONLY);
-  if (handle === undefined) return false;
+  if (handle === undefined) return undefined;
   let told = from;
-  let telling: Promise<unknown> = Promise.resolve();
+  /** Orders hashes what it was told of. */
+  let busy = false;
+  let telling: Promise<void> = Promise.resolve();
   const tell = async (to: number) => {
     await telling;
     if (told > from) onProgress?.(told);
     const request = { method: "PUT", path: `${path}?offset=${told}&written=${to}`, headers, signal } as const;
+    busy = true;
     telling = http.put(request, new Uint8Array(), 0).then((said) => {
+      busy = false;
       if (Object(said).offset !== to)
         throw new Error("the file of the upload is not where it was written to");
     });
@@ -54,17 +61,19 @@ export async function putNear(
     told = to;
   };
   try {
-    await piece.copyTo(handle, from, async (at) => {
+    const sums = await piece.copyTo(handle, from, async (at) => {
       signal?.throwIfAborted();
-      if (at - told >= TELL_BYTES) await tell(at);
+      // While it is at it the copy goes on, so that it has more to do the next time, and need not wait for each piece.
+      const ahead = at - told;
+      if (ahead >= TELL_BYTES && (!busy || ahead >= AHEAD_BYTES)) await tell(at);
     });
     if (piece.bytes > told) await tell(piece.bytes);
     await telling;
-    return true;
+    return sums;
   } catch (error) {
     if (signal?.aborted) throw error;
     // The way through the connection tells what is wrong, or is a way.
-    return false;
+    return undefined;
   } finally {
     await telling.catch(() => undefined);
     await handle.close();

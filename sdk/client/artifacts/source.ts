@@ -21,11 +21,12 @@ export interface Piece {
   /** The bytes from a place of the source on. */
   open(from: number): Uint8Array | Readable;
   /**
-   * Copies a file's bytes from a place on to the same place of another, and hashes them.
+   * Copies a file's bytes from a place on to the same place of another.
    *
    * @param each Told how far it is.
+   * @returns the digest of the whole file's checksums. It is not hashed: whoever has the copy does that, and one core has enough to do.
    */
-  readonly copyTo?: (to: FileHandle, from: number, each: (at: number) => Promise<void>) => Promise<void>;
+  readonly copyTo?: (to: FileHandle, from: number, each: (at: number) => Promise<void>) => Promise<string>;
   /** Hashes all of it that has not been hashed while it was sent. */
   finish(): Promise<void>;
 }
@@ -111,21 +112,22 @@ async function ofFile(file: string, hash: Hash): Promise<Piece> {
       return reading.pipe(hashing);
     },
     async copyTo(to, from, each) {
-      await hashUntil(from);
       const { copyBlocks } = await import("./near.ts");
+      const { BlockSums, digestOfSums } = await import("./block-sums.ts");
+      const sums = new BlockSums();
+      if (from > 0)
+        for await (const chunk of createReadStream(file, { end: from - 1, highWaterMark: READ_BYTES }))
+          sums.update(chunk);
       const source = await open(file);
       try {
         await copyBlocks(source, to, from, bytes, async (block, at) => {
-          // A try before may have hashed more than has arrived.
-          if (at + block.length > hashed) {
-            hash.update(block.subarray(Math.max(0, hashed - at)));
-            hashed = at + block.length;
-          }
+          sums.update(block);
           await each(at);
         });
       } finally {
         await source.close();
       }
+      return digestOfSums(sums.bytes());
     },
     finish: () => hashUntil(bytes),
   };
