@@ -9,6 +9,7 @@ import type { Artifacts } from "./artifacts/store.ts";
 import type { Changes } from "./database/changes.ts";
 import type { MeshCalls } from "./operations/mesh-call.ts";
 import type { VersionPins } from "./pins/pins.ts";
+import type { LocalRuns } from "./runs/local-runs.ts";
 
 /** What a part has from the beginning. */
 export interface PartContext {
@@ -24,6 +25,8 @@ export interface PartContext {
   readonly artifacts: Artifacts;
   /** Keeps versions in the catalog of which something has not ended. */
   readonly pins: VersionPins;
+  /** Durable runs that this process is asked for and works on. */
+  readonly localRuns: LocalRuns;
   /** Folder of orders; a part keeps files in one of its own below it. */
   readonly folder: string;
   /**

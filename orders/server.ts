@@ -19,6 +19,7 @@ import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
 import type { OpenContext, PartContext } from "./part.ts";
 import { PARTS } from "./parts.ts";
 import { VersionPins } from "./pins/pins.ts";
+import { LocalRuns } from "./runs/local-runs.ts";
 
 export interface OrdersOptions {
   /** "host:port"; port 0: any. */
@@ -102,7 +103,19 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     log: log.child({ part: "artifacts" }),
   });
   const pins = new VersionPins(consul, log.child({ part: "pins" }));
-  const context: PartContext = { log, consul, mesh, hosts, calls, artifacts, pins, folder, opened };
+  const localRuns = new LocalRuns();
+  const context: PartContext = {
+    log,
+    consul,
+    mesh,
+    hosts,
+    calls,
+    artifacts,
+    pins,
+    localRuns,
+    folder,
+    opened,
+  };
   const server = new Server({
     "grpc.max_receive_message_length": 2 * MOST_BYTES,
     interceptors: [refuseForeignPages],

@@ -11,10 +11,11 @@ export const operationsPart: OrdersPart = {
   name: "operations",
   tables: operationsTables,
   channels: [OPERATIONS_CHANNEL, CALLS_CHANNEL],
-  serve(server, { mesh, pins, opened }) {
+  serve(server, { mesh, pins, localRuns, opened }) {
     const service = operationsService({
       state: () => mesh.state(),
       pins,
+      localRuns,
       async opened() {
         const { pool, changes } = await opened();
         return { store: new OperationStore(pool), changes };

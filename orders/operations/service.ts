@@ -9,7 +9,9 @@ import type { Changes } from "../database/changes.ts";
 import { unreachable } from "../database/connect.ts";
 import { follow, last, streamAnswers, waitForEnd } from "../follow.ts";
 import { isId } from "../id.ts";
+import { untilAborted } from "../leader.ts";
 import type { VersionPins } from "../pins/pins.ts";
+import type { LocalRuns } from "../runs/local-runs.ts";
 import { isOver, type OperationRow, stateName, toApi } from "./record.ts";
 import { OPERATIONS_CHANNEL } from "./runner.ts";
 import { keyReused, newOperation } from "./start.ts";
@@ -20,6 +22,7 @@ export interface OperationsDeps {
   readonly state: () => Promise<MeshState>;
   /** Keeps versions in the catalog. */
   readonly pins: Pick<VersionPins, "during">;
+  readonly localRuns: LocalRuns;
   readonly opened: () => Promise<{ readonly store: OperationStore; readonly changes: Changes }>;
 }
 
@@ -31,7 +34,7 @@ const SURELY_WRITTEN_MS = 5_000;
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 /** The service rouse.orders.v1.Operations. */
-export function operationsService({ state, pins, opened }: OperationsDeps): OperationsServer {
+export function operationsService({ state, pins, localRuns, opened }: OperationsDeps): OperationsServer {
   const known = async (id: string): Promise<OperationRow> => {
     const { store } = await opened();
     const row = isId(id) ? await store.get(id) : undefined;
@@ -55,15 +58,17 @@ export function operationsService({ state, pins, opened }: OperationsDeps): Oper
       const start = async () => {
         const made = newOperation(request, await state(), askerOf(metadata));
         const { store } = await opened();
-        const row = await pins.during([made], () =>
-          store.insert({ ...made, awaited: request.waitMs >= SURELY_WRITTEN_MS }),
+        const awaited = request.waitMs >= SURELY_WRITTEN_MS;
+        const { row, ended } = await pins.during([made], () =>
+          localRuns.start(made, () => store.insert({ ...made, awaited })),
         );
         if (row.id !== made.id && !row.request_digest.equals(made.requestDigest))
           throw keyReused(made, row.id);
         if (request.waitMs === 0 || isOver(row)) return row;
         const timer = setTimeout(() => gone.abort(), Math.min(request.waitMs, LONGEST_WAIT_MS));
         try {
-          return await last(followed(row.id, gone.signal));
+          const end = await Promise.race([ended, untilAborted(gone.signal).then(() => undefined)]);
+          return end ?? (await last(followed(row.id, gone.signal)));
         } catch (thrown) {
           // The database was killed before the run was on disk. Who asks again with the same key starts it.
           if (RouseError.from(thrown).reason !== "OPERATION_UNKNOWN") throw thrown;

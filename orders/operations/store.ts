@@ -43,7 +43,8 @@ export class OperationStore {
 
   /** @returns the new operation, or the one that has its key already. */
   async insert(made: NewOperation): Promise<OperationRow> {
-    const [row] = await this.#query(...insertion(made));
+    const { text, values, name } = insertion(made);
+    const [row] = await this.#query(text, values, name);
     if (row !== undefined) return row;
     const [known] = await this.#query(
       `SELECT ${COLUMNS} FROM operations WHERE service = $1 AND method = $2 AND idempotency_key = $3`,
@@ -54,7 +55,7 @@ export class OperationStore {
   }
 
   async get(id: string): Promise<OperationRow | undefined> {
-    const [row] = await this.#query(`SELECT ${COLUMNS} FROM operations WHERE id = $1`, [id]);
+    const [row] = await this.#query(`SELECT ${COLUMNS} FROM operations WHERE id = $1`, [id], "get-operation");
     return row;
   }
 
@@ -128,14 +129,15 @@ export class OperationStore {
     return row;
   }
 
-  async #query(text: string, values: readonly unknown[] = []): Promise<OperationRow[]> {
-    const { rows } = await this.#run(text, values);
+  async #query(text: string, values: readonly unknown[] = [], name?: string): Promise<OperationRow[]> {
+    const { rows } = await this.#run(text, values, name);
     return rows.map((row) => rowSchema.parse(row));
   }
 
-  async #run(text: string, values: readonly unknown[] = []) {
+  /** @param name Of a statement that is often made: the database plans it once for each connection. */
+  async #run(text: string, values: readonly unknown[] = [], name?: string) {
     try {
-      return await this.#pool.query(text, [...values]);
+      return await this.#pool.query({ text, values: [...values], ...(name !== undefined && { name }) });
     } catch (cause) {
       throw unreachable(cause);
     }
@@ -143,7 +145,7 @@ export class OperationStore {
 }
 
 /** The statement that inserts an operation unless its idempotency key is there already; answers with its row. */
-export function insertion(made: NewOperation): [text: string, values: unknown[]] {
+export function insertion(made: NewOperation): { name: string; text: string; values: unknown[] } {
   const values: unknown[] = [
     made.id,
     made.service,
@@ -166,15 +168,16 @@ export function insertion(made: NewOperation): [text: string, values: unknown[]]
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'waiting')
     ON CONFLICT (service, method, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING ${COLUMNS}`;
-  if (!made.durable) return [insert, values];
+  if (!made.durable) return { name: "start-operation", text: insert, values };
   const run = "INSERT INTO runs (id, key) SELECT id, $16 FROM made";
   // Nobody is told of it before its steps, whose commits put it on disk as well: it need not wait for the disk itself.
   const commit = made.awaited === true ? "off" : "on";
   const chosen = "set_config('synchronous_commit', $17, true) IS NOT NULL";
-  return [
-    `WITH made AS (${insert}), run AS (${run}) SELECT ${COLUMNS} FROM made WHERE ${chosen}`,
-    [...values, made.key, commit],
-  ];
+  return {
+    name: "start-run",
+    text: `WITH made AS (${insert}), run AS (${run}) SELECT ${COLUMNS} FROM made WHERE ${chosen}`,
+    values: [...values, made.key, commit],
+  };
 }
 
 /** NOT_FOUND for an operation that is not there (any more). */

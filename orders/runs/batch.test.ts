@@ -18,11 +18,12 @@ test("a lone item is written at once, and what comes meanwhile together", async 
   expect(written).toEqual([[1], [2, 3, 4], [5]]);
 });
 
-test("a failure is told to those whose statement it was, and the next goes on", async () => {
+test("a failure is told to those whose statement it was, and to those behind it, and the next goes on", async () => {
   const batch = new Batch<number, number>(1, async ([item]) => {
     if (item === 1) throw new Error("away");
     return [item ?? 0];
   });
   const outcomes = await Promise.allSettled([batch.add(1), batch.add(2)]);
-  expect(outcomes).toMatchObject([{ status: "rejected" }, { status: "fulfilled", value: 2 }]);
+  expect(outcomes).toMatchObject([{ status: "rejected" }, { status: "rejected" }]);
+  expect(await batch.add(3)).toBe(3);
 });

@@ -1,4 +1,7 @@
-/** Takes what comes while a statement is under way as one statement more: many runs share a commit, and a lone one waits for nobody. */
+/**
+ * Takes what comes while a statement is under way as one statement more: many runs share a commit, and a lone one waits for nobody.
+ * When a statement fails, what came meanwhile fails with it, as that may rest on it.
+ */
 export class Batch<Item, Result> {
   readonly #write: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly #most: number;
@@ -31,7 +34,7 @@ export class Batch<Item, Result> {
         const results = await this.#write(taken.map(({ item }) => item));
         for (const [place, { resolve }] of taken.entries()) resolve(results[place] as Result);
       } catch (error) {
-        for (const { reject } of taken) reject(error);
+        for (const { reject } of [...taken, ...this.#queue.splice(0)]) reject(error);
       }
     }
     this.#writing = false;

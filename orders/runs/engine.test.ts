@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { EntryKind, makeEntry } from "../../sdk/durable/entry.ts";
+import { type Entry, EntryKind, makeEntry } from "../../sdk/durable/entry.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { toEntry } from "./record.ts";
 import { EngineRig, SERVICE } from "./testing/rig.ts";
 
 let rig: EngineRig;
@@ -25,6 +26,27 @@ test("a run's steps are recorded, and its result is the operation's", async () =
   expect(result).toEqual(await recorded(id));
   expect(result).toHaveLength(7);
   expect(await rig.ended(id)).toMatchObject({ state: "succeeded", attempts: 1, durable: true });
+});
+
+test("a last step that is told of together with the end is on disk with it", async () => {
+  const id = await rig.start({ steps: 3, ahead: true });
+  expect(await rig.result(id)).toEqual(await recorded(id));
+  expect(await recorded(id)).toHaveLength(3);
+  const failed = await rig.ended(await rig.start({ steps: 1, ahead: true, fail: "No luck." }));
+  expect(failed).toMatchObject({ state: "failed", error: { message: "No luck." } });
+  expect(await recorded(failed.id)).toHaveLength(1);
+});
+
+test("an end does not count where one of its entries is not what is on disk", async () => {
+  const id = await rig.start({ answer: "never" });
+  await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [0] });
+  const [entry] = (await rig.runs.journal(id)).map(toEntry);
+  const end = { run: id, beganAtMs: Date.now(), attempts: 1, outcome: { response: Buffer.from("1") } };
+  const other = { ...(entry as Entry), kind: EntryKind.STEP, done: true, order: 1 };
+  expect(await rig.runs.finish({ ...end, entries: [other] })).toBeUndefined();
+  expect(await rig.runs.get(id)).toMatchObject({ state: "running" });
+  await rig.runs.giveAnswer(id, "never", Buffer.from('"now"'));
+  expect(await rig.result(id)).toBe("now");
 });
 
 test("a sleep holds no instance, also over a change of the leader", async () => {
@@ -204,9 +226,8 @@ test("whatever characters an error has, it is kept", async () => {
   expect((await rig.runs.journal(id))[0]?.error).toEqual(kept);
   await rig.runs.trouble(id, "nul \0");
   await rig.operations.progress(id, 0.5, "nul \0");
-  expect(await rig.runs.finish({ run: id, beganAtMs: Date.now(), attempts: 1, outcome: { error } })).toBe(
-    true,
-  );
+  const end = { run: id, beganAtMs: Date.now(), attempts: 1, outcome: { error }, entries: [] };
+  expect(await rig.runs.finish(end)).toMatchObject({ state: "failed", error: kept });
   expect((await rig.ended(id)).error).toEqual(kept);
   expect(await rig.runs.outcome(id)).toEqual({ error: kept });
 });

@@ -5,9 +5,11 @@ import type { Changes } from "../database/changes.ts";
 import { untilAborted } from "../leader.ts";
 import type { MemoryDeaths } from "../operations/memory-deaths.ts";
 import type { RunStream } from "../operations/mesh-call.ts";
+import type { OperationRow } from "../operations/record.ts";
 import type { NewOperation } from "../operations/store.ts";
 import { Batch } from "./batch.ts";
-import type { RunRow } from "./record.ts";
+import type { RunWorker, StartedRun } from "./local-runs.ts";
+import { newRun, type RunRow } from "./record.ts";
 import { LiveRun, type RunDeps } from "./run.ts";
 import { Slots } from "./slots.ts";
 import type { RunStore } from "./store.ts";
@@ -31,11 +33,15 @@ export interface EngineOptions {
 }
 
 /** Works on all runs that have not ended, as long as this process leads. */
-export class RunEngine {
+export class RunEngine implements RunWorker {
   readonly #options: EngineOptions;
   readonly #runs = new Map<string, LiveRun>();
   /** Who waits for an operation. */
   readonly #children = new Map<string, { readonly run: LiveRun; readonly index: number }>();
+  /** Runs that this process is writing, and whose end it has not heard of. */
+  readonly #expected = new Set<string>();
+  /** Who is told of a run's end. */
+  readonly #waiters = new Map<string, (row: OperationRow | undefined) => void>();
   readonly #turns = new Turns();
   readonly #slots = new Slots(MOST_STREAMS);
   readonly #loads = new Batch<string, undefined>(MOST_LOADED, (ids) => this.#load(ids));
@@ -54,6 +60,28 @@ export class RunEngine {
       await untilAborted(signal);
     } finally {
       unlisten();
+      for (const tell of this.#waiters.values()) tell(undefined);
+      this.#waiters.clear();
+    }
+  }
+
+  async start(made: NewOperation, write: () => Promise<OperationRow>): Promise<StartedRun> {
+    const { id, request } = made;
+    this.#expected.add(id);
+    try {
+      const row = await write();
+      if (row.id !== id || !this.#expected.has(id) || this.#signal.aborted) return { row };
+      const { promise: ended, resolve } = Promise.withResolvers<OperationRow | undefined>();
+      this.#waiters.set(id, resolve);
+      this.#add(newRun(row), request);
+      return { row, ended };
+    } catch (thrown) {
+      this.#expected.delete(id);
+      // Its commit may have come through all the same.
+      void this.#changed(`${id} waiting`);
+      throw thrown;
+    } finally {
+      this.#expected.delete(id);
     }
   }
 
@@ -61,9 +89,11 @@ export class RunEngine {
   async #catchUp(): Promise<void> {
     const { store } = this.#options;
     await store.cancelOrphans(parentCancelled());
+    // One that begins meanwhile may not be among what is open.
+    const before = [...this.#runs];
     const open = await store.open();
     const known = new Set(open.map(({ id }) => id));
-    for (const [id, run] of this.#runs) if (!known.has(id)) run.endedElsewhere("it was ended");
+    for (const [id, run] of before) if (!known.has(id)) run.endedElsewhere("it was ended");
     for (const row of open) this.#add(row);
     for (const { run, index } of this.#children.values()) run.childEnded(index);
   }
@@ -74,11 +104,12 @@ export class RunEngine {
       if (payload === undefined) return await this.#catchUp();
       const [id = "", state] = payload.split(" ");
       if (state === "waiting") {
-        if (!this.#runs.has(id)) await this.#loads.add(id);
+        if (!this.#runs.has(id) && !this.#expected.has(id)) await this.#loads.add(id);
         return;
       }
       if (state === "answer") return this.#runs.get(id)?.answered();
       if (state === "running") return;
+      this.#expected.delete(id);
       this.#runs.get(id)?.endedElsewhere(state === "cancelled" ? "the run was cancelled" : "it was ended");
       const waiter = this.#children.get(id);
       this.#children.delete(id);
@@ -109,16 +140,18 @@ export class RunEngine {
       child,
       slot: () => this.#slots.take(),
       follow: (operation, run, index) => this.#children.set(operation, { run, index }),
-      over: (run) => this.#over(run),
+      over: (run, row) => this.#over(run, row),
     };
     const run = new LiveRun(deps, row, this.#signal, request);
     this.#runs.set(id, run);
     if (key === "" || this.#turns.join(actor(row), id)) void run.drive();
   }
 
-  #over({ row }: LiveRun): void {
+  #over({ row }: LiveRun, end: OperationRow | undefined): void {
     const { id, key } = row;
     this.#runs.delete(id);
+    this.#waiters.get(id)?.(end);
+    this.#waiters.delete(id);
     if (key === "") return;
     const next = this.#turns.leave(actor(row), id);
     if (next !== undefined) void this.#runs.get(next)?.drive();

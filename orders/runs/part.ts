@@ -24,7 +24,7 @@ export const runsPart: OrdersPart = {
     });
     server.addService(RunsService, service);
   },
-  async lead({ pool, changes, calls, hosts, mesh, pins, log }, signal) {
+  async lead({ pool, changes, calls, hosts, mesh, pins, localRuns, log }, signal) {
     const store = new RunStore(pool);
     const engine = new RunEngine({
       store,
@@ -39,6 +39,11 @@ export const runsPart: OrdersPart = {
         return { ...made, parent: run.id };
       },
     });
-    await engine.run(signal);
+    const leave = localRuns.lead(engine);
+    try {
+      await engine.run(signal);
+    } finally {
+      leave();
+    }
   },
 };

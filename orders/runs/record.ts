@@ -75,6 +75,11 @@ export const keptSchema = z.object({
 });
 export type KeptRow = z.infer<typeof keptSchema>;
 
+/** One that was just started, and has no key. */
+export function newRun(row: OperationRow): RunRow {
+  return { ...row, key: "", waiting: null, wakes_at_ms: null, retries: 0, trouble: "", entries: 0, bytes: 0 };
+}
+
 /** As the API has it, without its journal. */
 export function runToApi(row: RunRow): Run {
   const state = runState(row);

@@ -5,7 +5,7 @@ import { RouseError } from "../../sdk/errors.ts";
 import { statusName } from "../../sdk/status.ts";
 import type { MemoryDeaths } from "../operations/memory-deaths.ts";
 import type { RunStream } from "../operations/mesh-call.ts";
-import { errorJson } from "../operations/record.ts";
+import { errorJson, type OperationRow } from "../operations/record.ts";
 import type { NewOperation } from "../operations/store.ts";
 import { judge } from "./judge.ts";
 import { entryFault, MOST_ENTRIES, MOST_ENTRY_BYTES, resultFault } from "./limits.ts";
@@ -26,8 +26,8 @@ export interface RunDeps {
   follow(child: string, run: LiveRun, index: number): void;
   /** Resolves when one more stream may be opened. */
   slot(): Promise<() => void>;
-  /** The run is over; called once. */
-  over(run: LiveRun): void;
+  /** The run is over; called once. @param row as it ended; undefined: somebody else ended it. */
+  over(run: LiveRun, row?: OperationRow): void;
 }
 
 type Pending = Pick<EntryRow, "index" | "kind" | "name" | "until_ms" | "child"> & { readonly entry: Entry };
@@ -49,6 +49,8 @@ export class LiveRun {
   readonly #deps: RunDeps;
   readonly #signal: AbortSignal;
   readonly #pending = new Map<number, Pending>();
+  /** Entries after which more comes at once: they go on disk with that. */
+  #held: Entry[] = [];
   /** Latest place in the order of completions, entries and their bytes. */
   #order = 0;
   #size = { entries: 0, bytes: 0 };
@@ -166,12 +168,12 @@ export class LiveRun {
     this.#wake.resolve();
   }
 
-  #close(): void {
+  #close(row?: OperationRow): void {
     this.#over = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#keep);
     this.#wake.resolve();
-    this.#deps.over(this);
+    this.#deps.over(this, row);
   }
 
   /** Waits for one of the entries, without an instance. */
@@ -201,13 +203,14 @@ export class LiveRun {
       await this.#told;
       if (!this.#goesOn()) return "done";
       const session = new Session(open(this.row), {
-        entry: (entry) => this.#entry(entry),
+        entry: (entry, more) => this.#entry(entry, more),
         waiting: async (indexes) => {
+          await this.#appendAll(this.#held.splice(0));
           await this.#told;
           this.#idle(indexes);
         },
         result: ({ response }) => this.#result(response),
-        failure: ({ error }) => this.#finish({ error: failureOf(error) }),
+        failure: ({ error }) => this.#end({ error: failureOf(error) }),
       });
       this.#session = session;
       try {
@@ -232,6 +235,7 @@ export class LiveRun {
       return end;
     } finally {
       reading.resolve();
+      this.#held = [];
       this.#session = undefined;
       clearTimeout(this.#keep);
       free();
@@ -293,14 +297,27 @@ export class LiveRun {
     }
   }
 
-  async #entry(given: Entry): Promise<void> {
-    const { id, service, method } = this.row;
+  async #entry(given: Entry, more: boolean): Promise<void> {
+    const { service, method } = this.row;
     const bytes = given.value.length;
     const fault = entryFault(`${service}/${method}`, this.#size, { ...given, bytes });
     if (fault !== undefined) return this.#finish({ error: fault });
     this.#size = { entries: this.#size.entries + 1, bytes: this.#size.bytes + bytes };
     clearTimeout(this.#keep);
-    const entry = { ...given, call: undefined, order: given.done ? ++this.#order : 0 };
+    if (more && given.done) {
+      this.#held.push(given);
+      return;
+    }
+    await this.#appendAll([...this.#held.splice(0), given]);
+  }
+
+  async #appendAll(entries: readonly Entry[]): Promise<void> {
+    await Promise.all(entries.map((entry) => this.#append(entry)));
+  }
+
+  async #append(given: Entry): Promise<void> {
+    const { id } = this.row;
+    const entry = this.#placed(given);
     if (given.kind === EntryKind.CALL && !given.done) return this.#call(entry, given.call);
     if (given.kind === EntryKind.KEPT && !given.done) return this.#kept(entry);
     const written = this.#deps.store.append({ run: id, entry });
@@ -311,6 +328,11 @@ export class LiveRun {
     if (entry.done) return;
     if (entry.kind === EntryKind.ANSWER) await this.#lookForAnswers();
     this.#arm();
+  }
+
+  /** With its place in the order of completions. */
+  #placed(given: Entry): Entry {
+    return { ...given, call: undefined, order: given.done ? ++this.#order : 0 };
   }
 
   /** Starts an operation for the function. One that cannot be started completes the entry with why. */
@@ -374,6 +396,10 @@ export class LiveRun {
       let fine = false;
       try {
         fine = await written;
+      } catch (thrown) {
+        // Nothing that came after it may count.
+        session?.cut(RouseError.from(thrown));
+        throw thrown;
       } finally {
         await before;
       }
@@ -387,19 +413,33 @@ export class LiveRun {
   async #result(response: Buffer): Promise<void> {
     const { service, method } = this.row;
     const fault = resultFault(`${service}/${method}`, response.length);
-    await this.#finish(fault === undefined ? { response } : { error: fault });
+    await this.#end(fault === undefined ? { response } : { error: fault });
+  }
+
+  /** The function has ended. What it ended with counts only with all that was recorded before. */
+  async #end(outcome: RunEnd["outcome"]): Promise<void> {
+    const session = this.#session;
+    await this.#told;
+    if (session === this.#session && session?.over === false) await this.#finish(outcome);
   }
 
   async #finish(outcome: RunEnd["outcome"]): Promise<void> {
     await this.#told;
     if (!this.#goesOn()) return;
     const { id } = this.row;
+    const session = this.#session;
     const beganAtMs = this.#beganAtMs || Date.now();
-    const first = await this.#deps.store.finish({ run: id, beganAtMs, attempts: this.#attempts, outcome });
+    const entries = this.#held.splice(0).map((entry) => this.#placed(entry));
+    const end = { run: id, beganAtMs, attempts: this.#attempts, outcome, entries };
+    const row = await this.#deps.store.finish(end);
     if (this.#over) return;
-    if (first) this.#session?.ended();
-    else this.#session?.ended("it was ended meanwhile");
-    this.#close();
+    if (row === undefined && entries.length > 0) {
+      // Whether the run has ended or has gone on elsewhere, its journal tells.
+      session?.cut(conflict(id));
+      return;
+    }
+    this.#close(row);
+    session?.ended(row === undefined ? "it was ended meanwhile" : undefined);
   }
 
   /** The function does nothing but wait for these. */

@@ -17,7 +17,8 @@ const FAREWELL_MS = 2_000;
 
 /** What an instance says during a run. Handlers begin in the order of what it said. */
 export interface SessionEvents {
-  entry(entry: Entry): Promise<void>;
+  /** @param more Another message follows at once: both may be put on disk by one commit. */
+  entry(entry: Entry, more: boolean): Promise<void>;
   waiting(indexes: readonly number[]): Promise<void>;
   result(result: Result): Promise<void>;
   failure(failure: Failure): Promise<void>;
@@ -93,6 +94,11 @@ export class Session {
     this.#stream.cancel();
   }
 
+  /** The stream has ended, or was cut. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** Resolves when the stream has ended. */
   end(): Promise<SessionEnd> {
     return this.#end;
@@ -104,11 +110,11 @@ export class Session {
     if (!this.#over && !this.#ending) this.#stream.write(message);
   }
 
-  async #take({ message }: RouseRunResponse, events: SessionEvents): Promise<void> {
+  async #take({ message, more }: RouseRunResponse, events: SessionEvents): Promise<void> {
     if (this.#over || this.#ending) return;
     switch (message?.$case) {
       case "entry":
-        return events.entry(message.value);
+        return events.entry(message.value, more);
       case "waiting":
         return events.waiting(message.value.indexes);
       case "result":

@@ -5,7 +5,7 @@ import type { OperationError } from "#proto/rouse/orders/v1/operations.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { inTransaction } from "../artifacts/transaction.ts";
 import { unreachable } from "../database/connect.ts";
-import { COLUMNS, errorJson, type StateName } from "../operations/record.ts";
+import { COLUMNS, errorJson, type OperationRow, rowSchema, type StateName } from "../operations/record.ts";
 import { insertion, type NewOperation } from "../operations/store.ts";
 import { Batch } from "./batch.ts";
 import {
@@ -30,6 +30,8 @@ export interface RunEnd {
   readonly beganAtMs: number;
   readonly attempts: number;
   readonly outcome: { readonly response: Buffer } | { readonly error: RouseError };
+  /** The last ones, which are to be on disk with it. */
+  readonly entries: readonly Entry[];
 }
 
 /** What completes an entry. */
@@ -43,6 +45,11 @@ const RUN_COLUMNS = `${COLUMNS.split(", ")
   .join(
     ", ",
   )}, r.key, r.waiting, r.wakes_at_ms, r.retries, r.trouble, j.entries, coalesce(j.bytes, 0) AS bytes`;
+/** Of an operation that ends, whose response is at hand. */
+const ENDED_COLUMNS = COLUMNS.split(", ")
+  .filter((column) => column !== "response")
+  .map((column) => `o.${column}`)
+  .join(", ");
 const FROM_RUNS = `FROM operations o JOIN runs r ON r.id = o.id
   CROSS JOIN LATERAL (SELECT count(*) AS entries, sum(length(value)) AS bytes FROM run_entries e WHERE e.run = o.id) j`;
 /** Widths of run_entries and its values. */
@@ -52,7 +59,9 @@ const ENTRY_PARAMETERS = 14;
 export class RunStore {
   readonly #pool: Pool;
   readonly #entries = new Batch<NewEntry, boolean>(MOST_BATCH, (items) => this.#insertEntries(items));
-  readonly #ends = new Batch<RunEnd, boolean>(MOST_BATCH, (items) => this.#insertEnds(items));
+  readonly #ends = new Batch<RunEnd, OperationRow | undefined>(MOST_BATCH, (items) =>
+    this.#insertEnds(items),
+  );
 
   constructor(pool: Pool) {
     this.#pool = pool;
@@ -145,7 +154,8 @@ export class RunStore {
       if (rowCount !== 1) return false;
       const { rowCount: written } = await db.query(...entryInsertion([{ run, entry, child: child.id }]));
       if (written !== 1) return false;
-      await db.query(...insertion(child));
+      const { text, values } = insertion(child);
+      await db.query(text, values);
       return true;
     });
   }
@@ -167,8 +177,8 @@ export class RunStore {
     return rowCount === 1;
   }
 
-  /** Ends a run, in one commit with others. @returns false when it had ended before. */
-  finish(end: RunEnd): Promise<boolean> {
+  /** Ends a run, in one commit with others. @returns undefined when it had ended before, or another has one of the entries' places. */
+  finish(end: RunEnd): Promise<OperationRow | undefined> {
     return this.#ends.add(end);
   }
 
@@ -296,9 +306,11 @@ export class RunStore {
     return items.map(({ run, entry }) => written.has(`${run} ${entry.index}`));
   }
 
-  async #insertEnds(items: readonly RunEnd[]): Promise<boolean[]> {
-    const values: unknown[] = [];
-    const rows = items.map(({ run, beganAtMs, attempts, outcome }, place) => {
+  async #insertEnds(items: readonly RunEnd[]): Promise<(OperationRow | undefined)[]> {
+    const last = items.flatMap(({ run, entries }) => entries.map((entry) => ({ run, entry })));
+    const [insert, values] = last.length === 0 ? ["", []] : entryInsertion(last);
+    const rows = items.map(({ run, beganAtMs, attempts, outcome, entries }) => {
+      const first = values.length + 1;
       values.push(
         run,
         "error" in outcome ? "failed" : "succeeded",
@@ -306,20 +318,28 @@ export class RunStore {
         "error" in outcome ? errorJson(outcome.error) : null,
         attempts,
         new Date(beganAtMs),
+        entries.length,
       );
-      const at = (column: number) => `$${place * 6 + column}`;
-      return `(${at(1)}::uuid, ${at(2)}, ${at(3)}::bytea, ${at(4)}::json, ${at(5)}::integer, ${at(6)}::timestamptz)`;
+      const at = (column: number) => `$${first + column}`;
+      return `(${at(0)}::uuid, ${at(1)}, ${at(2)}::bytea, ${at(3)}::json, ${at(4)}::integer, ${at(5)}::timestamptz, ${at(6)}::integer)`;
     });
-    const found = await this.#run(
-      `UPDATE operations o SET state = e.state, response = e.response, error = e.error, attempts = e.attempts,
+    const { rows: found } = await this.#run(
+      `${insert === "" ? "" : `WITH written AS (${insert})`}
+       UPDATE operations o SET state = e.state, response = e.response, error = e.error, attempts = e.attempts,
          started_at = coalesce(o.started_at, e.began), ended_at = clock_timestamp(), revision = revision + 1
-       FROM (VALUES ${rows.join(", ")}) AS e (id, state, response, error, attempts, began)
-       WHERE o.id = e.id AND ${OPEN} RETURNING o.id`,
+       FROM (VALUES ${rows.join(", ")}) AS e (id, state, response, error, attempts, began, entries)
+       WHERE o.id = e.id AND ${OPEN}
+         ${insert === "" ? "" : "AND e.entries = (SELECT count(*) FROM written w WHERE w.run = e.id)"}
+       RETURNING ${ENDED_COLUMNS}`,
       values,
-      items.length === 1 ? "end-run" : undefined,
+      items.length === 1 && last.length <= 1 ? `end-run-${last.length}` : undefined,
     );
-    const ended = new Set((found.rows as { id: string }[]).map(({ id }) => id));
-    return items.map(({ run }) => ended.has(run));
+    const ended = new Map((found as { id: string }[]).map((row) => [row.id, row]));
+    return items.map(({ run, outcome }) => {
+      const row = ended.get(run);
+      const response = "error" in outcome ? null : outcome.response;
+      return row && rowSchema.parse({ ...row, response });
+    });
   }
 
   async #runs(text: string, values: readonly unknown[] = []): Promise<RunRow[]> {

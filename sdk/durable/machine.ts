@@ -9,8 +9,12 @@ import { News, Unflushed } from "./news.ts";
 
 /** Who keeps the journal: orders, or the memory of a test. */
 export interface Keeper {
-  /** Takes an entry; entries are committed in the order in which they are sent. */
-  send(entry: Entry): void;
+  /**
+   * Takes an entry; entries are committed in the order in which they are sent.
+   *
+   * @param last The function has ended with it: its outcome comes next, and is good only with this.
+   */
+  send(entry: Entry, last: boolean): void;
   /** The function does nothing but wait for these entries. */
   waiting(indexes: readonly number[]): void;
 }
@@ -49,11 +53,17 @@ export class Machine {
   readonly #answers: Entry[];
   readonly #keeper: Keeper;
   readonly #stuckMs: number;
+  readonly #ahead: boolean;
   readonly #pending = new Map<number, Pending>();
   /** Begun by the instance itself, and not committed yet. */
   readonly #sent = new Map<number, Entry>();
   /** Of #sent, what the function has had its answer to already. */
   readonly #unflushed = new Unflushed();
+  /** Of #unflushed, what is not sent yet: the function may end with it. The first #given of them have been answered. */
+  readonly #held: Entry[] = [];
+  #given = 0;
+  /** What the keeper completes, and has not. */
+  #remotes = 0;
   readonly #news = new News();
   readonly #controller = new AbortController();
   readonly #inside = new AsyncLocalStorage<string>();
@@ -73,8 +83,9 @@ export class Machine {
   /**
    * @param recorded The journal, in any order.
    * @param stuckMs How long a replay may wait for something that is not in its journal, ms.
+   * @param ahead The function may go on from a step before that is on disk. Whatever it asks for then begins when it is.
    */
-  constructor(recorded: readonly Entry[], keeper: Keeper, { stuckMs = STUCK_MS } = {}) {
+  constructor(recorded: readonly Entry[], keeper: Keeper, { stuckMs = STUCK_MS, ahead = false } = {}) {
     this.#recorded = new Map(recorded.map((entry) => [entry.index, entry]));
     this.#answers = recorded
       .filter((entry) => entry.done && !isAnsweredAtOnce(entry))
@@ -83,6 +94,7 @@ export class Machine {
     this.#replaying = recorded.length > 0;
     this.#keeper = keeper;
     this.#stuckMs = stuckMs;
+    this.#ahead = ahead;
   }
 
   /** Aborts when the run is cancelled or let go. */
@@ -183,11 +195,11 @@ export class Machine {
     return this.#wait(asked, read, (index) => {
       this.#steps += 1;
       const begin = async () => {
-        await this.#unflushed.untilNone();
+        await this.#unflushed.untilWritten();
         if (this.#settled) return;
         const entry = await this.#inside.run(asked.name, make, index);
         this.#steps -= 1;
-        if (!this.#settled) this.#send(entry);
+        if (!this.#settled) this.#done(entry);
       };
       // Its errors are in the entry: what is thrown here is none of the step's.
       begin().catch((error: unknown) => this.#end({ error }));
@@ -196,7 +208,41 @@ export class Machine {
 
   /** Something that the keeper completes: its entry is sent at the beginning. */
   remote<T>(asked: Asked, make: (index: number) => Entry, read: (entry: Entry) => T): Promise<T> {
-    return this.#wait(asked, read, (index) => this.#keeper.send(make(index)));
+    this.#remotes += 1;
+    const answered = this.#wait(asked, read, (index) => void this.#sendRemote(make(index)));
+    const one = () => {
+      this.#remotes -= 1;
+    };
+    answered.then(one, one);
+    return answered;
+  }
+
+  async #sendRemote(entry: Entry): Promise<void> {
+    // It may rest on them.
+    const written = this.#unflushed.untilWritten();
+    if (written !== undefined) await written;
+    if (!this.#settled) this.#keeper.send(entry, false);
+  }
+
+  /** A step of the instance's own is done. */
+  #done(entry: Entry): void {
+    // What orders completes meanwhile would have its place in the order of completions before this one, and the answer after it.
+    const inOrder = this.#remotes === 0 && this.#sent.size === this.#unflushed.size;
+    if (!this.#ahead || !inOrder) {
+      this.#send(entry);
+      return;
+    }
+    this.#unflushed.add(entry.index);
+    this.#sent.set(entry.index, entry);
+    this.#held.push(entry);
+    this.#answers.push(entry);
+    this.#news.tell();
+  }
+
+  /** Sends the first of what is held. */
+  #flush(count = this.#held.length, last = false): void {
+    this.#given = 0;
+    for (const entry of this.#held.splice(0, count)) this.#keeper.send(entry, last);
   }
 
   #wait<T>(asked: Asked, read: (entry: Entry) => T, begin: (index: number) => void): Promise<T> {
@@ -241,8 +287,9 @@ export class Machine {
   }
 
   #send(entry: Entry): void {
+    this.#flush();
     this.#sent.set(entry.index, entry);
-    this.#keeper.send(entry);
+    this.#keeper.send(entry, false);
   }
 
   async #deliver(): Promise<void> {
@@ -250,6 +297,7 @@ export class Machine {
       // All that follows from the last answer comes first.
       await macrotask();
       if (this.#settled) return;
+      this.#flush(this.#given);
       if (this.#replaying && this.#replays === 0) this.#goLive();
       const entry = this.#answers[0];
       if (entry === undefined) {
@@ -273,6 +321,7 @@ export class Machine {
       if (this.#replays > 0) this.#replays -= 1;
       this.#pending.delete(entry.index);
       this.#announced = false;
+      if (this.#held[this.#given] === entry) this.#given += 1;
       answer(pending, entry);
     }
   }
@@ -305,6 +354,7 @@ export class Machine {
 
   #end(outcome: Outcome): void {
     if (this.#settled) return;
+    if (!this.#controller.signal.aborted) this.#flush(this.#held.length, true);
     this.#settled = true;
     this.#outcome.resolve(outcome);
     this.#news.tell();

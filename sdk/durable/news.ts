@@ -17,25 +17,32 @@ export class News {
   }
 }
 
-/** Entries that the function went on from before they were on disk. */
+/** Entries that the function went on from before they were on disk. They come there in the order in which they were added. */
 export class Unflushed {
-  readonly #indexes = new Set<number>();
-  #waiting: (() => void)[] = [];
+  /** Who waits for each. */
+  readonly #waiting = new Map<number, (() => void)[]>();
+  #last = -1;
+
+  get size(): number {
+    return this.#waiting.size;
+  }
 
   add(index: number): void {
-    this.#indexes.add(index);
+    this.#waiting.set(index, []);
+    this.#last = index;
   }
 
   /** False: it was none of them. */
   delete(index: number): boolean {
-    if (!this.#indexes.delete(index)) return false;
-    if (this.#indexes.size === 0) for (const resolve of this.#waiting.splice(0)) resolve();
-    return true;
+    const waiting = this.#waiting.get(index);
+    this.#waiting.delete(index);
+    for (const resolve of waiting ?? []) resolve();
+    return waiting !== undefined;
   }
 
-  /** Undefined: all are on disk now. */
-  untilNone(): Promise<void> | undefined {
-    if (this.#indexes.size === 0) return undefined;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /** Resolves when those that are there now are on disk; undefined: all are. */
+  untilWritten(): Promise<void> | undefined {
+    const waiting = this.#waiting.get(this.#last);
+    return waiting && new Promise((resolve) => waiting.push(resolve));
   }
 }

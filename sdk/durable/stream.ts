@@ -9,7 +9,7 @@ import type { Runtime } from "../server/runtime.ts";
 import { meshCalls } from "./calls.ts";
 import { runContext } from "./context.ts";
 import type { Entry } from "./entry.ts";
-import { Machine, type Outcome } from "./machine.ts";
+import { type Keeper, Machine, type Outcome } from "./machine.ts";
 import { decodeRequest, encodeResponse, functionError } from "./messages.ts";
 import type { DurableFunction } from "./types.ts";
 
@@ -90,10 +90,11 @@ export class StreamedRun<State> {
       if (this.#close(error)) this.#stream.emit("error", ending(error, undefined));
       return;
     }
-    const machine = new Machine(this.#recorded, {
-      send: (entry) => this.#send({ $case: "entry", value: entry }),
+    const keeper: Keeper = {
+      send: (entry, last) => this.#send({ $case: "entry", value: entry }, last),
       waiting: (indexes) => this.#send({ $case: "waiting", value: { indexes: [...indexes] } }),
-    });
+    };
+    const machine = new Machine(this.#recorded, keeper, { ahead: true });
     this.#machine = machine;
     const cameMs = performance.now();
     const { method, work } = found;
@@ -127,8 +128,8 @@ export class StreamedRun<State> {
     this.#runtime.counts?.add(method.name, caller || undefined, code, tookMs);
   }
 
-  #send(message: NonNullable<RouseRunResponse["message"]>): void {
-    if (!this.#over) this.#stream.write({ message });
+  #send(message: NonNullable<RouseRunResponse["message"]>, more = false): void {
+    if (!this.#over) this.#stream.write({ message, more });
   }
 
   /** Orders is done with the run, for now or for good. */

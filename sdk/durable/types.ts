@@ -86,7 +86,8 @@ export interface Run<State = undefined> {
   readonly replaying: boolean;
   /**
    * Does something to the world, or learns something from it, and records what it returned or threw. A crash between the two
-   * makes it again, so it should do no harm twice.
+   * makes it again, so it should do no harm twice. The function may go on before the record is on disk; whatever it asks for then, and its
+   * end, wait for that.
    *
    * @param name What it does, such as "charge"; the check of determinism knows it by this.
    * @param work Returns what a journal can hold: plain objects and arrays, text, numbers, bigint, Date, Uint8Array, Map, Set.

@@ -12,6 +12,8 @@ import { listen } from "../../../sdk/grpc.ts";
 export interface Script {
   /** Steps one after the other; each gives a random number. */
   readonly steps?: number;
+  /** The last of them is not awaited, but told of together with the end. */
+  readonly ahead?: boolean;
   /** Steps at one time, after the others. */
   readonly together?: number;
   readonly stepMs?: number;
@@ -100,8 +102,8 @@ export class ScriptedInstance {
 
   async #play(attempt: Attempt, run: string, script: Script): Promise<void> {
     const values: string[] = [];
-    const step = (name: string) =>
-      attempt.step(name, async () => {
+    const step = (name: string, more = false) =>
+      attempt.step(name, more, async () => {
         const place = `${run} ${name}`;
         this.made.set(place, (this.made.get(place) ?? 0) + 1);
         if (script.stepMs) await new Promise((resolve) => setTimeout(resolve, script.stepMs));
@@ -110,7 +112,8 @@ export class ScriptedInstance {
     if (script.patch !== undefined) values.push(await attempt.patch(script.patch));
     for (let number = 0; number < (script.steps ?? 0); number++) {
       if (number === script.breakAt) return attempt.breakOff();
-      values.push((await step(`step ${number}`)).toString());
+      const last = script.ahead === true && number + 1 === script.steps;
+      values.push((await step(`step ${number}`, last)).toString());
     }
     const both = Array.from({ length: script.together ?? 0 }, (_, number) => step(`together ${number}`));
     for (const value of await Promise.all(both)) values.push(value.toString());
@@ -126,7 +129,7 @@ export class ScriptedInstance {
       );
     }
     const { bytes } = script;
-    if (bytes !== undefined) await attempt.step("large", async () => Buffer.alloc(bytes));
+    if (bytes !== undefined) await attempt.step("large", false, async () => Buffer.alloc(bytes));
     if (script.fail !== undefined) attempt.fail(script.fail);
     else attempt.result(script.resultBytes === undefined ? result : Buffer.alloc(script.resultBytes));
   }
@@ -164,13 +167,16 @@ class Attempt {
     stream.on("end", () => stream.end());
   }
 
-  async step(name: string, work: () => Promise<Buffer>): Promise<Buffer> {
+  /** @param more What comes next is told of at once: this is not awaited. */
+  async step(name: string, more: boolean, work: () => Promise<Buffer>): Promise<Buffer> {
     const index = this.#next++;
     const known = this.#recorded.get(index);
     if (known !== undefined) return known.value;
     const beganAtMs = Date.now();
     const value = await work();
-    await this.#send(entryOf({ index, kind: EntryKind.STEP, name, done: true, value, beganAtMs }));
+    const entry = entryOf({ index, kind: EntryKind.STEP, name, done: true, value, beganAtMs });
+    if (more) this.#tell({ $case: "entry", value: entry }, more);
+    else await this.#send(entry);
     return value;
   }
 
@@ -209,12 +215,12 @@ class Attempt {
   }
 
   result(response: Buffer): void {
-    this.#stream.write({ message: { $case: "result", value: { response } } });
+    this.#tell({ $case: "result", value: { response } });
   }
 
   fail(message: string): void {
     const error = { code: 9, message, reason: "", metadata: {} };
-    this.#stream.write({ message: { $case: "failure", value: { error } } });
+    this.#tell({ $case: "failure", value: { error } });
   }
 
   breakOff(): void {
@@ -227,15 +233,19 @@ class Attempt {
     if (known?.done === true) return outcomeOf(known);
     const done = new Promise<Entry>((resolve) => this.#completed.set(index, resolve));
     if (known === undefined) await this.#send(entryOf({ ...parts, index }));
-    this.#stream.write({ message: { $case: "waiting", value: { indexes: [index] } } });
+    this.#tell({ $case: "waiting", value: { indexes: [index] } });
     return outcomeOf(await done);
   }
 
   #send(entry: Entry): Promise<void> {
     return new Promise((resolve) => {
       this.#committed.set(entry.index, resolve);
-      this.#stream.write({ message: { $case: "entry", value: entry } });
+      this.#tell({ $case: "entry", value: entry });
     });
+  }
+
+  #tell(message: RouseRunResponse["message"], more = false): void {
+    this.#stream.write({ message, more });
   }
 }
 

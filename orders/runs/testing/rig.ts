@@ -12,6 +12,7 @@ import type { OperationRow } from "../../operations/record.ts";
 import { CALLS_CHANNEL, OPERATIONS_CHANNEL, Runner } from "../../operations/runner.ts";
 import { type NewOperation, OperationStore } from "../../operations/store.ts";
 import { RUNS_CHANNEL, RunEngine } from "../engine.ts";
+import { LocalRuns, type StartedRun } from "../local-runs.ts";
 import { runsPart } from "../part.ts";
 import { RunStore } from "../store.ts";
 import { type Script, ScriptedInstance } from "./instance.ts";
@@ -24,6 +25,7 @@ export class EngineRig {
   readonly operations: OperationStore;
   readonly runs: RunStore;
   instance = new ScriptedInstance();
+  readonly #localRuns = new LocalRuns();
   #address = "";
   #folder: string;
   #changes: Changes | undefined;
@@ -82,7 +84,10 @@ export class EngineRig {
     });
     this.#stop = new AbortController();
     const { signal } = this.#stop;
-    this.#working = Promise.allSettled([engine.run(signal), runner.run(signal)]).then(() => calls.close());
+    const leave = this.#localRuns.lead(engine);
+    this.#working = Promise.allSettled([engine.run(signal).finally(leave), runner.run(signal)]).then(() =>
+      calls.close(),
+    );
   }
 
   /** Lets go of the work, as a process that ends. */
@@ -122,9 +127,18 @@ export class EngineRig {
 
   /** Starts a run. @returns its id. */
   async start(script: Script, key = ""): Promise<string> {
+    return (await this.#start(script, key)).row.id;
+  }
+
+  /** Starts a run, and waits for its end as who calls it plainly does. */
+  async run(script: Script): Promise<void> {
+    const { row, ended } = await this.#start(script, "");
+    if ((await ended) === undefined) await this.ended(row.id);
+  }
+
+  #start(script: Script, key: string): Promise<StartedRun> {
     const made = this.make("Play", Buffer.from(JSON.stringify(script)), key);
-    await this.operations.insert(made);
-    return made.id;
+    return this.#localRuns.start(made, () => this.operations.insert(made));
   }
 
   /** The operation at its end. */
