@@ -61,6 +61,8 @@ export class LiveRun {
   /** Indexes that it waits for while no instance has it. */
   #asleep: readonly number[] | undefined;
   #over = false;
+  /** Its end is being written; whether it comes first is known then. */
+  #ending = false;
   #attempts: number;
   #toldRunning = false;
   #beganAtMs = 0;
@@ -135,7 +137,8 @@ export class LiveRun {
 
   /** Somebody else ended it, such as who cancelled it. */
   endedElsewhere(reason: string): void {
-    if (this.#over) return;
+    // Its own end may be told before the database has answered.
+    if (this.#over || this.#ending) return;
     this.#session?.ended(reason);
     this.#close();
   }
@@ -431,7 +434,10 @@ export class LiveRun {
     const beganAtMs = this.#beganAtMs || Date.now();
     const entries = this.#held.splice(0).map((entry) => this.#placed(entry));
     const end = { run: id, beganAtMs, attempts: this.#attempts, outcome, entries };
-    const row = await this.#deps.store.finish(end);
+    this.#ending = true;
+    const row = await this.#deps.store.finish(end).finally(() => {
+      this.#ending = false;
+    });
     if (this.#over) return;
     if (row === undefined && entries.length > 0) {
       // Whether the run has ended or has gone on elsewhere, its journal tells.
