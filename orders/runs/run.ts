@@ -439,8 +439,7 @@ export class LiveRun {
       this.#ending = false;
     });
     if (this.#over) return;
-    if (row === undefined && entries.length > 0) {
-      // Whether the run has ended or has gone on elsewhere, its journal tells.
+    if (row === undefined && entries.length > 0 && (await this.#deps.store.outcome(id)) === "open") {
       session?.cut(conflict(id));
       return;
     }
