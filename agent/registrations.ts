@@ -2,12 +2,13 @@ import type { Logger } from "pino";
 import type { ConsulClient } from "../registry/consul.ts";
 import {
   deregisterInstance,
+  holds,
   type InstanceRegistration,
   listOwnInstances,
   registerInstance,
   setInstanceHealth,
 } from "../registry/instances.ts";
-
+import { Listing } from "./listing.ts";
 import { pause } from "./time.ts";
 
 /** How often Consul is compared with what runs, ms: it may lose its state or restart. */
@@ -27,6 +28,7 @@ export class Registrations {
   /** At most one worker per instance, so that two changes never overtake each other. */
   readonly #workers = new Map<string, Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #listing: Listing;
   #comparer: NodeJS.Timeout | undefined;
   #refreshedAt = performance.now();
   #away = false;
@@ -35,6 +37,8 @@ export class Registrations {
     this.#consul = consul;
     this.#host = host;
     this.#log = log;
+    const isChanging = (id: string) => this.#workers.has(id);
+    this.#listing = new Listing({ consul, host, log, wanted: this.#wanted, isChanging });
   }
 
   /** Begins to compare; from here on, whatever this host has in Consul beyond what was set is removed. */
@@ -46,6 +50,7 @@ export class Registrations {
       if (!this.#closing.signal.aborted) this.#comparer = setTimeout(run, compareMs).unref();
     };
     void run();
+    void this.#listing.start();
   }
 
   /** Announces an instance or changes what is announced of it. */
@@ -66,15 +71,7 @@ export class Registrations {
     if (refresh) this.#refreshedAt = performance.now();
     const there = new Map((await listOwnInstances(this.#consul, this.#host)).map((one) => [one.id, one]));
     for (const [id, wanted] of this.#wanted) {
-      const held = there.get(id);
-      const same =
-        held !== undefined &&
-        held.generation === wanted.generation &&
-        held.address === wanted.address &&
-        held.draining === (wanted.draining ?? false) &&
-        held.retiring === (wanted.retiring ?? false) &&
-        held.standbySinceMs === (wanted.standby?.sinceMs ?? 0);
-      if (!same) {
+      if (!holds(there.get(id), wanted)) {
         this.#log.info({ instance: id }, "Consul did not hold this instance as it is: registering it again");
         void this.#sync(id);
       } else if (refresh) {
@@ -89,6 +86,7 @@ export class Registrations {
   close(): void {
     this.#closing.abort();
     clearTimeout(this.#comparer);
+    this.#listing.close();
   }
 
   #sync(id: string): Promise<void> {

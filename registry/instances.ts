@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
-import { announce, refresh, withdraw } from "./announce.ts";
+import { type Announcement, announce, checkId, refresh, withdraw } from "./announce.ts";
+import { followQuery } from "./blocking.ts";
 import type { ConsulClient } from "./consul.ts";
 import { INSTANCE_TAG } from "./instance-record.ts";
 
@@ -47,8 +48,12 @@ const TTL_MS = 600_000;
  * Watches see it about 4 ms later.
  */
 export async function registerInstance(consul: ConsulClient, instance: InstanceRegistration): Promise<void> {
+  await announce(consul, announcementOf(instance));
+}
+
+function announcementOf(instance: InstanceRegistration): Announcement {
   const labels = Object.entries(instance.labels ?? {}).map(([name, value]) => [`label-${name}`, value]);
-  await announce(consul, {
+  return {
     name: instance.service,
     id: instance.id,
     tags: [INSTANCE_TAG, `version=${instance.version}`],
@@ -79,7 +84,7 @@ export async function registerInstance(consul: ConsulClient, instance: InstanceR
     check: "agent says it serves",
     ttlMs: TTL_MS,
     healthy: instance.healthy ?? true,
-  });
+  };
 }
 
 /**
@@ -102,50 +107,114 @@ export function deregisterInstance(consul: ConsulClient, id: string): Promise<vo
   return withdraw(consul, id);
 }
 
-const agentServicesSchema = z.record(
-  z.string(),
-  z.object({
-    ID: z.string(),
-    Service: z.string(),
-    Tags: z.array(z.string()),
-    Meta: z.record(z.string(), z.string()),
-  }),
-);
+const heldServiceSchema = z.object({
+  ID: z.string(),
+  Service: z.string(),
+  Tags: z.array(z.string()).nullable(),
+  Meta: z.record(z.string(), z.string()).nullable(),
+});
+const agentServicesSchema = z.record(z.string(), heldServiceSchema);
+const listedServicesSchema = z.object({ Services: z.array(heldServiceSchema).nullable() }).nullable();
+
+/** An instance as Consul has it. One that Rouse cannot read has version "" and generation 0. */
+export interface HeldInstance {
+  readonly id: string;
+  readonly service: string;
+  readonly version: string;
+  readonly generation: number;
+  readonly address: string;
+  readonly draining: boolean;
+  readonly retiring: boolean;
+  /** 0: not on standby. */
+  readonly standbySinceMs: number;
+}
+
+/** Whether Consul has an instance as it is. */
+export function holds(held: HeldInstance | undefined, wanted: InstanceRegistration): boolean {
+  return (
+    held !== undefined &&
+    held.generation === wanted.generation &&
+    held.address === wanted.address &&
+    held.draining === (wanted.draining ?? false) &&
+    held.retiring === (wanted.retiring ?? false) &&
+    held.standbySinceMs === (wanted.standby?.sinceMs ?? 0)
+  );
+}
 
 /**
  * What this Consul agent holds of one host's instances, for anti-entropy: deregister what is not running, register what is
  * missing or different.
- *
- * @returns id, service, version and generation of each; entries that Rouse cannot read have version "" and generation 0.
  */
-export async function listOwnInstances(
-  consul: ConsulClient,
-  host: string,
-): Promise<
-  {
-    id: string;
-    service: string;
-    version: string;
-    generation: number;
-    address: string;
-    draining: boolean;
-    retiring: boolean;
-    /** 0: not on standby. */
-    standbySinceMs: number;
-  }[]
-> {
+export async function listOwnInstances(consul: ConsulClient, host: string): Promise<HeldInstance[]> {
   const response = await consul.request("GET", "/v1/agent/services");
-  return Object.values(agentServicesSchema.parse(JSON.parse(response.text)))
-    .filter((service) => service.Tags.includes(INSTANCE_TAG) && service.Meta.host === host)
-    .map((service) => ({
-      id: service.ID,
-      service: service.Service,
-      version: service.Meta.version ?? "",
-      generation: Number(service.Meta.generation ?? 0) || 0,
-      address: service.Meta.address ?? "",
-      draining: service.Meta.draining === "true",
-      retiring: service.Meta.retiring === "true",
-      standbySinceMs: Number(service.Meta["standby-since"] ?? 0) || 0,
+  return heldBy(host, Object.values(agentServicesSchema.parse(JSON.parse(response.text))));
+}
+
+/**
+ * Follows what Consul's catalog, which is what all others see, has of one host's instances. The host's Consul agent makes it equal to
+ * what it holds itself; but after a snapshot was put back that takes it a minute or two (78 s seen with 1.22).
+ */
+export async function followListedInstances(
+  consul: ConsulClient,
+  node: string,
+  host: string,
+  onChange: (listed: readonly HeldInstance[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = `/v1/catalog/node-services/${encodeURIComponent(node)}`;
+  const onAnswer = ({ text }: { text: string }) =>
+    onChange(heldBy(host, listedServicesSchema.parse(JSON.parse(text))?.Services ?? []));
+  await followQuery(consul, { path, onAnswer }, signal);
+}
+
+/** Name by which the catalog knows this Consul agent. */
+export async function nodeOf(consul: ConsulClient): Promise<string> {
+  const { text } = await consul.request("GET", "/v1/agent/self");
+  return z.object({ Config: z.object({ NodeName: z.string() }) }).parse(JSON.parse(text)).Config.NodeName;
+}
+
+/** Writes an instance into the catalog itself, past the Consul agent, which takes it for listed. */
+export async function listInstance(
+  consul: ConsulClient,
+  node: string,
+  instance: InstanceRegistration,
+): Promise<void> {
+  const { id, name, tags, hostname, port, meta, check, healthy } = announcementOf(instance);
+  const body = {
+    Node: node,
+    SkipNodeUpdate: true,
+    Service: { ID: id, Service: name, Tags: tags, Address: hostname, Port: port, Meta: meta },
+    Check: {
+      Node: node,
+      CheckID: checkId(id),
+      Name: check,
+      ServiceID: id,
+      Status: healthy === false ? "critical" : "passing",
+    },
+  };
+  await consul.request("PUT", "/v1/catalog/register", { body: JSON.stringify(body) });
+}
+
+/** Takes an instance out of the catalog itself. */
+export async function unlistInstance(consul: ConsulClient, node: string, id: string): Promise<void> {
+  const body = JSON.stringify({ Node: node, ServiceID: id });
+  await consul.request("PUT", "/v1/catalog/deregister", { body });
+}
+
+type HeldService = z.infer<typeof heldServiceSchema>;
+
+function heldBy(host: string, services: readonly HeldService[]): HeldInstance[] {
+  return services
+    .filter(({ Tags, Meta }) => Tags?.includes(INSTANCE_TAG) === true && Meta?.host === host)
+    .map(({ ID, Service, Meta }) => ({
+      id: ID,
+      service: Service,
+      version: Meta?.version ?? "",
+      generation: Number(Meta?.generation ?? 0) || 0,
+      address: Meta?.address ?? "",
+      draining: Meta?.draining === "true",
+      retiring: Meta?.retiring === "true",
+      standbySinceMs: Number(Meta?.["standby-since"] ?? 0) || 0,
     }));
 }
 
@@ -155,18 +224,6 @@ const nodeAnswerSchema = z.array(
     ServiceMeta: z.record(z.string(), z.string()).nullable(),
   }),
 );
-const nodeServicesSchema = z.object({
-  Services: z
-    .array(
-      z.object({
-        ID: z.string(),
-        Tags: z.array(z.string()).nullable(),
-        Meta: z.record(z.string(), z.string()).nullable(),
-      }),
-    )
-    .nullable(),
-});
-
 /**
  * Takes a dead host's instances out of Consul's catalog, as its own agent cannot. When it is back its Consul announces them again,
  * as long as they run.
@@ -179,11 +236,8 @@ export async function forgetInstances(consul: ConsulClient, host: string): Promi
   if (found === undefined) return;
   const node = found.Node;
   const answer = await consul.request("GET", `/v1/catalog/node-services/${encodeURIComponent(node)}`);
-  for (const { ID, Tags, Meta } of nodeServicesSchema.parse(JSON.parse(answer.text)).Services ?? []) {
-    if (Tags?.includes(INSTANCE_TAG) !== true || Meta?.host !== host) continue;
-    const body = JSON.stringify({ Node: node, ServiceID: ID });
-    await consul.request("PUT", "/v1/catalog/deregister", { body });
-  }
+  const { Services } = listedServicesSchema.parse(JSON.parse(answer.text)) ?? {};
+  for (const { id } of heldBy(host, Services ?? [])) await unlistInstance(consul, node, id);
 }
 
 /** Splits "host:port"; a unix socket has neither. */
