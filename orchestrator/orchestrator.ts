@@ -30,6 +30,8 @@ export interface Mesh {
   /** "host:port" of the leading orchestrator, as far as it is known. */
   leader?(): string | undefined;
   controlPlanes?(): readonly ControlPlane[];
+  /** Whether this orchestrator has the lead, as Consul says now; false also when Consul does not answer. */
+  leads?(): Promise<boolean>;
   /** Changes a version's activation by check-and-set; answers what is stored then. */
   updateActivation(
     service: string,

@@ -4,7 +4,7 @@ import { updateActivation } from "../registry/activation.ts";
 import type { ConsulClient } from "../registry/consul.ts";
 import type { ControlPlane } from "../registry/control-planes.ts";
 import { watchHosts } from "../registry/hosts.ts";
-import { campaign, type Leader } from "../registry/leader.ts";
+import { campaign, type Leader, readLeader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
 import { OrchestratorHealth } from "./health/health.ts";
 import { addHealthService } from "./health/service.ts";
@@ -20,6 +20,9 @@ import { WorkersAdviser } from "./workers.ts";
 
 /** KV key of the lock whose holder places instances; mesh-configs find the leader there. */
 export const LEADER_KEY = "rouse/leader/orchestrator";
+
+/** Consul answers within milliseconds; one that hangs is not waited for, ms. */
+const CONSUL_MS = 2_000;
 
 export interface OrchestratorDeps {
   /** Stable over restarts and different from all others. */
@@ -68,6 +71,10 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
       current: deps.mesh,
       controlPlanes: deps.controlPlanes,
       leader: deps.leader,
+      leads: async () => {
+        const said = readLeader(consul, LEADER_KEY, CONSUL_MS).catch(() => undefined);
+        return elected !== undefined && (await said)?.token === elected.token;
+      },
       hosts: () => [...hosts.current().values()],
       updateActivation: (service, version, change) =>
         updateActivation(

@@ -15,6 +15,8 @@ import { newInstanceId, type Start } from "./starts.ts";
 const ANSWER_GRACE_MS = 5_000;
 /** Pause before a start is tried again when its agent went away, ms. */
 const AGENT_AWAY_MS = 250;
+/** Pause before a version is looked at again whose failed start could not be written down, ms. */
+const CONSUL_AWAY_MS = 500;
 
 /** Starts an instance on a host, and says to everybody how it went. Resolves nothing: `starts` tells. */
 export function startInstance(
@@ -25,9 +27,12 @@ export function startInstance(
   instanceId = newInstanceId(target),
 ): void {
   orchestrator.starts.add({ instanceId, target, host, why });
-  void run(orchestrator, { instanceId, target, host, why }, state, token).finally(() =>
-    orchestrator.evaluate(target.service, target.version),
-  );
+  const again = () => orchestrator.evaluate(target.service, target.version);
+  run(orchestrator, { instanceId, target, host, why }, state, token).then(again, (err: unknown) => {
+    // Consul is away, most likely. Those who wait go on waiting, and the start is tried again.
+    orchestrator.log.error({ err, version: clusterName(target) }, "it is not written that a start failed");
+    setTimeout(again, CONSUL_AWAY_MS).unref();
+  });
 }
 
 async function run(
@@ -69,6 +74,13 @@ async function run(
     const error = RouseError.from(thrown);
     const { startTimeoutMs } = state.manifest;
     const isGone = isHostGone(orchestrator, host);
+    if (error.reason === "STALE_TOKEN" && (await orchestrator.mesh.leads?.()) === false) {
+      // Cut off from Consul, it has not heard of the next leader, whose business all further is.
+      orchestrator.starts.remove(instanceId);
+      orchestrator.log.warn({ token, host }, "agents obey another leader");
+      if (orchestrator.token === token) orchestrator.follow();
+      return;
+    }
     if (error.status === "UNAVAILABLE" && !isGone && steadyMs() - wantedMs < startTimeoutMs) {
       // The agent restarts: the same instance id makes sure that a start which it adopted is not made twice.
       await new Promise((resolve) => setTimeout(resolve, AGENT_AWAY_MS));

@@ -28,9 +28,13 @@ export async function takeOver(
     outgrown = true;
     if (leads()) outgrow(known);
   };
-  // One that does not answer would only take its time.
-  const there = orchestrator.mesh.hosts().filter(({ reachable }) => reachable);
-  const asked = there.map((host) => join(orchestrator, host, token, leads, stale));
+  const asked: Promise<void>[] = [];
+  for (const host of orchestrator.mesh.hosts()) {
+    const joined = join(orchestrator, host, token, leads, stale);
+    // One that does not answer would only take its time. It may be there all the same, and obey the former leader, when that is cut off from
+    // Consul alone.
+    if (host.reachable) asked.push(joined);
+  }
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, WAIT_MS);
   await Promise.race([Promise.all(asked), late.promise]);

@@ -27,8 +27,15 @@ export function decodeValue(item: KvItem): Buffer {
 }
 
 /** Reads one key; undefined when there is none. */
-export async function readKey(consul: ConsulClient, key: string): Promise<KvItem | undefined> {
-  const response = await consul.request("GET", kvPath(key), { accept: [404] });
+export async function readKey(
+  consul: ConsulClient,
+  key: string,
+  timeoutMs?: number,
+): Promise<KvItem | undefined> {
+  const response = await consul.request("GET", kvPath(key), {
+    accept: [404],
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  });
   return response.status === 404 ? undefined : kvListSchema.parse(JSON.parse(response.text))[0];
 }
 

@@ -194,9 +194,17 @@ export function watchLeader(
   return () => closing.abort();
 }
 
-/** Who leads now. */
-export async function readLeader(consul: ConsulClient, key: string): Promise<Leader | undefined> {
-  const item = await readKey(consul, key);
+/**
+ * Who leads now.
+ *
+ * @param timeoutMs How long Consul may take to answer, ms; default 15,000.
+ */
+export async function readLeader(
+  consul: ConsulClient,
+  key: string,
+  timeoutMs?: number,
+): Promise<Leader | undefined> {
+  const item = await readKey(consul, key, timeoutMs);
   return item && leaderOf(item);
 }
 

@@ -1,24 +1,31 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ControlPlane, OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { AgentClient } from "#proto/rouse/agent/v1/agent.ts";
+import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { withClient } from "../cli/connect.ts";
 import { unary } from "../sdk/grpc.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { startHosts, type TestHost, type TestHosts, testHosts } from "./support/hosts.ts";
+import { allWell, controlPlanes, leads, letLead } from "./support/leaders.ts";
 import { until } from "./support/live.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
 import { traffic } from "./support/traffic.ts";
 
 const { available } = testHosts();
+const service = "probe.v1.ProbeService";
 
 describe.runIf(available)("three hosts with a control plane and a Consul server each", () => {
   let hosts: TestHosts;
   const probes: Probe[] = [];
   beforeAll(async () => {
-    hosts = await startHosts([{}, { server: true }, { server: true }]);
+    const steady = ["--label", "steady=yes"];
+    hosts = await startHosts([{ args: steady }, { server: true, args: steady }, { server: true }]);
     const { data } = hosts.of("h1");
-    // Two instances, so that one is left when a host dies.
-    for (const version of ["1.0.0", "2.0.0", "3.0.0"]) {
-      const probe = await makeProbe({ version, minInstances: version === "1.0.0" ? 2 : 0 });
+    for (const version of ["1.0.0", "2.0.0", "3.0.0", "4.0.0", "5.0.0"]) {
+      // What is called all the time runs where nothing happens: on h1 and h2.
+      const edit = (contract: string) =>
+        contract.replace('memory: "128Mi"', 'memory: "128Mi", labels: {key: "steady", value: "yes"}');
+      const options = version === "1.0.0" ? { minInstances: 2, edit } : {};
+      const probe = await makeProbe({ version, ...options });
       probes.push(probe);
       await probe.register(data);
     }
@@ -31,29 +38,84 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
   const client = (host: TestHost, version: string) =>
     createProbeServiceClient({ target: host.edge, version, retries: 0 });
 
-  /** What any of the control planes that answer tells of all. */
-  async function controlPlanes(): Promise<readonly ControlPlane[]> {
-    for (const { control } of hosts.all) {
-      const asked = withClient(OrchestratorClient, control, (api) =>
-        unary(api, "getStatus", {}, { deadlineMs: 1_000 }),
-      );
-      const status = await asked.catch(() => undefined);
-      if (status !== undefined) return status.controlPlanes;
-    }
-    return [];
-  }
-
-  const allWell = async () => {
-    const planes = await controlPlanes();
-    return (
-      planes.filter(({ healthy, id, slot }) => healthy && id === slot).length === 3 &&
-      planes.every(({ id, slot }) => id === slot) &&
-      planes.some(({ leading }) => leading)
-    );
+  const well = () => until("all are well", () => allWell(hosts, 3), 120_000);
+  const anotherLeads = () => until("another leads", () => leads(hosts, (host) => host !== "h3"), 120_000);
+  const tokenOf = async ({ control }: TestHost) =>
+    (await withClient(OrchestratorClient, control, (api) => unary(api, "getStatus", {}))).fencingToken;
+  const obeys = async ({ agent }: TestHost) =>
+    (await withClient(AgentClient, agent, (api) => unary(api, "getStatus", {}, { deadlineMs: 5_000 })))
+      .fencingToken;
+  const h3Leads = async () => {
+    await well();
+    const h3 = await letLead(hosts, "h3");
+    await until("it knows", async () => (await tokenOf(h3)) > 0);
+    return h3;
   };
+  /** A command with this token. */
+  const command = ({ agent }: TestHost, fencingToken: number) =>
+    withClient(AgentClient, agent, (api) =>
+      unary(api, "stopInstance", { fencingToken, instanceId: "none", graceMs: 0, reason: "" }),
+    );
+
+  test("a leader that is cut off from Consul alone is replaced, and agents refuse what it goes on to command", async () => {
+    const old = await h3Leads();
+    const token = await tokenOf(old);
+    using probe = client(hosts.of("h1"), "1.0.0");
+    const calls = traffic(probe, 2);
+    await calls.more(20);
+    // Agents it reaches as before, and nobody tells it of the next leader.
+    old.kill("consul", "SIGSTOP");
+    try {
+      await anotherLeads();
+      await until("all agents obey that one", async () =>
+        (await Promise.all(hosts.all.map(obeys))).every((newest) => newest > token),
+      );
+      expect(await tokenOf(old)).toBe(token);
+      const start = withClient(OrchestratorClient, old.control, (api) =>
+        unary(api, "startVersion", { service, version: "4.0.0" }, { deadlineMs: 60_000 }),
+      );
+      await expect(start).rejects.toMatchObject({ reason: "NOT_LEADING" });
+      using cold = client(hosts.of("h1"), "4.0.0");
+      expect((await cold.echo({ text: "cold" }, { deadlineMs: 60_000 })).version).toBe("4.0.0");
+    } finally {
+      old.kill("consul", "SIGCONT");
+    }
+    await well();
+    const { failures } = await calls.stop();
+    expect(failures).toEqual([]);
+    expect(calls.instances.size).toBe(2);
+  });
+
+  test("a leader whose host is cut off is replaced, and obeyed by nobody when it is back", async () => {
+    const old = await h3Leads();
+    const token = await tokenOf(old);
+    using probe = client(hosts.of("h1"), "1.0.0");
+    const calls = traffic(probe, 2);
+    await calls.more(20);
+    await old.cutOff();
+    try {
+      await anotherLeads();
+      using cold = client(hosts.of("h2"), "5.0.0");
+      expect((await cold.echo({ text: "cold" }, { deadlineMs: 60_000 })).version).toBe("5.0.0");
+      await calls.more(100);
+    } finally {
+      await old.reconnect();
+    }
+    await well();
+    expect(await leads(hosts, (host) => host !== "h3")).toBe(true);
+    await until("all agents obey the next one", async () =>
+      (await Promise.all(hosts.all.map(obeys))).every((newest) => newest > token),
+    );
+    for (const host of hosts.all)
+      await expect(command(host, token)).rejects.toMatchObject({ reason: "STALE_TOKEN" });
+    expect(await tokenOf(old)).toBe(0);
+    const { failures } = await calls.stop();
+    expect(failures).toEqual([]);
+    expect(calls.instances.size).toBe(2);
+  });
 
   test("a Consul server that is killed costs no call, and cold versions start", async () => {
-    await until("all are well", allWell);
+    await well();
     using probe = client(hosts.of("h2"), "1.0.0");
     const calls = traffic(probe, 2);
     await calls.more(20);
@@ -63,20 +125,13 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
     await calls.more(100);
     const { failures } = await calls.stop();
     expect(failures).toEqual([]);
-    await until("all are well", allWell);
+    await well();
   });
 
   test("a host dies with the leader: another leads, an agent stands in for its control plane, and it gets it back", async () => {
     // The first host has the registry, without which nothing starts: another one is to lead.
-    const first = hosts.of("h1");
-    first.kill("control-plane", "SIGSTOP");
-    await until("another host leads", async () =>
-      (await controlPlanes()).some(({ leading, host }) => leading && host !== "h1"),
-    );
-    first.kill("control-plane", "SIGCONT");
-    await until("all are well", allWell);
-    const leader = (await controlPlanes()).find(({ leading }) => leading);
-    const dead = hosts.of(leader?.host ?? "");
+    const dead = await h3Leads();
+    const leader = (await controlPlanes(hosts)).find(({ leading }) => leading);
     await dead.die();
     using cold = client(hosts.of("h1"), "3.0.0");
     // Its address may have been the dead host's at first: what counts is that it is served within the deadline.
@@ -91,7 +146,7 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
     await until(
       "another leads, and an agent stands in",
       async () => {
-        const planes = await controlPlanes();
+        const planes = await controlPlanes(hosts);
         const now = planes.find(({ leading }) => leading);
         const spare = planes.find(({ id, slot, healthy }) => healthy && slot === leader?.id && id !== slot);
         return now !== undefined && now.host !== dead.name && spare !== undefined && spare.host !== dead.name;
@@ -100,6 +155,6 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
     );
     expect(await hosts.of("h1").rouse("status")).toContain(`${leader?.id}~`);
     await dead.start();
-    await until("it has its own again", allWell, 120_000);
+    await well();
   });
 });

@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { readActivation, updateActivation } from "../registry/activation.ts";
+import { ConsulClient } from "../registry/consul.ts";
 import type { RouseError } from "../sdk/errors.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { liveVersions, runningInstances, until } from "./support/live.ts";
@@ -83,6 +85,52 @@ describe("a call that cannot be served says why", () => {
     const status = await rouseOk(["status", "--data", mesh.data]);
     expect(status).toMatch(/1\.5\.0 +crash-looping/);
     expect(status).toContain("probe: the disk is full");
+  });
+
+  test("an instance that ended nine times in a row: it is not started again before a person says so", async () => {
+    const client = createProbeServiceClient({ target: mesh.edge, version: "1.5.0", retries: 0 });
+    const consul = new ConsulClient({ address: mesh.consul });
+    onTestFinished(() => {
+      client.close();
+      consul.close();
+    });
+    const activation = () => readActivation(consul, service, "1.5.0");
+    /** Lets the time pass until the back-off is over, which would take minutes. */
+    const backOff = () =>
+      updateActivation(consul, service, "1.5.0", (now) =>
+        now.failure === undefined ? now : { ...now, failure: { ...now.failure, retryAtMs: 0 } },
+      );
+    let crashes = 3;
+    for (; crashes < 9; crashes++) {
+      const before = crashes;
+      await backOff();
+      await until(`crash ${crashes + 1}`, async () => {
+        await client.echo({ text: "x" }, { deadlineMs: 30_000 }).catch(() => undefined);
+        return ((await activation()).failure?.crashes ?? 0) > before;
+      });
+    }
+    const final =
+      /crash-looping, 9 times in a row .*; it is not started again before "rouse start probe\.v1\.ProbeService 1\.5\.0".*exited with code 4\b.*\nprobe: the disk is full/s;
+    const { generation } = await activation();
+    await backOff();
+    expect((await refusal("1.5.0")).message).toMatch(final);
+    expect((await activation()).generation).toBe(generation);
+    expect(await runningInstances(mesh, service)).toEqual([]);
+    expect(await rouseOk(["status", "--data", mesh.data])).toMatch(final);
+    // A start clears all that; how it ends is counted anew.
+    await rouseOk(["start", service, "1.5.0", "--data", mesh.data]);
+    const { generation: next, failure } = await activation();
+    expect(next).toBeGreaterThan(generation);
+    expect(failure?.final).toBeUndefined();
+  });
+
+  test("a start that fails while Consul is away is told when Consul is back, and its control plane lives on", async () => {
+    await register({ version: "1.6.0" }, "--env", "PROBE_FAIL=exit");
+    const before = mesh.childPid("control-plane");
+    const call = refusal("1.6.0");
+    for (let times = 0; times < 3; times++) await mesh.restart("consul", "SIGKILL");
+    expect((await call).message).toContain("probe: the data folder is missing");
+    expect(mesh.childPid("control-plane")).toBe(before);
   });
 
   test("a version that an administrator stopped, until it is started again", async () => {
