@@ -8,8 +8,10 @@ import { RegisterVersionRequest, RegistryClient } from "#proto/rouse/registry/v1
 import { ReleasesClient } from "#proto/rouse/registry/v1/releases.ts";
 import { withClient } from "../cli/connect.ts";
 import { unary } from "../sdk/grpc.ts";
+import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { chromiumPath, startChromium, type TestBrowser } from "./support/chromium.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { makeProbe } from "./support/probe.ts";
 import { root, rouseOk } from "./support/rouse.ts";
 
 const genome = "genome.v1.GenomeService";
@@ -309,6 +311,23 @@ describe.skipIf(chromiumPath === undefined)("the site in Chromium, on a whole me
     await direct.goto(`http://${mesh.registryHttp}/`);
     await direct.getByText("Open the page at the mesh's edge").first().waitFor();
     await direct.close();
+  });
+
+  test("a version that crashes again and again says so, with its last words", async () => {
+    const probe = await makeProbe();
+    try {
+      await probe.register(mesh.data, "--env", "PROBE_FAIL=later");
+    } finally {
+      await probe.remove();
+    }
+    await open("/services/probe.v1.ProbeService");
+    using client = createProbeServiceClient({ target: mesh.edge, retries: 0 });
+    await client.echo({ text: "x" }, { deadlineMs: 60_000 }).catch(() => undefined);
+    await eventually(() => badge().textContent()).toBe("crash-looping");
+    const note = main().getByText("Version 1.0.0 is crash-looping: ");
+    await eventually(() => note.textContent()).toMatch(
+      /3 times in a row .* code 4\b.*probe: the disk is full/s,
+    );
   });
 
   test("nothing failed unseen, and nobody but the edge was asked", () => {
