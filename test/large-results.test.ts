@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { submitTask, taskQueue, taskWorker } from "../sdk/tasks/index.ts";
 import { createLedgerServiceClient } from "./fixtures/ledger/gen/ledger/v1/ledger.client.ts";
 import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
+import { runningInstances } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
 import { rouse } from "./support/rouse.ts";
@@ -35,6 +36,22 @@ describe.skipIf(!available)("a result of 100 MB", () => {
       / has 100\.0 MiB, more than the 16 MiB .* as an artifact, and pass its URI along/,
     ),
   };
+
+  test("of a plain call is refused before it takes its instance's memory", async () => {
+    using worker = createWorkerServiceClient({ target: mesh.edge });
+    const instances = () => runningInstances(mesh, "worker.v1.WorkerService");
+    await worker.quick({ ...work, bytes: 1 });
+    const before = await instances();
+    await expect(worker.quick({ ...work, bytes: BYTES })).rejects.toMatchObject({
+      status: "RESOURCE_EXHAUSTED",
+      reason: "RESULT_TOO_LARGE",
+      message: expect.stringMatching(
+        /^The response of Quick has 100\.0 MiB, more than the 64\.0 MiB that its service sends in one message\. Keep .* as an artifact/,
+      ),
+    });
+    await worker.quick({ ...work, bytes: 1 });
+    expect(await instances()).toEqual(before);
+  });
 
   test("of an async call is refused, and its instance lives", async () => {
     using worker = createWorkerServiceClient({ target: mesh.edge });

@@ -19,6 +19,8 @@ export interface ClientContext {
   readonly definition: ServiceDefinition;
   readonly version: string | undefined;
   readonly retries: number;
+  /** Most bytes of one response message. */
+  readonly maxResponseBytes: number;
 }
 
 /** One call as the client sees it, with all its attempts. */

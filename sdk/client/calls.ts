@@ -14,6 +14,7 @@ import { type Attempts, type ClientContext, prepare } from "./attempt.ts";
 import { awayDelayMs, pause, retryDelayMs } from "./retry.ts";
 import type { Way } from "./route.ts";
 import { readResponses, sendRequests } from "./streams.ts";
+import { tooLarge } from "./too-large.ts";
 import type { ClientCallOptions } from "./types.ts";
 
 /** Sends one request or a stream of them, and waits for one answer. */
@@ -37,7 +38,7 @@ export async function callOnce(
         if (!method.requestStream && unsent(error, attempts)) continue;
         const back = method.requestStream ? undefined : untilBack(error, context, attempts);
         const delay = back ?? retryDelayMs(error, attempt, retries, attempts.deadline);
-        if (delay === undefined) throw error;
+        if (delay === undefined) throw tooLarge(method, error, context.maxResponseBytes) ?? error;
         if (back !== undefined) attempt -= 1;
         await pause(delay, attempts.signal);
       }
@@ -74,7 +75,7 @@ export async function* callMany(
         const back = begun || method.requestStream ? undefined : untilBack(error, context, attempts);
         // Once that the caller has seen an answer, a second try would show it twice.
         const delay = begun ? undefined : (back ?? retryDelayMs(error, attempt, retries, attempts.deadline));
-        if (delay === undefined) throw error;
+        if (delay === undefined) throw tooLarge(method, error, context.maxResponseBytes) ?? error;
         if (back !== undefined) attempt -= 1;
         await pause(delay, attempts.signal);
       }

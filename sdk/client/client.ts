@@ -41,6 +41,7 @@ export function createClient<Definition extends ServiceDefinition>(
     definition,
     version: options.version,
     retries: options.retries ?? 3,
+    maxResponseBytes,
   };
   const client: Record<string | symbol, unknown> = {
     async: lazyAsync(definition, options.version, channel),

@@ -10,6 +10,8 @@ export interface Runtime<State> {
   readonly sessionKey: string;
   readonly resource: TraceResource;
   readonly log: ServerLog;
+  /** Most bytes of one response message. */
+  readonly maxResponseBytes: number;
   /** Undefined: nobody wants to know. */
   readonly counts: CallCounts | undefined;
   state: State;

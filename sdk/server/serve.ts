@@ -83,6 +83,7 @@ export async function serve(
     sessionKey: definition.sessionKey,
     resource: { service: definition.name, version: definition.version },
     log: options.log ?? defaultLog(definition.name),
+    maxResponseBytes: options.maxResponseBytes ?? 64 * mebibyte,
     counts: countCalls(definition.name, definition.version),
     state: undefined,
     open: new Set(),
@@ -94,7 +95,8 @@ export async function serve(
     : undefined;
   const server = new Server({
     "grpc.max_receive_message_length": options.maxRequestBytes ?? (durable?.mostMessageMebi ?? 4) * mebibyte,
-    "grpc.max_send_message_length": options.maxResponseBytes ?? 64 * mebibyte,
+    // It is refused in our words, which say what to do.
+    "grpc.max_send_message_length": -1,
     // Channelz counts each call and message, for a debugger that nothing here serves.
     "grpc.enable_channelz": 0,
   });

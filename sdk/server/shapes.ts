@@ -4,7 +4,7 @@ import { RouseError } from "../errors.ts";
 import { traceStorage } from "../tracing/index.ts";
 import { type GrpcCall, ServerCall } from "./call.ts";
 import { ending, publicError } from "./failure.ts";
-import { refuseLarge } from "./result-size.ts";
+import { answerTooLarge, refuseLarge, refuseLargeAnswer } from "./result-size.ts";
 import type { Runtime } from "./runtime.ts";
 import { type ResponseStream, readAll, writeAll } from "./streams.ts";
 
@@ -30,8 +30,9 @@ function answerOnce<State>(
   const succeed = (response: unknown) => {
     let bytes: Buffer;
     try {
-      if (call.operation !== undefined) refuseLarge(method, response);
-      bytes = encode(method, response);
+      if (call.operation === undefined) refuseLargeAnswer(method, response, runtime.maxResponseBytes);
+      else refuseLarge(method, response);
+      bytes = encode(method, response, runtime.maxResponseBytes);
     } catch (thrown) {
       fail(thrown);
       return;
@@ -64,7 +65,7 @@ async function answerMany<State>(
   const call = new ServerCall(runtime, method, grpc, (error) => {
     grpc.emit("error", ending(error, call.trailer));
   });
-  const toBytes = (message: unknown) => encode(method, message);
+  const toBytes = (message: unknown) => encode(method, message, runtime.maxResponseBytes);
   const work = () => writeAll(handler(request(call), call) as AsyncIterable<unknown>, toBytes, grpc, call);
   try {
     await (call.trace === undefined ? work() : traceStorage.run(call.trace, work));
@@ -139,8 +140,10 @@ function onlyAsync<State>(method: AnyMethodDefinition, handler: AnyHandler<State
  * Messages are coded here and not by grpc-js, which tells nobody what was wrong with them.
  */
 
-function encode(method: AnyMethodDefinition, message: unknown): Buffer {
+/** @throws RouseError RESOURCE_EXHAUSTED RESULT_TOO_LARGE. @param most bytes. */
+function encode(method: AnyMethodDefinition, message: unknown, most: number): Buffer {
   const bytes = (method.encodeResponse as (message: unknown) => Uint8Array)(message);
+  if (bytes.length > most) throw answerTooLarge(method, bytes.length, most);
   // grpc-js copies it into the frame: no need to copy it here as well.
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
