@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { accessOf } from "../registry/access.ts";
 import { ConsulClient } from "../registry/consul.ts";
 import { MeshFollower } from "../registry/follower.ts";
 import { watchHosts } from "../registry/hosts.ts";
@@ -13,6 +14,7 @@ import type { ArtifactSettings } from "./artifacts/open.ts";
 import { Artifacts } from "./artifacts/store.ts";
 import { Changes } from "./database/changes.ts";
 import { type OrdersDatabase, openDatabase } from "./database/connect.ts";
+import { keysAtEdge } from "./edge-keys.ts";
 import { refuseForeignPages } from "./foreign-pages.ts";
 import { Leadership } from "./leader.ts";
 import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
@@ -35,6 +37,8 @@ export interface OrdersOptions {
   /** HTTP side, "host:port"; port 0: any; undefined: none. */
   readonly http?: string;
   readonly artifacts?: ArtifactSettings;
+  /** The administrator's key: callers at the edge need that or a provider's, but for what they know the id of. Default: none does. */
+  readonly guard?: string;
   readonly log?: Logger;
 }
 
@@ -118,7 +122,10 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   };
   const server = new Server({
     "grpc.max_receive_message_length": 2 * MOST_BYTES,
-    interceptors: [refuseForeignPages],
+    interceptors: [
+      refuseForeignPages,
+      ...(options.guard === undefined ? [] : [keysAtEdge(accessOf(consul, options.guard))]),
+    ],
   });
   const routes: HttpRoute[] = [];
   for (const part of PARTS) {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Metadata } from "@grpc/grpc-js";
 import { RouseError } from "../sdk/errors.ts";
@@ -35,12 +35,14 @@ export const ADMINISTRATOR = "administrator";
 const KEY_BYTES = 32;
 
 /**
- * The administrator's key of a registry: made at its first start, readable by the registry's user only.
+ * The administrator's key of a registry: made when it is first needed, readable by the registry's user only.
  *
  * @param dataDir The registry's data folder.
  */
 export async function adminKey(dataDir: string): Promise<string> {
   const file = join(dataDir, ADMIN_KEY_FILE);
+  // Who needs it first makes it.
+  await mkdir(dataDir, { recursive: true });
   const made = `rouse_admin_${randomBytes(KEY_BYTES).toString("base64url")}`;
   try {
     await writeFile(file, `${made}\n`, { mode: 0o600, flag: "wx" });

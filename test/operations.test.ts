@@ -1,7 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { OperationState, OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
+import { withClient } from "../cli/connect.ts";
 import { operation } from "../sdk/client/index.ts";
+import { unary } from "../sdk/grpc.ts";
 import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
 import { WorkerServiceDefinition } from "./fixtures/worker/gen/worker/v1/worker.definition.ts";
 import { liveVersions, until } from "./support/live.ts";
@@ -13,7 +17,7 @@ let mesh: TestMesh;
 const workers: Probe[] = [];
 
 beforeAll(async () => {
-  mesh = await startMesh({ runtime: "process" });
+  mesh = await startMesh({ runtime: "process", args: ["--guard-work"] });
   for (const version of ["1.0.0", "2.0.0"]) {
     const worker = await makeProbe({ fixture: "worker", version });
     workers.push(worker);
@@ -116,6 +120,23 @@ describe("an async call", () => {
     expect(await started.wait()).toMatchObject({ version: "1.0.0" });
   });
 
+  test("may be waited for when it is started: what is late becomes an operation instead of an error", async () => {
+    using worker = client();
+    const quick = await worker.async.work(work, { waitMs: 60_000 });
+    expect(quick.ended).toBe(true);
+    expect(await quick.wait()).toMatchObject({ version: "1.0.0", operation: quick.id });
+    const { expiresAtMs = 0 } = await quick.get();
+    expect(expiresAtMs).toBeGreaterThan(Date.now() + 6 * 86_400_000);
+    const slow = { ...work, steps: 600, stepMs: 1_000 };
+    await expect(worker.work(slow, { deadlineMs: 1_000 })).rejects.toMatchObject({
+      status: "DEADLINE_EXCEEDED",
+    });
+    const late = await worker.async.work(slow, { waitMs: 1_000 });
+    expect(late.ended).toBe(false);
+    expect(await again(late.id).get()).toMatchObject({ error: undefined, expiresAtMs: undefined });
+    await late.cancel("nobody needs it");
+  });
+
   test("whose result is too large says what to do", async () => {
     using worker = client();
     const started = await worker.async.work({ ...work, bytes: 20 * 2 ** 20 });
@@ -190,6 +211,26 @@ describe("refused is", () => {
   test("an async call with a header, which it could not carry", async () => {
     const said = await fails("call", `${SERVICE}/Work`, "{}", "--async", "-H", "x-lab:7");
     expect(said).toContain('An async call carries no headers but "rouse-key", and -H names "x-lab".');
+  });
+
+  test("to list what goes on, at the edge without a provider's key", async () => {
+    const list = (metadata: Metadata) =>
+      withClient(OperationsClient, mesh.edge, (edge) =>
+        unary(
+          edge,
+          "listOperations",
+          { service: SERVICE, state: OperationState.UNSPECIFIED, limit: 1 },
+          { metadata },
+        ),
+      );
+    await expect(list(new Metadata())).rejects.toMatchObject({
+      status: "UNAUTHENTICATED",
+      reason: "KEY_MISSING",
+    });
+    const key = readFileSync(join(mesh.data, "registry", "admin.key"), "utf8").trim();
+    const metadata = new Metadata();
+    metadata.set("authorization", `Bearer ${key}`);
+    expect((await list(metadata)).operations).toHaveLength(1);
   });
 
   test("an operation that is not there", async () => {

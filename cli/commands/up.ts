@@ -5,6 +5,7 @@ import { dataFolder } from "../connect.ts";
 import { addHostFlags } from "../host-flags.ts";
 import { LOOPBACK, parseJoin } from "../up/network.ts";
 import {
+  guardWorkHelp,
   parseAddress,
   parseControlPlanes,
   parseHost,
@@ -37,6 +38,7 @@ export function addUp(program: Command): void {
       "postgresql://… of the server that keeps async calls (default: one of its own)",
     )
     .option("--open-registration", "anybody may make a provider, not only the administrator", false)
+    .option("--guard-work", guardWorkHelp, false)
     .option("--examples", "build and register the packages in examples/")
     .option("--no-examples", "leave the examples alone (default)");
   command

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { type ArtifactFlags, addArtifactFlags, artifactSettings } from "../artifact-flags.ts";
 import { dataFolder } from "../connect.ts";
-import { parseAddress } from "../up/options.ts";
+import { guardWorkHelp, parseAddress } from "../up/options.ts";
 
 interface ServeFlags extends ArtifactFlags {
   listen: string;
@@ -10,6 +10,7 @@ interface ServeFlags extends ArtifactFlags {
   mesh: string;
   database?: string;
   http?: string;
+  guardWork?: true;
   data?: string;
 }
 
@@ -27,16 +28,19 @@ export function addServe(orders: Command): void {
     )
     .option("--http <host:port>", "where it listens for HTTP: contents of artifacts", parseAddress)
     .option("--database <url>", "postgresql://… (default: a PostgreSQL of its own in the data folder)")
+    .option("--guard-work", guardWorkHelp)
     .option("--data <folder>", "the mesh's data folder; orders/ below it is used (also ROUSE_DATA)")
     .action(async (flags: ServeFlags) => {
       const { startOrders } = await import("../../orders/server.ts");
-      const { listen, consul, mesh, database, http, data } = flags;
+      const { adminKey } = await import("../../registry/access.ts");
+      const { listen, consul, mesh, database, http, guardWork, data } = flags;
       const server = await startOrders({
         listen,
         consul,
         mesh,
         ...(database === undefined ? {} : { database }),
         ...(http === undefined ? {} : { http }),
+        ...(guardWork === true && { guard: await adminKey(join(dataFolder(data), "registry")) }),
         artifacts: artifactSettings(flags),
         dataDir: join(dataFolder(data), "orders"),
       });

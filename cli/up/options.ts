@@ -12,6 +12,10 @@ export const runtimes = ["auto", "docker", "process", "in-process"] as const;
 export const traceSamplingHelp =
   "share of calls without a traceparent that are traced, 0 to 1 (default: one each second and instance)";
 
+/** What --guard-work is, for those commands that have it. */
+export const guardWorkHelp =
+  "callers at the edge need a provider's key to list, order and retry work; without one they see what they know the id of";
+
 /** What `rouse up` was asked for. */
 export interface UpOptions extends ArtifactFlags, BuildFlags, HostFlags, NetworkFlags {
   /** Data folder, absolute. */
@@ -31,6 +35,8 @@ export interface UpOptions extends ArtifactFlags, BuildFlags, HostFlags, Network
   readonly database?: string;
   /** Anybody may make a provider, not only the administrator. */
   readonly openRegistration: boolean;
+  /** Callers at the edge need a provider's key for work of which they do not know the id. */
+  readonly guardWork: boolean;
   /** Build and register the packages in examples/. */
   readonly examples: boolean;
 }

@@ -58,6 +58,7 @@ export function meshServers(
         "--http",
         mesh.ordersHttp,
         ...(options.database === undefined ? [] : ["--database", options.database]),
+        ...(options.guardWork ? ["--guard-work"] : []),
         ...artifactArguments(options),
       ],
       25_000,

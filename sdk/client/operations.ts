@@ -47,6 +47,8 @@ export interface OperationView<Response> {
   readonly error: RouseError | undefined;
   /** How often the call was made. */
   readonly attempts: number;
+  /** When it is forgotten, ms since 1970; undefined: it has not ended. */
+  readonly expiresAtMs: number | undefined;
 }
 
 /** An async call: its id is all that one needs to ask for it again, from anywhere. Errors are {@link RouseError}s. */
@@ -243,7 +245,7 @@ const words: Readonly<Partial<Record<OperationState, OperationView<unknown>["sta
 
 function viewOf<Method extends AnyMethodDefinition>(
   method: Method,
-  { id, state, version, progress, response, error, attempts }: Operation,
+  { id, state, version, progress, response, error, attempts, expiresAtMs }: Operation,
 ): OperationView<ResponseOf<Method>> {
   const succeeded = state === OperationState.SUCCEEDED;
   return {
@@ -254,6 +256,7 @@ function viewOf<Method extends AnyMethodDefinition>(
     response: succeeded ? (method.decodeResponse(response) as ResponseOf<Method>) : undefined,
     error: error && errorOf(error),
     attempts,
+    expiresAtMs: expiresAtMs > 0 ? expiresAtMs : undefined,
   };
 }
 

@@ -1,0 +1,71 @@
+import { credentials, Metadata, Server } from "@grpc/grpc-js";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  ListOrdersRequest,
+  OrdersClient,
+  type OrdersServer,
+  OrdersService,
+} from "#proto/rouse/orders/v1/orders.ts";
+import { accessOf } from "../registry/access.ts";
+import { ConsulClient } from "../registry/consul.ts";
+import { answer } from "../sdk/answer.ts";
+import { RouseError } from "../sdk/errors.ts";
+import { callError, listen } from "../sdk/grpc.ts";
+import { keysAtEdge } from "./edge-keys.ts";
+
+const ADMIN = "rouse_admin_of-this-test";
+
+describe("a server of orders that is guarded", () => {
+  // The administrator's key is known without Consul.
+  const consul = new ConsulClient({ address: "127.0.0.1:1" });
+  const server = new Server({ interceptors: [keysAtEdge(accessOf(consul, ADMIN))] });
+  let client: OrdersClient;
+  beforeAll(async () => {
+    const answered = answer(() => Promise.reject(new RouseError("NOT_FOUND", "asked")));
+    const methods = Object.keys(OrdersService).map((name) => [name, answered]);
+    server.addService(OrdersService, Object.fromEntries(methods) as OrdersServer);
+    client = new OrdersClient(await listen(server, "127.0.0.1:0"), credentials.createInsecure());
+  });
+  afterAll(() => {
+    client.close();
+    server.forceShutdown();
+    consul.close();
+  });
+
+  const metadata = (of: Readonly<Record<string, string>>) => {
+    const out = new Metadata();
+    for (const [name, value] of Object.entries(of)) out.set(name, value);
+    return out;
+  };
+  const edge = { "x-rouse-edge": "1" };
+  const list = (headers: Readonly<Record<string, string>>) =>
+    new Promise<RouseError>((resolve) => {
+      client.listOrders(ListOrdersRequest.fromPartial({}), metadata(headers), (error) =>
+        resolve(callError(error)),
+      );
+    });
+  const asked = { status: "NOT_FOUND", message: "asked" };
+
+  test("tells a caller at the edge what is free, and what a key is needed for", async () => {
+    expect(await list(edge)).toMatchObject({
+      status: "UNAUTHENTICATED",
+      reason: "KEY_MISSING",
+      message: expect.stringMatching(
+        /^At the edge of this mesh \(--guard-work\) one may start async calls, and follow .* by their ids\. This call needs a provider's key\./,
+      ),
+    });
+    expect(await list({ ...edge, authorization: "Bearer rouse_admin_guessed" })).toMatchObject({
+      status: "UNAUTHENTICATED",
+      reason: "KEY_INVALID",
+    });
+  });
+
+  test("lets pass who brings a key, who knows an id, and who does not come through the edge", async () => {
+    expect(await list({ ...edge, authorization: `Bearer ${ADMIN}` })).toMatchObject(asked);
+    expect(await list({})).toMatchObject(asked);
+    const got = new Promise((resolve) => {
+      client.getOrder({ id: "x" }, metadata(edge), (error) => resolve(callError(error)));
+    });
+    expect(await got).toMatchObject(asked);
+  });
+});
