@@ -15,6 +15,8 @@ export interface ImageConfig {
   readonly Env?: readonly string[];
   readonly User: string;
   readonly Labels?: Readonly<Record<string, string>>;
+  /** Folders for which engines make volumes. */
+  readonly Volumes?: Readonly<Record<string, object>>;
 }
 
 /** An image before an engine knows it. */

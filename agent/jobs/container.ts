@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { ContainerCreateOptions } from "dockerode";
 import { containerRun, type ImageFacts, labels } from "../runtimes/docker/container-options.ts";
 import { startCpus } from "../runtimes/start-cpus.ts";
@@ -50,6 +51,9 @@ export function jobContainer(
     },
     HostConfig: {
       NetworkMode: "none",
+      // The host's own would tell of its network.
+      Dns: ["127.0.0.1"],
+      DnsSearch: ["."],
       // What is more than declared is lent for the start, and taken back a moment later.
       NanoCpus: nanoCpus(startCpus(program.cpu)),
       Memory: memory,
@@ -64,7 +68,16 @@ export function jobContainer(
       SecurityOpt: ["no-new-privileges:true"],
       Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
       Init: true,
-      Mounts: [{ Type: "bind", Source: folder, Target: containerRun, ReadOnly: true }],
+      Mounts: [
+        { Type: "bind", Source: folder, Target: containerRun, ReadOnly: true },
+        // Else the engine would make a volume on the host's disk, without bounds.
+        ...(image.volumes ?? []).filter(isOwn).map((target) => ({
+          Type: "tmpfs" as const,
+          Source: "",
+          Target: target,
+          TmpfsOptions: { SizeBytes: diskBytes, Mode: 0o1777 },
+        })),
+      ],
       LogConfig: {
         Type: "json-file",
         Config: { "max-size": `${Math.ceil(maxLogBytes / 2 / 1024)}k`, "max-file": "2" },
@@ -72,6 +85,11 @@ export function jobContainer(
       ...(program.gpu > 0 ? { DeviceRequests: [{ Count: program.gpu, Capabilities: [["gpu"]] }] } : {}),
     },
   };
+}
+
+/** Whether a folder is mounted because of the image alone. */
+function isOwn(folder: string): boolean {
+  return ![SCRATCH, containerRun].includes(posix.normalize(folder).replace(/(.)\/$/, "$1"));
 }
 
 export function nanoCpus(cores: number): number {

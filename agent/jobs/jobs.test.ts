@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
+import type { ContainerInspectInfo } from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   AgentClient,
@@ -65,8 +66,11 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     await rig.run("leaves", rig.misbehaves("later"));
     await rig.when("leaves", ({ state }) => state === JobState.RUNNING);
     const [name = ""] = await jobContainers();
-    const { Id, HostConfig, Mounts } = await engine.docker.getContainer(name).inspect();
+    const container = await engine.docker.getContainer(name).inspect();
+    const { Id, HostConfig, Mounts, NetworkSettings } = container;
     expect(containerMembers(Id).length).toBeGreaterThan(0);
+    const places = placesOf(container);
+    expect(places).toEqual(expect.arrayContaining([expect.stringContaining("cgroup"), Mounts[0]?.Source]));
     expect(HostConfig).toMatchObject({
       NetworkMode: "none",
       ReadonlyRootfs: true,
@@ -95,6 +99,10 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     expect(await jobContainers()).toEqual([]);
     expect(containerMembers(Id)).toEqual([]);
     expect(sockets()).toEqual([]);
+    expect(places.filter((path) => existsSync(path))).toEqual([]);
+    // The engine takes the name of a network's namespace away later; it stands for nothing then.
+    const mounts = readFileSync("/proc/self/mountinfo", "utf8");
+    for (const gone of [Id, NetworkSettings.SandboxKey]) expect(mounts).not.toContain(gone);
     expect((await engine.docker.listVolumes()).Volumes.map((one) => one.Name).sort()).toEqual(before.volumes);
     expect((await engine.docker.listNetworks()).map((one) => one.Name).sort()).toEqual(before.networks);
     expect((await unaryStatus()).cpuUsed).toBe(0);
@@ -241,6 +249,8 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
         "/proc/kcore",
         "/proc/1/environ",
         "/dev",
+        "/etc/resolv.conf",
+        "/etc/hostname",
       ]);
       // It ran meanwhile.
       expect((await unary(rig.client, "getJob", { jobId: "other" })).job?.endedAtMs).toBe(0);
@@ -250,6 +260,12 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
         expect([path, found[path]]).toEqual([path, "ENOENT"]);
       expect(found["/proc/kcore"]).toMatch(/^(|EACCES|EPERM|ENOENT)$/);
       expect(found["/proc/1/environ"]).toMatch(/^(EACCES|EPERM|PATH=\/bin)/);
+      expect(found["/etc/hostname"]).toBe("job\n");
+      // Who names the machines in the host's network, and how.
+      const names = [
+        ...(found["/etc/resolv.conf"] ?? "").matchAll(/^(?:nameserver|search|domain)\s+(.*)$/gm),
+      ];
+      expect(names.map(([, words]) => words).filter((words) => words !== ".")).toEqual(["127.0.0.1"]);
       expect(found["/dev"]).not.toMatch(/\b(sd[a-z]|vd[a-z]|nvme|kvm|mem|loop)/);
       await unary(rig.client, "stopJob", { jobId: "other", graceMs: 1, reason: "" });
       const writing = await rig.found("writes", "write", [
@@ -308,13 +324,22 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
         );
     });
 
-    test("an image of others works by plain HTTP, and cannot gain powers by setuid, mounts or namespaces", async () => {
+    test("an image of others works by plain HTTP, and cannot gain powers by setuid, mounts or namespaces, nor touch other processes", async () => {
+      await rig.run("victim", rig.misbehaves("sleep"));
+      await rig.when("victim", ({ state }) => state === JobState.RUNNING);
+      const [victim = ""] = (await jobContainers()).filter((name) => name.endsWith("-victim"));
+      const { Id } = await engine.docker.getContainer(victim).inspect();
+      // By the numbers that they have on the host: the other job's, the agent's, and the host's first.
+      const pids = [...containerMembers(Id), process.pid].map(String);
+      expect(pids.length).toBeGreaterThan(1);
+      const volumes = async () => (await engine.docker.listVolumes()).Volumes.length;
+      const before = await volumes();
       const { program } = rig.misbehaves("connect");
       const own = program && { ...program, service: "foreign.v1.Foreign", bundle: "", image: foreign };
       const job = await rig.done("foreign", {
         ...rig.misbehaves("connect"),
         program: own,
-        requestJson: '{"hello": "world"}',
+        requestJson: JSON.stringify({ hello: "world", pids }),
       });
       expect(job.error).toBeUndefined();
       expect(job).toMatchObject({
@@ -324,9 +349,16 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
         metadata: { language: "any" },
       });
       const result = JSON.parse(job.resultJson ?? "") as Record<string, string>;
-      expect(result.said).toEqual({ hello: "world" });
+      expect(result.said).toEqual({ hello: "world", pids });
       expect(result.identity).toMatch(/^0 [1-9]\d*$/);
       for (const way of ["user", "mounts", "network", "mount"]) expect(result[way]).not.toMatch(/^0 /);
+      // EPERM or ESRCH: there are no such processes.
+      const touched = result.touched?.replace(/^0 /, "").split("\n") ?? [];
+      expect(touched).toEqual(pids.map((pid) => expect.stringMatching(new RegExp(`^${pid} [13] [13]$`))));
+      // A volume that the image asks for is scratch space as well, and bounded.
+      expect(result.volume).toMatch(/^ENOSPC tmpfs \/data tmpfs rw,/);
+      expect(await volumes()).toBe(before);
+      await unary(rig.client, "stopJob", { jobId: "victim", graceMs: 1, reason: "" });
     });
 
     test("its socket gives it what is its own, and says what it has", async () => {
@@ -470,6 +502,21 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     expect(error?.reason).toMatch(/^JOB_(LOST|EXITED)$/);
     if (error?.reason === "JOB_LOST") expect(error.hostFault).toBe(true);
   });
+
+  /** Where engine and kernel keep something of a container that runs. */
+  function placesOf({ Id, State, GraphDriver, LogPath, Mounts }: ContainerInspectInfo) {
+    const layers = Object.entries(GraphDriver?.Data ?? {}).filter(([name]) => name !== "LowerDir");
+    // "4:memory:/docker/…" and "0::/system.slice/docker-…"
+    const cgroups = readFileSync(`/proc/${State.Pid}/cgroup`, "utf8")
+      .split("\n")
+      .filter((line) => line.includes(Id))
+      .map((line) => {
+        const [, controllers = "", path = ""] = line.split(":");
+        return join("/sys/fs/cgroup", controllers.replace(/^name=/, ""), path);
+      });
+    const own = [dirname(LogPath), ...Mounts.map(({ Source }) => Source)];
+    return [...layers.map(([, path]) => path), ...cgroups, ...own].filter((path) => existsSync(path));
+  }
 
   async function asAgent<T>(ask: (client: AgentClient) => Promise<T>): Promise<T> {
     const client = new AgentClient(rig.agent.address, credentials.createInsecure());

@@ -16,12 +16,19 @@ export async function loadForeignJob(engine: Engine, tag: string): Promise<() =>
     const images = new Images(folder);
     const base = await images.base();
     const script = { name: "app/main.mjs", content: { file: join(import.meta.dirname, "foreign.mjs") } };
-    const entries = [script, ...program("id", 0o4755), ...program("unshare"), ...program("mount", 0o4755)];
+    const entries = [
+      script,
+      ...program("id", 0o4755),
+      ...program("unshare"),
+      ...program("mount", 0o4755),
+      ...program("perl"),
+    ];
     const unique = [...new Map(entries.map((entry) => [entry.name, entry])).values()];
     const layer = await new LayerCache(folder).layer("foreign", unique);
     const image = describeImage(tag, [...base.layers, layer], {
       Entrypoint: ["/bin/node", "/app/main.mjs"],
       User: "root",
+      Volumes: { "/data": {} },
     });
     await new ImageStore(engine, images).load(image);
   } finally {

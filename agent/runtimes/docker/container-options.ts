@@ -39,6 +39,8 @@ export interface ImageFacts {
   readonly id: string;
   /** Its own user; "" for root. */
   readonly user: string;
+  /** Folders for which the engine would make volumes. */
+  readonly volumes?: readonly string[];
   /** Folder with what V8 compiled of its bundle, if there is one. */
   readonly compileCache?: string | undefined;
 }

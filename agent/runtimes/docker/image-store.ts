@@ -157,7 +157,7 @@ export class ImageStore {
   async #find(name: string): Promise<ImageFacts | undefined> {
     try {
       const { Id, Config } = await this.#engine.docker.getImage(name).inspect();
-      return { id: Id, user: Config.User };
+      return { id: Id, user: Config.User, volumes: Object.keys(Config.Volumes ?? {}) };
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
       throw this.#engine.explain(error, `to look for the image ${name}`);
