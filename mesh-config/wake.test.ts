@@ -64,6 +64,22 @@ test("a start may take as long as its contract says, also longer than Envoy wait
   expect(rig.orchestrator.wanted).toEqual([target]);
 });
 
+test("a call that waits for a version that is unregistered meanwhile is told so", async () => {
+  rig = await startRig({ prepare: one });
+  const wanted = Promise.withResolvers<void>();
+  rig.orchestrator.onWanted = () => wanted.resolve();
+  const held = rig.client.echo(service, "hi", { deadlineMs: 120_000 });
+  await wanted.promise;
+  rig.mesh.remove(service);
+  const answer = await held;
+  if (!("error" in answer)) throw new Error("the call was answered");
+  expect(callError(answer.error)).toMatchObject({
+    status: "NOT_FOUND",
+    reason: "VERSION_UNKNOWN",
+    message: `${service} 1.0.0 was unregistered while the call waited for it. Ask for another version; "rouse services" lists those there are.`,
+  });
+});
+
 test("two versions wake at once, the slow one does not hold back the other", async () => {
   rig = await startRig({
     prepare: (mesh) => {

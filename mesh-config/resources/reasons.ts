@@ -1,5 +1,6 @@
 import semver from "semver";
 import type { ServiceState } from "../../registry/state.ts";
+import type { Target } from "../../registry/target.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { ASKED } from "./answer.ts";
 
@@ -55,6 +56,15 @@ export function stopped(service: string, version: string, reason: string): Rouse
     "UNAVAILABLE",
     `${service} ${version} is stopped by an administrator: ${reason} ("rouse start ${service} ${version}" lets it run again)`,
     { reason: "VERSION_STOPPED", metadata: { service, version } },
+  );
+}
+
+/** The version was removed while calls waited for it. */
+export function unregistered({ service, version }: Pick<Target, "service" | "version">): RouseError {
+  return new RouseError(
+    "NOT_FOUND",
+    `${service} ${version} was unregistered while the call waited for it. Ask for another version; "rouse services" lists those there are.`,
+    { reason: "VERSION_UNKNOWN", metadata: { service } },
   );
 }
 

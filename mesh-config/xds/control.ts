@@ -5,6 +5,7 @@ import type { RouseError } from "../../sdk/errors.ts";
 import type { Endpoint } from "../resources/endpoints.ts";
 import type { OwnListeners } from "../resources/own-listeners.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
+import { unregistered } from "../resources/reasons.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { changedServices } from "./changed.ts";
 import { FormerGenerations } from "./former.ts";
@@ -41,6 +42,8 @@ export interface ControlEvents {
 
 /** Consul's watch shows an instance milliseconds after the orchestrator does; after this long it is not believed. */
 const DOUBT_MS = 60_000;
+/** So long calls are ended that are held for a version which is registered no more, ms: Envoys are told within that time. */
+const ENDED_MS = 60_000;
 
 interface Known {
   ready: Endpoint[];
@@ -59,7 +62,7 @@ export class Control implements StreamHost {
   /** Names in the extras that changed since the last snapshot. */
   readonly #renewed = new Set<string>();
   /** Former generations for which calls were held, and the one that answers in their place. */
-  readonly #aliases = new Map<string, string>();
+  readonly #aliases = new Map<string, string | RouseError>();
   readonly #former = new FormerGenerations();
   readonly #thawing = new Thawing();
   readonly #generations = new Generations();
@@ -177,7 +180,8 @@ export class Control implements StreamHost {
     if (target !== undefined) this.#asked(target);
     if (target === undefined || version === undefined) {
       this.#log.warn({ cluster }, "an Envoy asks for a cluster of no registered version");
-      return false;
+      if (target !== undefined && held) this.#end(cluster, unregistered(target));
+      return target !== undefined && held;
     }
     const { generation } = version.activation;
     if (target.generation < generation && !held) return false;
@@ -215,6 +219,17 @@ export class Control implements StreamHost {
       "calls that are held for a former generation are answered by the current one",
     );
     this.#snapshot = undefined;
+  }
+
+  /** Ends the calls that are held for a cluster which cannot come any more. */
+  #end(cluster: string, error: RouseError): void {
+    if (this.#aliases.has(cluster)) return;
+    this.#aliases.set(cluster, error);
+    this.#snapshot = undefined;
+    const over = () => {
+      if (this.#aliases.get(cluster) === error && this.#aliases.delete(cluster)) this.#change();
+    };
+    setTimeout(over, ENDED_MS).unref();
   }
 
   /** No call is open on a former generation any more. */

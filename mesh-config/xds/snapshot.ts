@@ -1,6 +1,8 @@
 import type { MeshState, VersionState } from "../../registry/state.ts";
 import { clusterName, parseClusterName } from "../../registry/target.ts";
+import type { RouseError } from "../../sdk/errors.ts";
 import type { JsonObject } from "../proto/json.ts";
+import { explainingCluster } from "../resources/clusters.ts";
 import { listeners } from "../resources/listeners.ts";
 import { versionResources } from "../resources/mesh.ts";
 import type { OwnListeners } from "../resources/own-listeners.ts";
@@ -41,6 +43,8 @@ export class SnapshotBuilder {
   readonly #made = new Map<string, ReadonlyMap<string, VersionResources>>();
   readonly #log = new ChangeLog();
   #extensions: ReadonlyMap<string, Resource> = new Map();
+  /** The aliases of the last snapshot. */
+  #aliased: ReadonlySet<string> = new Set();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
   /** By what Envoys say of their own listeners: those, and the last snapshot with them. */
@@ -62,13 +66,13 @@ export class SnapshotBuilder {
    * Makes the next snapshot, at a cost that goes with what changed and not with how much there is.
    *
    * @param extras By name of the current generation's cluster; an entry is replaced, never changed in place.
-   * @param aliases Clusters that stand for another as long as that one is there, by name.
+   * @param aliases Clusters that stand for another as long as that one is there, or that end calls with an error, by name.
    * @param renewed Names of the clusters whose extras changed since the last one; default: all.
    */
   build(
     state: MeshState,
     extras: ReadonlyMap<string, Extras>,
-    aliases: ReadonlyMap<string, string> = new Map(),
+    aliases: ReadonlyMap<string, string | RouseError> = new Map(),
     renewed: Iterable<string> = extras.keys(),
   ): Snapshot {
     const number = (this.#last?.number ?? 0) + 1;
@@ -96,7 +100,8 @@ export class SnapshotBuilder {
     };
     this.#log.add(number, touched);
     const touchedSince = (before: number) => this.#log.since(before);
-    this.#last = { number, resources, aliases: new Map(aliases), touchedSince };
+    const others = [...aliases].filter((entry): entry is [string, string] => typeof entry[1] === "string");
+    this.#last = { number, resources, aliases: new Map(others), touchedSince };
     return this.#last;
   }
 
@@ -136,18 +141,22 @@ export class SnapshotBuilder {
   /** Aliases are few, and made anew each time. */
   #renewAliases(
     state: MeshState,
-    aliases: ReadonlyMap<string, string>,
+    aliases: ReadonlyMap<string, string | RouseError>,
     number: number,
     touched: Set<string>,
   ): void {
     const made = new Map<string, Resource>();
     for (const [alias, name] of aliases) {
+      if (typeof name !== "string") {
+        made.set(alias, this.#same("cluster", alias, explainingCluster(alias, name), number));
+        continue;
+      }
       const target = parseClusterName(name);
       if (target === undefined || !state.services.get(target.service)?.versions.has(target.version)) continue;
       const json = this.#made.get(target.service)?.get(target.version)?.json.get(name);
       if (json !== undefined) made.set(alias, this.#same("cluster", alias, aliasOf(json, alias), number));
     }
-    for (const alias of this.#last?.aliases.keys() ?? []) {
+    for (const alias of this.#aliased) {
       if (made.has(alias)) continue;
       touched.add(alias);
       const own = this.#ownCluster(alias);
@@ -159,6 +168,7 @@ export class SnapshotBuilder {
       touched.add(alias);
       this.#clusters.set(alias, resource);
     }
+    this.#aliased = new Set(aliases.keys());
   }
 
   /** The cluster of that very name, which an alias stood for. */
