@@ -25,7 +25,7 @@ export class EngineRig {
   readonly operations: OperationStore;
   readonly runs: RunStore;
   instance = new ScriptedInstance();
-  readonly #localRuns = new LocalRuns();
+  readonly localRuns = new LocalRuns();
   #address = "";
   #folder: string;
   #changes: Changes | undefined;
@@ -84,7 +84,7 @@ export class EngineRig {
     });
     this.#stop = new AbortController();
     const { signal } = this.#stop;
-    const leave = this.#localRuns.lead(engine);
+    const leave = this.localRuns.lead(engine);
     this.#working = Promise.allSettled([engine.run(signal).finally(leave), runner.run(signal)]).then(() =>
       calls.close(),
     );
@@ -138,7 +138,7 @@ export class EngineRig {
 
   #start(script: Script, key: string): Promise<StartedRun> {
     const made = this.make("Play", Buffer.from(JSON.stringify(script)), key);
-    return this.#localRuns.start(made, () => this.operations.insert(made));
+    return this.localRuns.start(made, () => this.operations.insert(made));
   }
 
   /** The operation at its end. */
