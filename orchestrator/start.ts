@@ -17,6 +17,11 @@ const ANSWER_GRACE_MS = 5_000;
 const AGENT_AWAY_MS = 250;
 /** Pause before a version is looked at again whose failed start could not be written down, ms. */
 const CONSUL_AWAY_MS = 500;
+/** The same when the agent could not fetch the bundle, as while a mesh boots, or its engine is away, ms. */
+const MEANS_AWAY_MS = 1_000;
+
+/** With these neither the host nor the version is at fault: jobs have taken the room, or the registry is away. */
+const NO_FAULT: ReadonlySet<string> = new Set(["HOST_FULL", "REGISTRY_UNREACHABLE"]);
 
 /** Starts an instance on a host, and says to everybody how it went. Resolves nothing: `starts` tells. */
 export function startInstance(
@@ -40,9 +45,10 @@ async function run(
   { instanceId, target, host, why }: Start,
   state: VersionState,
   token: number,
+  beganMs = steadyMs(),
 ): Promise<void> {
   const placedMs = steadyMs();
-  const wantedMs = orchestrator.demand.wantedSince(target) ?? placedMs;
+  const wantedMs = orchestrator.demand.wantedSince(target) ?? beganMs;
   const stage = { target, wantedMs, placedMs, host };
   try {
     const client = orchestrator.agents.at(hostAddress(orchestrator, host));
@@ -81,11 +87,20 @@ async function run(
       if (orchestrator.token === token) orchestrator.follow();
       return;
     }
-    if (error.status === "UNAVAILABLE" && !isGone && steadyMs() - wantedMs < startTimeoutMs) {
-      // The agent restarts: the same instance id makes sure that a start which it adopted is not made twice.
-      await new Promise((resolve) => setTimeout(resolve, AGENT_AWAY_MS));
+    const hasTime = !isGone && steadyMs() - wantedMs < startTimeoutMs;
+    const isElsewhere = () => orchestrator.placer.fitsBeside(state, new Set([host]));
+    const pauseMs = hasTime ? pauseAfter(error, isElsewhere) : undefined;
+    if (pauseMs !== undefined) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
       if (orchestrator.token === token && orchestrator.starts.get(instanceId) !== undefined) {
-        return run(orchestrator, { instanceId, target, host, why }, state, token);
+        // The same instance id makes sure that a start which a restarted agent adopted is not made twice; one that has failed is spent.
+        const id = isAgentAway(error) ? instanceId : newInstanceId(target);
+        const again = { instanceId: id, target, host, why };
+        if (id !== instanceId) {
+          orchestrator.starts.remove(instanceId);
+          orchestrator.starts.add(again);
+        }
+        return run(orchestrator, again, state, token, beganMs);
       }
     }
     orchestrator.starts.remove(instanceId);
@@ -102,7 +117,7 @@ async function run(
     const { outcomes, attempts } = orchestrator;
     const version = versionKey(target);
     if (error.reason !== "START_STOPPED") {
-      outcomes.note({ version, host, failed: true, reason, atMs: failedMs });
+      if (!NO_FAULT.has(error.reason)) outcomes.note({ version, host, failed: true, reason, atMs: failedMs });
       orchestrator.placer.noteFailed(target, host, failedMs);
     }
     // Others serve: no caller waits for this one.
@@ -113,12 +128,29 @@ async function run(
     }
     const all = attempts.note(target, attempt);
     const tried = new Set(all.map((one) => one.host));
-    const isElsewhere = orchestrator.placer.fitsBeside(state, tried);
+    const isUntried = orchestrator.placer.fitsBeside(state, tried);
     const message = tellAttempts(all);
     orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
-    if (!triesAgain(all, isElsewhere, startTimeoutMs)) return fail(orchestrator, target, message);
+    if (!triesAgain(all, isUntried, startTimeoutMs)) return fail(orchestrator, target, message);
     orchestrator.log.warn({ version: clusterName(target), ...attempt }, "start failed; it is tried again");
   }
+}
+
+/**
+ * So long to wait before the start is tried on the same host again, ms; undefined: it has failed there. Pure.
+ *
+ * @param isElsewhere Whether it would fit on another host.
+ */
+export function pauseAfter(error: RouseError, isElsewhere: () => boolean): number | undefined {
+  if (isAgentAway(error)) return AGENT_AWAY_MS;
+  const waits =
+    error.reason === "REGISTRY_UNREACHABLE" || (error.reason === "ENGINE_UNAVAILABLE" && !isElsewhere());
+  return waits ? MEANS_AWAY_MS : undefined;
+}
+
+/** It restarts, or is not ready for anything yet: it has not said what became of the start. */
+function isAgentAway({ status, reason }: RouseError): boolean {
+  return status === "UNAVAILABLE" && (reason === "UNAVAILABLE" || reason === "HOST_SETTLING");
 }
 
 /** Nobody will answer there. */

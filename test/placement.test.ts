@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -54,6 +54,19 @@ describe("a core service on one host", () => {
   test("an unknown service or version is told apart from one that fits nowhere", async () => {
     await expect(rouseExplain(mesh.data, "probe.v1.Nothing")).rejects.toThrow(/SERVICE_UNKNOWN/);
     await expect(rouseExplain(mesh.data, service, "9")).rejects.toThrow(/VERSION_UNKNOWN/);
+  });
+
+  test("whose bundle must be fetched starts once the registry is back", async () => {
+    const [before] = await runningInstances(mesh, service);
+    const bundles = join(data, "agent", "bundles");
+    for (const name of await readdir(bundles)) await rm(join(bundles, name), { recursive: true });
+    mesh.kill("registry");
+    await mesh.killInstance(before ?? "");
+    await until("another one runs", async () => {
+      // The registry tells it.
+      const now = await runningInstances(mesh, service).catch(() => []);
+      return now.length === 1 && now[0] !== before;
+    });
   });
 
   test("boots with the mesh, without a call", async () => {
