@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HealthClient } from "#proto/rouse/orchestrator/v1/health.ts";
 import { withClient } from "../cli/connect.ts";
+import { readHosts } from "../cli/host-modes.ts";
 import type { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
@@ -70,4 +71,17 @@ describe.runIf(available)("of two hosts", () => {
       (await health()).faults.some(({ version }) => version === "2.0.0"),
     );
   }, 120_000);
+
+  test("a core service gets an instance on each, without a call", async () => {
+    const core = (contract: string) => contract.replace("standby:", "placement: {core: true} standby:");
+    await register({ version: "3.0.0", minInstances: 2, edit: core });
+    await until("one runs on each", async () => {
+      const all = await readHosts(hosts.of("h1").registry);
+      const those = all.map(({ running }) => running.filter(({ version }) => version === "3.0.0").length);
+      return those.length === 2 && those.every((count) => count === 1);
+    });
+    expect(await hosts.of("h1").rouse("explain", "probe.v1.ProbeService", "3.0.0")).toMatch(
+      /^placement by its contract: with the mesh, one for each host$/m,
+    );
+  });
 });
