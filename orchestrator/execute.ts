@@ -254,14 +254,19 @@ export function served(
   orchestrator.settle(target, { ready });
   // Nobody waits for this write, and the first calls need the cores.
   setTimeout(() => {
-    change(orchestrator, target, (now) => {
-      if (now.generation !== target.generation || now.served === true) return now;
-      const { failure: _over, ...kept } = now;
-      return { ...kept, served: true };
-    }).catch((error: unknown) =>
+    noteServed(orchestrator, target).catch((error: unknown) =>
       orchestrator.log.error({ err: error, version: clusterName(target) }, "not written that it served"),
     );
   }, NOTE_MS);
+}
+
+/** Keeps in Consul that Envoys know the generation's cluster. */
+export async function noteServed(orchestrator: Orchestrator, target: Target): Promise<void> {
+  await change(orchestrator, target, (now) => {
+    if (now.generation !== target.generation || now.served === true) return now;
+    const { failure: _over, ...kept } = now;
+    return { ...kept, served: true };
+  });
 }
 
 /** Stops one instance; `stopping` holds its id until Consul shows it no more. @returns whether it is gone. */

@@ -12,11 +12,12 @@ import { Agents } from "./agents.ts";
 import { Attempts } from "./attempts.ts";
 import { Decisions } from "./decisions.ts";
 import { Demand } from "./demand.ts";
-import { execute } from "./execute.ts";
+import { execute, noteServed } from "./execute.ts";
 import { Outcomes } from "./health/outcomes.ts";
 import { Overlay } from "./overlay.ts";
 import { Placer } from "./placement/placer.ts";
 import { planVersion } from "./plan.ts";
+import { ServedNotes } from "./served-notes.ts";
 import { SessionsAdviser } from "./sessions.ts";
 import { Setbacks } from "./setbacks.ts";
 import { Starts } from "./starts.ts";
@@ -82,6 +83,7 @@ export class Orchestrator {
   readonly decisions = new Decisions();
   readonly attempts = new Attempts();
   readonly sessions = new SessionsAdviser(() => this.demand);
+  readonly #servedNotes: ServedNotes;
   readonly #advisers: readonly Adviser[];
   readonly #stopDrainMs: number;
   /** Versions with an action under way that changes what a plan would say. */
@@ -105,6 +107,11 @@ export class Orchestrator {
     this.outcomes = options.outcomes ?? new Outcomes();
     this.#advisers = [...(options.advisers ?? []), this.sessions];
     this.#stopDrainMs = options.stopDrainMs ?? 30_000;
+    this.#servedNotes = new ServedNotes({
+      isMissing: (target) => this.#lacksNote(target),
+      write: (target) => noteServed(this, target),
+      log: this.log,
+    });
   }
 
   /** The fencing token while it leads. */
@@ -233,6 +240,7 @@ export class Orchestrator {
     const view = versionView(service, version, shown, this.#sources(), nowMs);
     // What was called before this orchestrator led is unknown: a version that it finds warm was.
     if (view.state.instances.length > 0) this.demand.touch({ service, version }, this.#leadingSinceMs);
+    this.#servedNotes.check({ service, version, generation: view.state.activation.generation });
     const plan = planVersion(view, {
       nowMs,
       stopDrainMs: this.#stopDrainMs,
@@ -251,6 +259,14 @@ export class Orchestrator {
         setTimeout(again, RETRY_MS).unref();
       });
     }
+  }
+
+  #lacksNote({ service, version, generation }: Target): boolean {
+    if (this.#token === undefined) return false;
+    const { activation, instances } = this.mesh.current().services.get(service)?.versions.get(version) ?? {};
+    if (activation?.generation !== generation || activation.served === true) return false;
+    if (activation.failure !== undefined || activation.stopped !== undefined) return false;
+    return instances?.some((one) => one.generation === generation && one.standby === undefined) === true;
   }
 
   #sources() {
