@@ -33,7 +33,7 @@ service ${service} {
 }
 
 message GreetRequest {
-  // Whom to greet. Required.
+  // Whom to greet, in at most 100 characters. Default: the world.
   string name = 1;
 }
 
@@ -60,9 +60,11 @@ import type { ${service}Handlers } from "../gen/${snake}/v1/${snake}.server.ts";
 /** What the service does: one function per method of the contract. */
 export const handlers: ${service}Handlers = {
   greet({ name }) {
-    if (name === "")
-      throw new RouseError("INVALID_ARGUMENT", "Say whom to greet: name is empty.", { reason: "NAME_EMPTY" });
-    return { greeting: \`Hello, \${name}!\` };
+    if (name.length > 100)
+      throw new RouseError("INVALID_ARGUMENT", \`name has \${name.length} characters; 100 are the most.\`, {
+        reason: "NAME_TOO_LONG",
+      });
+    return { greeting: \`Hello, \${name || "world"}!\` };
   },
 
   async *count({ to }, call) {
@@ -104,13 +106,14 @@ afterAll(async () => {
 });
 
 test("greets", async () => {
-  expect(await client.greet({ name: "world" })).toEqual({ greeting: "Hello, world!" });
+  expect(await client.greet({ name: "Ada" })).toEqual({ greeting: "Hello, Ada!" });
+  expect(await client.greet({ name: "" })).toEqual({ greeting: "Hello, world!" });
 });
 
-test("says what is missing", async () => {
-  const error: unknown = await client.greet({ name: "" }).catch((thrown: unknown) => thrown);
+test("says what is wrong", async () => {
+  const error: unknown = await client.greet({ name: "x".repeat(101) }).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(RouseError);
-  expect(error).toMatchObject({ status: "INVALID_ARGUMENT", reason: "NAME_EMPTY" });
+  expect(error).toMatchObject({ status: "INVALID_ARGUMENT", reason: "NAME_TOO_LONG" });
 });
 
 test("counts", async () => {
