@@ -218,6 +218,30 @@ test("a held call's cluster is waited for; one that cannot come is answered", ()
   expect(envoy.ackAll()).toEqual(["cluster +cold", "endpoint +cold"]);
 });
 
+test("a held call's cluster that is gone again before it could be sent is asked for anew", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { other: "1" } });
+  envoy.subscribe("cluster", "*");
+  envoy.ackAll();
+  for (const asked of ["before", "meanwhile"]) {
+    const [cold, stale] = [`cold-${asked}`, `stale-${asked}`];
+    if (asked === "before") envoy.subscribe("cluster", cold, stale);
+    envoy.ackAll();
+    // Envoy has not answered this one when the others come and go.
+    envoy.put({ cluster: { other: asked } });
+    expect(envoy.take()).toEqual(["cluster +other"]);
+    envoy.put({ cluster: { [cold]: "1", [stale]: "1" } });
+    if (asked === "meanwhile") envoy.subscribe("cluster", cold, stale);
+    envoy.asked.length = 0;
+    envoy.put({ cluster: { [cold]: "", [stale]: "" } });
+    expect(envoy.asked).toContain(`${cold} held`);
+    envoy.ack("cluster");
+    if (asked === "meanwhile") expect(envoy.ackAll()).toEqual([`cluster -${stale}`]);
+    envoy.put({ cluster: { [cold]: "2" } });
+    expect(envoy.ackAll()).toContain(`cluster +${cold}`);
+  }
+});
+
 test("a cluster with another's endpoints is followed by those, though Envoy has them", () => {
   const envoy = new Envoy();
   envoy.put({ cluster: { new: "1" }, endpoint: { new: "1" } });

@@ -52,7 +52,7 @@ export class DeltaStream {
   readonly #write: (response: DeltaResponse) => void;
   readonly #log: Logger;
   readonly #begun = new Set<Kind>();
-  /** Clusters for which calls are held. */
+  /** Clusters for which calls are held, until they are sent: one that is there may be gone before its turn comes. */
   readonly #waiting = new Set<string>();
   /** Envoy brought its configuration from an earlier stream. */
   #resumed = false;
@@ -102,8 +102,8 @@ export class DeltaStream {
   flush(): void {
     const { cluster } = this.#snapshot().resources;
     for (const name of this.#waiting) {
-      if (cluster.has(name)) this.#waiting.delete(name);
-      else if (!this.#host.missing(name, true)) {
+      if (cluster.has(name)) continue;
+      if (!this.#host.missing(name, true)) {
         this.#waiting.delete(name);
         this.subscriptions.cluster.tellGone(name);
       }
@@ -142,6 +142,7 @@ export class DeltaStream {
 
   #send(kind: Kind, change: Change, snapshot: Snapshot): void {
     if (kind === "cluster") for (const { name } of change.resources) this.#sendsCluster(name, snapshot);
+    for (const name of kind === "cluster" ? change.removed : []) this.#waiting.delete(name);
     const nonce = String(++this.#nonce);
     this.subscriptions[kind].sending(change, nonce);
     this.#write({ ...change, nonce, typeUrl: typeUrl(kind), systemVersion: String(snapshot.number) });
@@ -152,6 +153,7 @@ export class DeltaStream {
    * A changed cluster warms anew, and waits for its endpoints even if they are the same.
    */
   #sendsCluster(name: string, snapshot: Snapshot): void {
+    this.#waiting.delete(name);
     this.#host.pushed(name);
     const list = snapshot.aliases.get(name) ?? name;
     if (snapshot.resources.endpoint.has(list)) this.subscriptions.endpoint.sendAhead(list);
@@ -163,10 +165,10 @@ export class DeltaStream {
     if (first) for (const name of Object.keys(known)) this.#host.has(name);
     const { resources } = this.#snapshot();
     for (const name of request.resource_names_subscribe) {
-      if (name === "*" || resources.cluster.has(name)) continue;
       // What Envoy has is not waited for; if it is of no use any more, it is taken away in its time.
-      if (first && known[name] !== undefined) continue;
-      if (this.#host.missing(name, !first)) this.#waiting.add(name);
+      if (name === "*" || (first && known[name] !== undefined)) continue;
+      if (resources.cluster.has(name)) this.#waiting.add(name);
+      else if (this.#host.missing(name, !first)) this.#waiting.add(name);
       else cluster.tellGone(name);
     }
   }
