@@ -21,7 +21,7 @@ test("a note that is missing is written until it is there, by one of those who m
   });
   notes.check(target);
   notes.check(target);
-  await expect.poll(() => noted).toBe(true);
+  await expect.poll(() => noted, { timeout: 60_000 }).toBe(true);
   notes.check(target);
   expect(tries).toBe(3);
   expect(warned).toHaveLength(2);
@@ -36,5 +36,5 @@ test("one that comes by itself, or is of no use any more, is not written", async
     lateMs: 1,
   });
   notes.check(target);
-  await expect.poll(() => asked).toBe(2);
+  await expect.poll(() => asked, { timeout: 60_000 }).toBe(2);
 });
