@@ -141,6 +141,27 @@ test("what is kept outlives crashes, and is changed once", async () => {
   expect(await rig.result(next)).toEqual({ before: "first", after: "second" });
 });
 
+test("what a run keeps together with its end is kept as well", async () => {
+  const id = await rig.start({ answer: "never" }, "kept e");
+  await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [0] });
+  const last = {
+    index: 1,
+    kind: EntryKind.KEEP,
+    name: "last",
+    done: true,
+    value: Buffer.from("end"),
+    order: 9,
+  };
+  const outcome = { response: Buffer.alloc(0) };
+  const end = { run: id, beganAtMs: Date.now(), attempts: 1, outcome, entries: [makeEntry(last)] };
+  expect(await rig.runs.finish(end)).toMatchObject({ state: "succeeded" });
+  expect(await rig.runs.listKept(SERVICE, "kept e", 10)).toMatchObject([{ name: "last", run: id }]);
+  // The same once more comes too late.
+  const late = { ...end, entries: [makeEntry({ ...last, index: 2, value: Buffer.from("late") })] };
+  expect(await rig.runs.finish(late)).toBeUndefined();
+  expect(await rig.runs.listKept(SERVICE, "kept e", 10)).toMatchObject([{ value: Buffer.from("end") }]);
+});
+
 test("a run that was cancelled keeps nothing any more", async () => {
   const id = await rig.start({ answer: "never" }, "kept d");
   await expect.poll(() => rig.runs.get(id), patience).toMatchObject({ waiting: [0] });

@@ -78,7 +78,9 @@ export const runsTables: readonly string[] = [
        of record;
      BEGIN
        SELECT o.service, r.key INTO of FROM operations o JOIN runs r ON r.id = o.id
-         WHERE o.id = NEW.run AND o.state IN ('waiting', 'running') AND r.key <> '' FOR SHARE OF o;
+         WHERE o.id = NEW.run AND r.key <> ''
+           -- The last entry is written together with the end of its run.
+           AND (o.state IN ('waiting', 'running') OR o.xmin = pg_current_xact_id()::xid) FOR SHARE OF o;
        IF NOT FOUND THEN RETURN NULL; END IF;
        IF length(NEW.value) = 0 THEN
          DELETE FROM run_kept WHERE service = of.service AND key = of.key AND name = NEW.name;

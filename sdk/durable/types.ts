@@ -136,7 +136,8 @@ export interface Run<State = undefined> {
    */
   kept<T = unknown>(name: string): Promise<T | undefined>;
   /**
-   * Keeps a value for later runs of the same service and key, whatever becomes of this run. It is on disk when this resolves.
+   * Keeps a value for later runs of the same service and key, whatever becomes of this run. It is on disk, as any record, before the
+   * function's next step begins, and before its end counts.
    *
    * @param value What a journal can hold, at most 1 MiB; undefined: nothing is kept any more.
    * @throws RouseError FAILED_PRECONDITION RUN_WITHOUT_KEY; INVALID_ARGUMENT VALUE_UNSUPPORTED; RESOURCE_EXHAUSTED VALUE_TOO_LARGE.
