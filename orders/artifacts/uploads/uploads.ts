@@ -29,6 +29,8 @@ export class Uploads {
   readonly #open: () => Promise<OpenArtifacts>;
   readonly #now: () => number;
   readonly #keepMs: number | undefined;
+  /** When an upload that is written to just now was last noted to be alive, ms of performance.now(). */
+  readonly #touched = new Map<string, number>();
 
   /** @param keepMs Of those who do not say; undefined: for ever. */
   constructor(open: () => Promise<OpenArtifacts>, now: () => number, keepMs: number | undefined) {
@@ -107,7 +109,9 @@ export class Uploads {
   /** Takes what was written to an upload's file, as {@link Spool.take}. */
   async take(id: string, offset: number, to: number): Promise<Upload> {
     const { spool } = await this.#open();
-    await this.#touch(id);
+    // Its commit would wait for the disk, which is busy with what is to be taken.
+    if (performance.now() - (this.#touched.get(id) ?? Number.NEGATIVE_INFINITY) >= TOUCH_MS)
+      await this.#touch(id);
     return { id, offset: await spool.take(id, offset, to), uri: "" };
   }
 
@@ -149,6 +153,7 @@ export class Uploads {
     const { upload, unused } = await inTransaction(pool, (db) =>
       publish(db, { upload: id, digest, bytes, sums }, new Date(this.#now()), isThere),
     );
+    this.#touched.delete(id);
     await spool.remove(id);
     // What this does not reach, the sweep does.
     for (const other of unused) await contents.remove(other).catch(() => undefined);
@@ -157,6 +162,7 @@ export class Uploads {
 
   /** Gives an upload up. Idempotent. */
   async abandon(id: string): Promise<void> {
+    this.#touched.delete(id);
     const { pool, spool } = await this.#open();
     await checked(pool).query("DELETE FROM artifact_uploads WHERE id = $1 AND digest IS NULL", [id]);
     const finished = await findUpload(checked(pool), id);
@@ -170,7 +176,13 @@ export class Uploads {
       "UPDATE artifact_uploads SET touched_at = $2 WHERE id = $1 AND digest IS NULL",
       [id, new Date(this.#now())],
     );
-    if (rowCount === 1) return;
+    if (rowCount === 1) {
+      for (const [other, atMs] of this.#touched)
+        if (performance.now() - atMs >= TOUCH_MS) this.#touched.delete(other);
+      this.#touched.set(id, performance.now());
+      return;
+    }
+    this.#touched.delete(id);
     throw (await findUpload(checked(pool), id)) === undefined ? unknownUpload(id) : doneUpload(id);
   }
 }
