@@ -17,7 +17,7 @@ const ANSWER_GRACE_MS = 5_000;
 const AGENT_AWAY_MS = 250;
 /** Pause before a version is looked at again whose failed start could not be written down, ms. */
 const CONSUL_AWAY_MS = 500;
-/** The same when the agent could not fetch the bundle, as while a mesh boots, or its engine is away, ms. */
+/** Pause before a start is tried again when its agent could not fetch the bundle, as while a mesh boots, or has no engine, ms. */
 const MEANS_AWAY_MS = 1_000;
 
 /** With these neither the host nor the version is at fault: jobs have taken the room, or the registry is away. */

@@ -63,7 +63,11 @@ describe.runIf(available)("a mesh of several hosts", () => {
   let probe: Probe;
   beforeAll(async () => {
     [hosts, probe] = await Promise.all([
-      startHosts([{}, { args: ["--zone", "left", "--cost", "0.5"] }, { args: ["--zone", "right"] }]),
+      startHosts([
+        {},
+        { args: ["--zone", "left", "--cost", "0.5"] },
+        { args: "--zone right --cpu 3 --memory 2048 --gpu 1 --speed 1.5 --label disk=ssd".split(" ") },
+      ]),
       makeProbe({ minInstances: 2 }),
     ]);
     await hosts.of("h1").rouse("cordon", "h1", "--reason", "it has the servers");
@@ -125,6 +129,9 @@ describe.runIf(available)("a mesh of several hosts", () => {
     const lines = (await h1.rouse("hosts")).split("\n");
     expect(lines.find((line) => line.startsWith("h1"))).toMatch(/^h1 +cordoned +- /);
     expect(lines.find((line) => line.startsWith("h2"))).toMatch(/^h2 +active +left .* 0\.5 /);
+    expect(lines.find((line) => line.startsWith("h3"))).toMatch(
+      /^h3 +active +right +[\d.]+ of 3 +\d+ of 2,048 MiB +1 +- +1\.5 +process +\d+ +disk=ssd$/,
+    );
     expect(lines.at(-2)).toMatch(/^h1 is cordoned since .*: it has the servers$/);
     await expect(h1.rouse("drain", "h9")).rejects.toThrow(
       'The mesh has no host "h9"; there are h1, h2, h3. (NOT_FOUND, HOST_UNKNOWN)',
