@@ -129,7 +129,9 @@ function roomMisfits(needs: Needs, host: PlaceableHost): Misfit[] {
   if (short.length === 0) return [];
   const why = short.map(({ name, unit, round }) => {
     const [free, all] = [round(host[name] - host.used[name], false), round(host[name], false)];
-    return `${free} of ${all} ${unit} free, ${round(needs[name], true)}${name === "memory" ? " MiB" : ""} needed`;
+    const jobs = round(host.jobs?.[name] ?? 0, true);
+    const beside = jobs === 0 ? "" : ` (jobs have ${jobs})`;
+    return `${free} of ${all} ${unit} free${beside}, ${round(needs[name], true)}${name === "memory" ? " MiB" : ""} needed`;
   });
   const tooSmall = short.some(({ name, tolerance }) => needs[name] > host[name] + tolerance);
   const amounts = short.map(({ name, unit, round }) => {

@@ -1,7 +1,7 @@
 import { hourlyCost } from "../../registry/hourly-cost.ts";
 import type { AffinityRule } from "../../registry/placement-rules.ts";
 import { isBare, TOLERANCE } from "./filter.ts";
-import { type HostFacts, type PlaceableHost, splitLabel } from "./host.ts";
+import { type Amounts, type HostFacts, type PlaceableHost, splitLabel } from "./host.ts";
 import { AttributeColumns, CapacityClasses } from "./host-columns.ts";
 import { HostRow, type Occupant } from "./host-rows.ts";
 import { type Needs, type SpreadRule, spreadsOf, versionOf } from "./needs.ts";
@@ -93,6 +93,14 @@ export class HostIndex {
     this.#versions.change(occupant.version, row, by);
     this.#services.change(occupant.service, row, by);
     for (const other of occupant.repels) this.#repelled.change(other, row, by);
+  }
+
+  /** Notes what jobs have on a host, in place of what was noted before; undefined: nothing. */
+  setJobs(host: string, jobs: Amounts | undefined): void {
+    const row = this.#byName.get(host);
+    if (row === undefined) return;
+    row.setJobs(jobs);
+    this.#measure(row);
   }
 
   /** Notes that a host has a version's bundle or image; its facts must say so, too. */

@@ -26,6 +26,7 @@ export class HostRow implements PlaceableHost {
   readonly services = new Map<string, number>();
   readonly repels = new Map<string, string>();
   readonly #repelling: Occupant[] = [];
+  #jobs: Amounts | undefined;
 
   constructor(facts: HostFacts) {
     this.facts = facts;
@@ -72,15 +73,30 @@ export class HostRow implements PlaceableHost {
     return { cpu: this.#microCores / MICRO, memory: this.#memory, gpu: this.#gpu };
   }
 
+  get jobs(): Amounts | undefined {
+    return this.#jobs;
+  }
+
+  /** Notes what jobs have here, in place of what was noted before. */
+  setJobs(jobs: Amounts | undefined): void {
+    if (this.#jobs !== undefined) this.#take(this.#jobs, -1);
+    if (jobs !== undefined) this.#take(jobs, 1);
+    this.#jobs = jobs;
+  }
+
   /** Adds (1) or takes away (−1) an instance. */
   change(occupant: Occupant, sign: 1 | -1): void {
-    this.#microCores += sign * Math.round(occupant.cpu * MICRO);
-    this.#memory += sign * occupant.memory;
-    this.#gpu += sign * occupant.gpu;
+    this.#take(occupant, sign);
     if (!occupant.stays) return;
     count(this.versions, occupant.version, sign);
     count(this.services, occupant.service, sign);
     if (occupant.repels.length > 0) this.#changeRepelling(occupant, sign);
+  }
+
+  #take({ cpu, memory, gpu }: Amounts, sign: 1 | -1): void {
+    this.#microCores += sign * Math.round(cpu * MICRO);
+    this.#memory += sign * memory;
+    this.#gpu += sign * gpu;
   }
 
   #changeRepelling(occupant: Occupant, sign: 1 | -1): void {

@@ -31,6 +31,8 @@ export interface HostFacts extends Amounts {
 /** A host as placement sees it: what it has, and what runs on it or was promised to starts. */
 export interface PlaceableHost extends HostFacts {
   readonly used: Amounts;
+  /** What of that jobs have; absent: nothing, or it is not known. */
+  readonly jobs?: Amounts | undefined;
   /** Instances that are not on their way out, by "service@version". */
   readonly versions?: ReadonlyMap<string, number>;
   /** The same by service. */

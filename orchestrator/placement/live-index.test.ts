@@ -38,9 +38,10 @@ class Rig {
     return index
       .current()
       .hosts()
-      .map(({ name, used, versions, services, repels, mode }) => ({
+      .map(({ name, used, jobs, versions, services, repels, mode }) => ({
         name,
         used,
+        jobs,
         versions,
         services,
         repels,
@@ -123,7 +124,7 @@ describe("what is counted on a host", () => {
     rig.jobs("a", held);
     rig.jobs("later", held);
     const [a] = rig.shown();
-    expect([a?.used, a?.versions?.size]).toEqual([{ cpu: 2.5, memory: 5 * gib, gpu: 0 }, 1]);
+    expect([a?.used, a?.jobs, a?.versions?.size]).toEqual([{ cpu: 2.5, memory: 5 * gib, gpu: 0 }, held, 1]);
     rig.hosts = [...rig.hosts, hostState("later")];
     rig.jobs("a", { ...held, cpu: 1 });
     expect(room({ shown: rig.shown() })).toEqual([

@@ -27,8 +27,8 @@ export class LiveIndex {
   #mesh: MeshState = { services: new Map() };
   /** Starts that are counted, by instance id. */
   readonly #counted = new Map<string, { readonly start: Start; readonly occupant: Occupant }>();
-  /** What jobs hold, by host. */
-  readonly #jobs = new Map<string, Occupant>();
+  /** What jobs have, by host. */
+  readonly #jobs = new Map<string, Amounts>();
   #index = new HostIndex([]);
 
   /** @param prepared Versions that are ready on a host; read when an index is made. */
@@ -48,23 +48,18 @@ export class LiveIndex {
     return this.#index;
   }
 
-  /** Notes what jobs hold on a host, in place of what was noted before; undefined: nothing. */
-  setJobs(host: string, held: Amounts | undefined): void {
-    const before = this.#jobs.get(host);
-    if (before !== undefined) this.#index.change(host, before, -1);
-    this.#jobs.delete(host);
-    if (held === undefined) return;
-    const { cpu, memory, gpu } = held;
-    const occupant = { cpu, memory, gpu, ...JOBS };
-    this.#jobs.set(host, occupant);
-    this.#index.change(host, occupant, 1);
+  /** Notes what jobs have on a host, in place of what was noted before; undefined: nothing. */
+  setJobs(host: string, jobs: Amounts | undefined): void {
+    if (jobs === undefined) this.#jobs.delete(host);
+    else this.#jobs.set(host, jobs);
+    this.#index.setJobs(host, jobs);
   }
 
   #begin(hosts: readonly HostState[]): void {
     this.#hosts = hosts;
     this.#lost = new Set(hosts.filter(({ lost }) => lost !== undefined).map(({ host }) => host));
     this.#index = new HostIndex(hosts.map((host) => hostFacts(host, this.#prepared(host.host))));
-    for (const [host, held] of this.#jobs) this.#index.change(host, held, 1);
+    for (const [host, jobs] of this.#jobs) this.#index.setJobs(host, jobs);
     this.#mesh = { services: new Map() };
     this.#counted.clear();
   }
@@ -139,9 +134,6 @@ function sameHosts(a: readonly HostState[], b: readonly HostState[]): boolean {
 
 /** A frozen instance is evicted by its agent when something else needs the room. */
 const NO_ROOM = { cpu: 0, memory: 0, gpu: 0 };
-
-/** Jobs take room, and keep from nothing. */
-const JOBS = { service: "", version: "", repels: [], stays: false } as const;
 
 /** Room that such an instance takes it takes until its end, but nobody need keep apart from it. */
 function leaves(instance: InstanceState | Start): boolean {

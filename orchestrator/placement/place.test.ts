@@ -101,6 +101,14 @@ describe("no host is chosen", () => {
     );
   });
 
+  test("without saying what of it jobs have", () => {
+    const jobs = { cpu: 2.5, memory: gib, gpu: 0 };
+    const taken = host("a", { used: { cpu: 3.75, memory: 2 * gib, gpu: 0 }, jobs });
+    expect(reason(needs(), [taken])).toBe(
+      "no host fits: a has 0.25 of 4 cores free (jobs have 2.5), 0.5 needed. What would help: free 0.25 cores on a",
+    );
+  });
+
   test("without naming the smallest changes only", () => {
     const hosts = [
       filled("b", 1, 0),
