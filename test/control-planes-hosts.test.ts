@@ -84,7 +84,7 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
     const { failures } = await calls.stop();
     expect(failures).toEqual([]);
     expect(calls.instances.size).toBe(2);
-  });
+  }, 400_000);
 
   test("a leader whose host is cut off is replaced, and obeyed by nobody when it is back", async () => {
     const old = await h3Leads();
@@ -112,7 +112,7 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
     const { failures } = await calls.stop();
     expect(failures).toEqual([]);
     expect(calls.instances.size).toBe(2);
-  });
+  }, 400_000);
 
   test("a Consul server that is killed costs no call, and cold versions start", async () => {
     await well();
@@ -156,5 +156,5 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
     expect(await hosts.of("h1").rouse("status")).toContain(`${leader?.id}~`);
     await dead.start();
     await well();
-  });
+  }, 400_000);
 });
