@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { accessOf } from "../registry/access.ts";
@@ -51,6 +52,9 @@ export interface RunningOrders {
   close(): Promise<void>;
 }
 
+/** Pause before a database that is not there is asked again, ms. */
+const AGAIN_MS = 1_000;
+
 interface Opened {
   readonly database: OrdersDatabase;
   readonly leadership: Leadership;
@@ -100,6 +104,20 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     }
   };
 
+  const closing = new AbortController();
+  /** What was under way goes on by itself, also when the database comes later than this process. */
+  const openInTime = async () => {
+    while (!closing.signal.aborted) {
+      try {
+        await opened();
+        return;
+      } catch (err) {
+        log.error({ err }, "the database of orders is not there; it is tried again");
+      }
+      await sleep(AGAIN_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+    }
+  };
+
   const artifacts = new Artifacts({
     ...options.artifacts,
     folder,
@@ -135,6 +153,7 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   }
   let http: RunningHttp | undefined;
   const closeAll = async () => {
+    closing.abort();
     mesh.close();
     hosts.close();
     consul.close();
@@ -150,8 +169,7 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     if (options.http !== undefined) http = await startHttp(options.http, routes, log);
     const httpAddress = http?.address ?? "";
     // Something may have been under way when the last process ended.
-    if (options.database !== undefined || existsSync(join(folder, "postgres", "data")))
-      opened().catch((err) => log.error({ err }, "the database of orders does not start"));
+    if (options.database !== undefined || existsSync(join(folder, "postgres", "data"))) void openInTime();
     const announced = announceOrders(consul, { address, httpAddress }, log);
     return {
       address,

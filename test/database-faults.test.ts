@@ -5,6 +5,7 @@ import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Database, embeddedDatabase } from "../orders/database/embedded.ts";
 import { artifacts } from "../sdk/client/index.ts";
@@ -98,11 +99,11 @@ const away = {
 };
 
 /** What becomes of the database while work is under way; each resolves when it is well again. */
-const faults: Record<string, () => Promise<void>> = {
+const faults: Record<string, (more: () => Promise<void>) => Promise<void>> = {
   /** Everything takes its time. */
-  async slow() {
+  async slow(more) {
     proxy.become("slow", random.within(20, 80));
-    await work.more();
+    await more();
   },
   /** Connections are open, and nothing comes back. */
   async mute() {
@@ -158,25 +159,50 @@ if (disks.database.mounted)
     }
   };
 
-let work: Work;
-
-test("of runs, async calls and tasks each ends exactly once, whatever becomes of the database", () =>
-  random.told(async () => {
-    workers = [1, 2].map(() => flockWorker(queue, { target: mesh.mesh }));
-    work = new Work({ edge: mesh.edge, mesh: mesh.mesh, queue, least: 20 });
-    await work.during(async () => {
-      await work.more();
-      for (const fault of random.turns(Object.values(faults), Object.keys(faults).length)) {
-        try {
-          await fault();
-        } finally {
-          proxy.become("quick");
-        }
-        await work.more();
-      }
+test("a run that rests goes on by itself when orders were started before their database", async () => {
+  using client = createLedgerServiceClient({ target: mesh.edge });
+  const request = { entries: 1, first: 7, restMs: 3_000, entryMs: 0, fail: "", bytes: 0, approval: "" };
+  const { id } = await client.async.book(request);
+  proxy.become("away");
+  try {
+    await mesh.restart("orders", "SIGKILL");
+  } finally {
+    proxy.become("quick");
+  }
+  // Whoever asked orders would have them look for their database.
+  const pool = new Pool({ connectionString: database.url, options: "-c search_path=rouse_orders", max: 1 });
+  try {
+    await until("it has ended", async () => {
+      const { rows } = await pool.query("SELECT state FROM operations WHERE id = $1", [id]);
+      return rows[0].state === "succeeded";
     });
-    await work.check(database.url);
-  }));
+  } finally {
+    await pool.end();
+  }
+});
+
+test(
+  "of runs, async calls and tasks each ends exactly once, whatever becomes of the database",
+  () =>
+    random.told(async () => {
+      workers = [1, 2].map(() => flockWorker(queue, { target: mesh.mesh }));
+      const work = new Work({ edge: mesh.edge, mesh: mesh.mesh, queue, least: 20 });
+      const more = () => work.more();
+      await work.during(async () => {
+        await more();
+        for (const fault of random.turns(Object.values(faults), Object.keys(faults).length)) {
+          try {
+            await fault(more);
+          } finally {
+            proxy.become("quick");
+          }
+          await more();
+        }
+      });
+      await work.check(database.url);
+    }),
+  300_000 + AWAY_MS,
+);
 
 test.skipIf(!disks.artifacts.mounted)("a full disk of artifacts is told, and the rest goes on", async () => {
   const store = artifacts({ target: mesh.mesh });
