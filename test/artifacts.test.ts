@@ -99,6 +99,35 @@ describe("through Envoy", () => {
     }
   });
 
+  test("content of any size passes through orders in bounded memory", async () => {
+    const store = artifacts({ target: mesh.mesh, sharesDisk: false });
+    try {
+      const hash = createHash("sha256");
+      const bytes = 512 * MIB;
+      const { uri } = await store.put(
+        (async function* () {
+          const chunk = randomBytes(MIB);
+          for (let at = 0; at < bytes; at += MIB) {
+            chunk.writeUInt32BE(at);
+            hash.update(chunk);
+            yield Buffer.from(chunk);
+          }
+        })(),
+      );
+      expect(uri).toBe(`artifact:sha256-${hash.digest("hex")}`);
+      let read = 0;
+      for await (const chunk of store.get(uri)) read += chunk.length;
+      expect(read).toBe(bytes);
+      const status = await readFile(`/proc/${mesh.childPid("orders")}/status`, "utf8");
+      const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+      expect(peak).toBeGreaterThan(0);
+      expect(peak).toBeLessThan(bytes - 64 * MIB);
+      await store.remove(uri);
+    } finally {
+      store.close();
+    }
+  });
+
   test("a browser sees it at the edge, where nothing can be removed", async () => {
     const store = artifacts({ target: mesh.edge });
     try {
