@@ -201,6 +201,15 @@ test("a service is not idle while it works on a task", async () => {
     expect(await made.get()).toMatchObject({ assignment: 1, losses: 0 });
     expect(instance).not.toBe("");
     await untilCold(mesh, "worker.v1.WorkerService");
+    // Who is stopped gives back what it has, which is no loss.
+    const long = await submit(queue, 3_600_000);
+    await until("its worker has the task", async () => {
+      await client.quick({ steps: 0, stepMs: 0, fail: "", bytes: 0 });
+      return (await long.get()).state === "working";
+    });
+    await rouseOk(["stop", "worker.v1.WorkerService", "1.0.0", "--reason", "a test", "--data", mesh.data]);
+    await until("it was given back", async () => (await long.get()).state === "unassigned");
+    expect(await kinds(long.id)).toEqual(["submit", "assign", "begin", "release"]);
   } finally {
     await service.remove();
   }

@@ -1,11 +1,15 @@
 import { isMainThread, parentPort } from "node:worker_threads";
 import { flushSpans } from "../tracing/index.ts";
 import { flushCounts } from "../usage/reporter.ts";
+import { runStopHooks } from "./at-stop.ts";
 import type { RunningServer } from "./types.ts";
 import { isWorker } from "./workers/role.ts";
 
 /** Message that asks a server in a worker to stop, as SIGTERM asks a process. */
 export const stopMessage = "rouse:stop";
+
+/** Time for what else is to be done, ms: within the agent's 10,000. */
+const HOOKS_MS = 8_000;
 
 const servers: RunningServer[] = [];
 let asked = false;
@@ -35,7 +39,8 @@ export function stopOnSignals(server: RunningServer): void {
 }
 
 function stopAll(): void {
-  const stopped = servers.map((server) => server.stop(asked ? { graceMs: 0 } : {}));
+  const stopped: Promise<unknown>[] = servers.map((server) => server.stop(asked ? { graceMs: 0 } : {}));
+  stopped.push(runStopHooks(asked ? 0 : HOOKS_MS));
   if (asked) return;
   asked = true;
   Promise.all(stopped)

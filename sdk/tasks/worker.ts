@@ -7,6 +7,7 @@ import { pause } from "../client/retry.ts";
 import { errorOf } from "../error-record.ts";
 import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
+import { atStop } from "../server/at-stop.ts";
 import { endsTasks, worksOnTasks } from "./busy.ts";
 import { channelOf, clientOf, type TaskTarget } from "./client.ts";
 import type { TaskQueue } from "./queue.ts";
@@ -44,7 +45,10 @@ export interface TaskWorker {
   readonly id: string;
   /** Rejects when orders refuse the worker for good; resolves when it was closed. */
   readonly closed: Promise<void>;
-  /** Takes no more tasks, gives what runs so much time (ms, default 10,000), and gives the rest back. */
+  /**
+   * Takes no more tasks, gives what runs so much time (ms, default 10,000), and gives the rest back. In a process with a server that
+   * stops on signals this is done by itself.
+   */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -89,7 +93,10 @@ class Worker<Payload, Result> implements TaskWorker {
     this.#queue = queue;
     this.#options = options;
     this.#channel = channelOf(options.target);
+    // Its tasks go to others at once when the instance is stopped, and not with the end of its lease.
+    const stays = atStop((graceMs) => this.close(graceMs));
     this.closed = this.#run().finally(() => {
+      stays();
       endsTasks(this.#count);
       this.#channel.release();
     });
