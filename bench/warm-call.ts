@@ -24,7 +24,7 @@ export default async function warmCall(): Promise<BenchResult> {
     instance = version?.instances[0]?.address ?? "";
     return instance !== "";
   });
-  await using bare = await startStaticEnvoy(instance);
+  await using bare = await startStaticEnvoy(instance, [], true);
   const targets = { direct: instance, "bare Envoy": bare.address, Rouse: mesh.edge };
   const envoys: Record<string, number> = { "bare Envoy": bare.pid, Rouse: mesh.childPid("envoy") };
   const found = Object.fromEntries(
