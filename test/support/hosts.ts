@@ -1,14 +1,15 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { type Mesh, readMesh } from "../../cli/connect.ts";
 import { readChildren } from "../../cli/up/record.ts";
-import { type ChildName, controlLogs } from "./mesh.ts";
+import { startDockerd, type TestDockerd } from "./dockerd.ts";
+import { type ChildName, controlLogs, killInstance } from "./mesh.ts";
 import { makeNetwork, type NetworkHost, whyNoNamespaces } from "./namespaces.ts";
 import { root, rouseOk } from "./rouse.ts";
 
@@ -29,6 +30,12 @@ export interface HostOptions {
   readonly server?: boolean;
   /** More flags of `rouse up`, such as ["--zone", "a", "--cpu", "2"]. */
   readonly args?: readonly string[];
+  /** More of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Gives its data folder a disk of its own, of so many MiB; default: that of the machine. */
+  readonly diskMiB?: number;
+  /** Runs instances as containers of an engine of its own, where {@link mayStartDockerd}. */
+  readonly dockerd?: boolean;
 }
 
 /** Several hosts on a network of their own, each a network namespace in which `rouse up` runs. The first has the registry. */
@@ -49,6 +56,10 @@ export interface TestHosts {
 export interface TestHost extends Mesh {
   readonly name: string;
   readonly ip: string;
+  /** Path of its network namespace. */
+  readonly network: string;
+  /** Its engine, if it has one. */
+  readonly dockerd: TestDockerd | undefined;
   /** All that `rouse up` has printed. */
   output(): string;
   /** Runs the `rouse` command for this host. */
@@ -62,6 +73,12 @@ export interface TestHost extends Mesh {
   kill(name: ChildName, signal?: NodeJS.Signals): void;
   /** Kills a child and resolves when the next one is ready. Default SIGKILL. */
   restart(name: ChildName, signal?: NodeJS.Signals): Promise<void>;
+  /** Kills an instance's process as a crash would. */
+  killInstance(id: string): Promise<void>;
+  /** Sends a signal to everything that runs on it. */
+  signalAll(signal: NodeJS.Signals): Promise<void>;
+  /** Leaves no room on its own disk. @returns the file that takes it. */
+  fillDisk(): Promise<string>;
   /** Pulls the network cable. Everything on the host goes on. */
   cutOff(): Promise<void>;
   /** Plugs it in again. */
@@ -86,20 +103,41 @@ export async function startHosts(hosts: number | readonly HostOptions[]): Promis
   const network = await makeNetwork();
   const folder = await mkdtemp(join(tmpdir(), "rouse-hosts-"));
   const all: TestHost[] = [];
+  const disks: string[] = [];
   let count = 0;
+  const engines: TestDockerd[] = [];
   const close = async () => {
+    await Promise.all(engines.map((engine) => engine.close()));
     await network.close();
+    for (const disk of disks) await exec("umount", ["--lazy", disk]);
     await rm(folder, { recursive: true, force: true });
   };
   const add = async (given: HostOptions = {}) => {
     const name = given.name ?? `h${++count}`;
     const first = all[0];
     const join_ = first === undefined ? [] : ["--join", first.ip];
-    const host = await startHost(name, await network.add(name), join(folder, name), [
+    const data = join(folder, name);
+    if (given.diskMiB !== undefined) {
+      await mkdir(data);
+      await exec("mount", ["-t", "tmpfs", "-o", `size=${given.diskMiB}m,mode=755`, "tmpfs", data]);
+      disks.push(data);
+    }
+    const connection = await network.add(name);
+    const dockerd = given.dockerd === true ? await startDockerd(connection.path) : undefined;
+    if (dockerd !== undefined) engines.push(dockerd);
+    const args = [
       ...join_,
+      ...(dockerd === undefined ? [] : ["--runtime", "docker"]),
       ...(given.server === true && first !== undefined ? ["--server"] : []),
       ...(given.args ?? []),
-    ]);
+    ];
+    const env = { ...given.env, ...(dockerd !== undefined && { DOCKER_HOST: dockerd.host }) };
+    const started = await startHost(name, connection, data, args, env);
+    const host = {
+      ...started,
+      dockerd,
+      killInstance: (id: string) => killInstance(started, id, dockerd?.docker),
+    };
     all.push(host);
     return host;
   };
@@ -129,7 +167,8 @@ async function startHost(
   network: NetworkHost,
   data: string,
   more: readonly string[],
-): Promise<TestHost> {
+  env: Readonly<Record<string, string>>,
+): Promise<Omit<TestHost, "dockerd" | "killInstance">> {
   const { ip, path } = network;
   const within = [`--net=${path}`, "--"];
   const node = join(root, "node_modules/.bin/node");
@@ -152,6 +191,7 @@ async function startHost(
   const start = async () => {
     const child = spawn("nsenter", [...within, node, join(root, "cli/bin/rouse.mjs"), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
     });
     up = child;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
@@ -176,6 +216,7 @@ async function startHost(
     ...readMesh(data),
     name,
     ip,
+    network: path,
     output: () => output,
     rouse: (...rest) => rouseOk(rest, { ROUSE_DATA: data }),
     run,
@@ -200,6 +241,8 @@ async function startHost(
         await sleep(20);
       }
     },
+    signalAll: (signal) => network.signalAll(signal),
+    fillDisk: () => fillDisk(data),
     cutOff: () => network.connect(false),
     reconnect: () => network.connect(true),
     async die() {
@@ -217,4 +260,24 @@ async function startHost(
       await exited;
     },
   };
+}
+
+/** Writes a file until nothing more fits. */
+async function fillDisk(folder: string): Promise<string> {
+  const path = join(folder, "filler");
+  const file = await open(path, "a");
+  try {
+    // The last bytes count, too.
+    for (let block = 2 ** 20; block >= 1; block = Math.floor(block / 16)) {
+      const bytes = Buffer.alloc(block, "x");
+      try {
+        while ((await file.write(bytes)).bytesWritten === block);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+      }
+    }
+  } finally {
+    await file.close();
+  }
+  return path;
 }

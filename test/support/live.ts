@@ -6,7 +6,7 @@ import { unary } from "../../sdk/grpc.ts";
 import type { TestMesh } from "./mesh.ts";
 
 /** The versions of a service as the registry tells them now. */
-export async function liveVersions(mesh: TestMesh, service: string): Promise<Version[]> {
+export async function liveVersions(mesh: Pick<TestMesh, "registry">, service: string): Promise<Version[]> {
   return withClient(RegistryClient, mesh.registry, async (client) => {
     const { services } = await unary(client, "listServices", { service });
     return services.flatMap(({ versions }) => versions);

@@ -118,13 +118,14 @@ function childEntry(data: string, name: ChildName): ChildEntry | undefined {
   return readChildren(join(data, "children.json")).find((entry) => entry.name === name);
 }
 
-async function killInstance(mesh: Mesh, id: string): Promise<void> {
+/** Kills an instance's process or container as a crash would. */
+export async function killInstance(mesh: Mesh, id: string, docker = new Docker()): Promise<void> {
   const { instances } = await withClient(AgentClient, mesh.agent, (client) =>
     unary(client, "listInstances", {}),
   );
   const instance = instances.find((candidate) => candidate.id === id);
   if (instance === undefined) throw new Error(`the agent knows no instance ${id}`);
-  if (instance.runtime === "docker") await new Docker().getContainer(instance.runtimeId).kill();
+  if (instance.runtime === "docker") await docker.getContainer(instance.runtimeId).kill();
   else process.kill(Number(instance.runtimeId), "SIGKILL");
 }
 

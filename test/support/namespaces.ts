@@ -53,6 +53,8 @@ export interface NetworkHost {
   connect(plugged: boolean): Promise<void>;
   /** Kills whatever runs in it. */
   killAll(): Promise<void>;
+  /** Sends a signal to whatever runs in it now. */
+  signalAll(signal: NodeJS.Signals): Promise<void>;
   /** Adds a delay to each packet that leaves it, ms; 0: none. */
   delay(ms: number): Promise<void>;
 }
@@ -118,6 +120,7 @@ export async function makeNetwork(): Promise<TestNetwork> {
           await ip("-n", hub, "link", "set", port, plugged ? "up" : "down");
         },
         killAll: () => killAll(namespace),
+        signalAll: async (signal) => signalEach(await pidsIn(namespace), signal),
         async delay(ms) {
           const what = ms === 0 ? ["del"] : ["replace"];
           const how = ms === 0 ? [] : ["netem", "delay", `${ms}ms`];
@@ -145,16 +148,25 @@ async function freeSubnet(): Promise<string> {
 async function killAll(namespace: string): Promise<void> {
   // What is killed may have just started another.
   for (;;) {
-    const pids = (await ip("netns", "pids", namespace).catch(() => "")).trim().split("\n").filter(Boolean);
+    const pids = await pidsIn(namespace);
     if (pids.length === 0) return;
-    for (const pid of pids) {
-      try {
-        process.kill(Number(pid), "SIGKILL");
-      } catch {
-        // It ended meanwhile.
-      }
-    }
+    signalEach(pids, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function pidsIn(namespace: string): Promise<number[]> {
+  const said = await ip("netns", "pids", namespace).catch(() => "");
+  return said.trim().split("\n").filter(Boolean).map(Number);
+}
+
+function signalEach(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It ended meanwhile.
+    }
   }
 }
 

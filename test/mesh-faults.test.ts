@@ -1,0 +1,432 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { withClient } from "../cli/connect.ts";
+import { readHosts } from "../cli/host-modes.ts";
+import { unary } from "../sdk/grpc.ts";
+import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
+import { mayStartDockerd } from "./support/dockerd.ts";
+import { startHosts, type TestHost, type TestHosts, testHosts } from "./support/hosts.ts";
+import { liveVersions, until } from "./support/live.ts";
+import type { ChildName } from "./support/mesh.ts";
+import { makeProbe, type Probe, type ProbeOptions } from "./support/probe.ts";
+import { root } from "./support/rouse.ts";
+import { traffic } from "./support/traffic.ts";
+
+const service = "probe.v1.ProbeService";
+const { available } = testHosts();
+const HOUR_MS = 3_600_000;
+/** For what waits for several hosts on a busy machine. */
+const SLOW_MS = 300_000;
+
+/** Always called. */
+const WARM = "1.0.0";
+/** Never called before the end: what wakes it is wrong. */
+const COLD = "2.0.0";
+/** Called now and then. */
+const RARE = "3.0.0";
+/** Idle after a second. */
+const RESTLESS = "4.0.0";
+/** Never registered, for there is no room. */
+const UNKNOWN = "9.0.0";
+/** In containers. */
+const CONTAINED = "5.0.0";
+
+/** All that Consul knows now, to be put back later: its indexes go backwards then. */
+async function takeSnapshot({ consul, data, run }: TestHost) {
+  const where = [`http://${consul}/v1/snapshot`, join(data, "snapshot")] as const;
+  const node = join(root, "node_modules/.bin/node");
+  const get =
+    "fetch(process.argv[1]).then((r) => r.bytes()).then((b) => fs.writeFileSync(process.argv[2], b))";
+  const put = `fetch(process.argv[1], { method: "PUT", body: fs.readFileSync(process.argv[2]) }).then((r) => {
+    if (!r.ok) throw new Error(String(r.status));
+  })`;
+  await run(node, "-e", get, ...where);
+  return { putBack: () => run(node, "-e", put, ...where) };
+}
+
+describe.runIf(available)("faults under load: two hosts, two instances, calls from both hosts", () => {
+  let hosts: TestHosts;
+  let clock: string;
+  const probes: Probe[] = [];
+  const register = async (options: ProbeOptions) => {
+    const probe = await makeProbe(options);
+    probes.push(probe);
+    await probe.register(hosts.of("h1").data);
+  };
+  beforeAll(async () => {
+    clock = join(await mkdtemp(join(tmpdir(), "rouse-clock-")), "ahead");
+    const NODE_OPTIONS = `--import=${join(root, "test/support/clock.mjs")}`;
+    const env = { NODE_OPTIONS, ROUSE_TEST_CLOCK: clock };
+    hosts = await startHosts([
+      { args: ["--control-planes", "2"], env, diskMiB: 512 },
+      { env, diskMiB: 192 },
+    ]);
+    await register({ version: WARM, minInstances: 2 });
+    await register({ version: COLD });
+    await register({ version: RARE });
+    await register({ version: RESTLESS, idleTimeout: "1s" });
+  }, 300_000);
+  afterAll(async () => {
+    await hosts?.close();
+    for (const probe of probes) await probe.remove();
+    if (clock !== undefined) await rm(join(clock, ".."), { recursive: true, force: true });
+  });
+
+  const client = (host: string, version: string, retries?: number) =>
+    createProbeServiceClient({
+      target: hosts.of(host).edge,
+      version,
+      ...(retries !== undefined && { retries }),
+    });
+
+  const version = async (wanted: string) => {
+    const found = (await liveVersions(hosts.of("h1"), service)).find(({ version }) => version === wanted);
+    if (found === undefined) throw new Error(`${wanted} is not listed`);
+    return found;
+  };
+  /** Instances of a version, with their hosts. */
+  const running = async (wanted: string) =>
+    (await readHosts(hosts.of("h1").registry)).flatMap(({ name: host, running }) =>
+      running
+        .filter((one) => one.service === service && one.version === wanted)
+        .map((one) => ({ ...one, host, takes: one.healthy && !one.draining })),
+    );
+  /** Ids of those that take calls. */
+  const ids = async (wanted: string) =>
+    (await running(wanted))
+      .filter(({ takes }) => takes)
+      .map(({ id }) => id)
+      .sort();
+  const settled = () =>
+    until(
+      "both hosts are well, and an instance serves on each",
+      async () => {
+        const all = await readHosts(hosts.of("h1").registry);
+        const instances = await running(WARM);
+        return (
+          all.every(({ healthy, lostAtMs }) => healthy && lostAtMs === 0) &&
+          instances.length === 2 &&
+          instances.every(({ takes }) => takes) &&
+          new Set(instances.map(({ host }) => host)).size === 2
+        );
+      },
+      120_000,
+    );
+  beforeEach(settled, 150_000);
+
+  /**
+   * Calls the warm version from hosts without a pause while something happens, and for so many calls after it.
+   *
+   * @param from The hosts; one called with "retries: 0" shows each lost call, the others do as users do.
+   * @returns what was lost, by host.
+   */
+  async function under<Host extends string>(
+    from: Readonly<Record<Host, "each" | "as users do">>,
+    happens: () => Promise<void>,
+    called = WARM,
+  ): Promise<Record<Host, string[]>> {
+    const calls = (Object.entries(from) as [Host, string][]).map(([host, how]) => {
+      const probe = client(host, called, how === "each" ? 0 : undefined);
+      return { host, probe, traffic: traffic(probe, 3) };
+    });
+    const more = (count: number) => Promise.all(calls.map(({ traffic }) => traffic.more(count)));
+    try {
+      await more(30);
+      await happens();
+      await more(60);
+    } finally {
+      for (const { traffic } of calls) await traffic.stop();
+      for (const { probe } of calls) probe.close();
+    }
+    const lost = await Promise.all(
+      calls.map(async ({ host, traffic }) => [host, (await traffic.stop()).failures] as const),
+    );
+    return Object.fromEntries(lost) as Record<Host, string[]>;
+  }
+
+  const untilIdle = () => until("it is idle", async () => (await running(RESTLESS)).length === 0);
+  const nothing = { h1: [], h2: [] };
+  const each = { h1: "each", h2: "each" } as const;
+  const coldIsCold = async () => expect(await version(COLD)).toMatchObject({ generation: 1, instances: [] });
+
+  /** Ids of the control planes that answer, the leader first. */
+  async function controlPlanes() {
+    const status = await withClient(OrchestratorClient, hosts.of("h1").control, (api) =>
+      unary(api, "getStatus", {}, { deadlineMs: 1_000 }),
+    ).catch(() => undefined);
+    return (status?.controlPlanes ?? [])
+      .filter(({ healthy }) => healthy)
+      .sort((a, b) => Number(b.leading) - Number(a.leading));
+  }
+  const bothControlPlanes = () =>
+    until("both control planes are there, and one leads", async () => {
+      const planes = await controlPlanes();
+      return planes.length === 2 && planes[0]?.leading === true;
+    });
+  const childOf = (id = ""): ChildName => (id.endsWith("-2") ? "control-plane-2" : "control-plane");
+
+  test("agents that are killed: nothing is lost, nothing changes", async () => {
+    const before = await ids(WARM);
+    const lost = await under(each, async () => {
+      await Promise.all(hosts.all.map((host) => host.restart("agent")));
+    });
+    expect(lost).toEqual(nothing);
+    await settled();
+    expect(await ids(WARM)).toEqual(before);
+    await coldIsCold();
+  });
+
+  test("control planes that are killed, the leader first: nothing is lost, nothing changes", async () => {
+    const before = await ids(WARM);
+    await bothControlPlanes();
+    const lost = await under(each, async () => {
+      for (const { id } of await controlPlanes()) {
+        await hosts.of("h1").restart(childOf(id));
+        await bothControlPlanes();
+      }
+    });
+    expect(lost).toEqual(nothing);
+    await settled();
+    expect(await ids(WARM)).toEqual(before);
+    await coldIsCold();
+  });
+
+  test("Consul's server and its client that are killed: nothing is lost, nothing changes", async () => {
+    const before = await ids(WARM);
+    const lost = await under(each, async () => {
+      for (const host of hosts.all) await host.restart("consul");
+    });
+    expect(lost).toEqual(nothing);
+    await settled();
+    expect(await ids(WARM)).toEqual(before);
+    await coldIsCold();
+  });
+
+  test("an instance that is killed: what it had in progress is tried again, and it is replaced", async () => {
+    const [victim = ""] = await ids(WARM);
+    const lost = await under({ h1: "as users do", h2: "as users do" }, async () => {
+      const on = (await running(WARM)).find(({ id }) => id === victim)?.host ?? "";
+      await hosts.of(on).killInstance(victim);
+      await until("it is gone", async () => !(await ids(WARM)).includes(victim));
+      await settled();
+    });
+    expect(lost).toEqual(nothing);
+    await coldIsCold();
+  });
+
+  test("an Envoy that is killed: its callers wait for the next one, and others notice nothing", async () => {
+    const before = await ids(WARM);
+    const lost = await under({ h1: "each", h2: "as users do" }, () => hosts.of("h2").restart("envoy"));
+    expect(lost).toEqual(nothing);
+    await settled();
+    expect(await ids(WARM)).toEqual(before);
+    await coldIsCold();
+  });
+
+  test(
+    "a host that is cut off and comes back: callers elsewhere lose nothing",
+    async () => {
+      const cut = hosts.of("h2");
+      const lost = await under({ h1: "as users do" }, async () => {
+        await cut.cutOff();
+        await until("what it had is replaced", async () => {
+          const here = (await running(WARM)).filter(({ host, takes }) => host === "h1" && takes);
+          return here.length === 2;
+        });
+        await cut.reconnect();
+        await until("it is taken back", async () => {
+          const all = await readHosts(hosts.of("h1").registry);
+          return all.some(({ name, healthy, lostAtMs }) => name === "h2" && healthy && lostAtMs === 0);
+        });
+      });
+      expect(lost).toEqual({ h1: [] });
+      await coldIsCold();
+      // Both run on the first host now; the next one goes where there is none.
+      await hosts.of("h1").killInstance((await ids(WARM))[0] ?? "");
+    },
+    SLOW_MS,
+  );
+
+  test("a slow host, on which everything stands still again and again: nothing is lost, nothing changes", async () => {
+    const before = await ids(WARM);
+    const lost = await under(each, async () => {
+      for (let times = 0; times < 5; times++) {
+        try {
+          await hosts.of("h2").signalAll("SIGSTOP");
+          await sleep(500);
+        } finally {
+          await hosts.of("h2").signalAll("SIGCONT");
+        }
+        await sleep(500);
+      }
+    });
+    expect(lost).toEqual(nothing);
+    await settled();
+    expect(await ids(WARM)).toEqual(before);
+    await coldIsCold();
+  });
+
+  test(
+    "clocks that jump by an hour, and back by two: nothing is lost, ends, or wakes, and what is due comes",
+    async () => {
+      using rare = client("h1", RARE);
+      const { instance } = await rare.echo({ text: "x" }, { deadlineMs: 60_000 });
+      const before = await ids(WARM);
+      const names: ChildName[] = ["registry", "control-plane", "control-plane-2", "agent"];
+      const jump = async (aheadMs: number) => {
+        writeFileSync(clock, String(aheadMs));
+        for (const name of names)
+          await until(`the clock of ${name} is set`, async () => {
+            const seen = await readFile(`${clock}.${hosts.of("h1").childPid(name)}`, "utf8").catch(() => "");
+            return seen === String(aheadMs);
+          });
+      };
+      const lost = await under(each, async () => {
+        using restless = client("h1", RESTLESS, 0);
+        for (const aheadMs of [HOUR_MS, -HOUR_MS]) {
+          await jump(aheadMs);
+          // A start, and an end that a timer brings about.
+          await restless.echo({ text: "x" }, { deadlineMs: 60_000 });
+          await untilIdle();
+          expect(await ids(RARE)).toEqual([instance]);
+        }
+      });
+      expect(lost).toEqual(nothing);
+      expect(await version(RARE)).toMatchObject({ generation: 1 });
+      await settled();
+      expect(await ids(WARM)).toEqual(before);
+      await coldIsCold();
+    },
+    SLOW_MS,
+  );
+
+  test(
+    "Consul is put back to what it was two leaders and an instance ago: users lose nothing, nothing wakes, and agents obey the leader",
+    async () => {
+      const h1 = hosts.of("h1");
+      await bothControlPlanes();
+      const snapshot = await takeSnapshot(h1);
+      const former = (await running(WARM)).find(({ host }) => host === "h2")?.id ?? "";
+      await hosts.of("h2").killInstance(former);
+      await until("it is gone", async () => !(await ids(WARM)).includes(former));
+      await settled();
+      const before = await ids(WARM);
+      const lost = await under({ h1: "as users do", h2: "as users do" }, async () => {
+        for (let times = 0; times < 2; times++) {
+          await h1.restart(childOf((await controlPlanes())[0]?.id));
+          await bothControlPlanes();
+        }
+        await snapshot.putBack();
+        await bothControlPlanes();
+        await until(
+          "what runs is known again",
+          async () => (await ids(WARM)).join() === before.join(),
+          150_000,
+        );
+        using restless = client("h1", RESTLESS, 0);
+        await restless.echo({ text: "x" }, { deadlineMs: 60_000 });
+      });
+      expect(lost).toEqual(nothing);
+      await settled();
+      expect(await ids(WARM)).toEqual(before);
+      await coldIsCold();
+    },
+    SLOW_MS,
+  );
+
+  test.for(["h2", "h1"])(
+    "the disk of %s is full: calls go on, nobody crashes, what needs the disk is told so, and all goes well when there is room",
+    { timeout: SLOW_MS },
+    async (name) => {
+      const full = hosts.of(name);
+      const before = await ids(WARM);
+      const servers: ChildName[] =
+        name === "h1" ? ["registry", "orders", "control-plane", "control-plane-2"] : [];
+      const pids = () =>
+        [...servers, "agent" as const, "envoy" as const].map((child) => full.childPid(child));
+      const there = pids();
+      // What starts is to start there.
+      const other = name === "h1" ? "h2" : "h1";
+      await hosts.of("h1").rouse("cordon", other, "--reason", "to be left alone");
+      using restless = client(name, RESTLESS, 0);
+      const echo = () => restless.echo({ text: "x" }, { deadlineMs: 30_000 });
+      await untilIdle();
+      const lost = await under(each, async () => {
+        const filler = await full.fillDisk();
+        try {
+          if (name === "h1") {
+            await expect(register({ version: UNKNOWN })).rejects.toThrow(
+              "There is no room for the bundle in ",
+            );
+          } else {
+            await expect(echo()).rejects.toThrow(/ does not start: A disk is full: .* Make room on it/);
+          }
+        } finally {
+          rmSync(filler, { force: true });
+        }
+        await until("a cold version starts", () =>
+          echo().then(
+            () => true,
+            () => false,
+          ),
+        );
+      });
+      expect(lost).toEqual(nothing);
+      expect(pids()).toEqual(there);
+      await hosts.of("h1").rouse("uncordon", other);
+      await settled();
+      expect(await ids(WARM)).toEqual(before);
+      await coldIsCold();
+    },
+  );
+
+  test.runIf(mayStartDockerd)(
+    "an engine that is killed while its containers go on: nothing is lost, ends or wakes, and what ends meanwhile is replaced",
+    async () => {
+      const { dockerd, name: docked } = await hosts.add({ dockerd: true });
+      const cordon = async (verb: "cordon" | "uncordon") => {
+        for (const name of ["h1", "h2"])
+          await hosts
+            .of("h1")
+            .rouse(verb, name, ...(verb === "cordon" ? ["--reason", "containers only"] : []));
+      };
+      await cordon("cordon");
+      await register({ version: CONTAINED, minInstances: 2 });
+      await until("two containers serve", async () => (await ids(CONTAINED)).length === 2, 120_000);
+      const before = await ids(CONTAINED);
+      const from = { h1: "each", [docked]: "each" } as const;
+      const lost = await under(
+        from,
+        async () => {
+          await dockerd?.kill();
+          // Longer than is waited for one whose containers are not to be seen.
+          await sleep(6_000);
+          expect(await ids(CONTAINED)).toEqual(before);
+          await dockerd?.start();
+        },
+        CONTAINED,
+      );
+      expect(lost).toEqual({ h1: [], [docked]: [] });
+      expect(await ids(CONTAINED)).toEqual(before);
+      // The agent follows the engine again.
+      const [victim = "", other = ""] = before;
+      await hosts.of(docked).killInstance(victim);
+      await until(
+        "another takes its place",
+        async () => {
+          const now = await ids(CONTAINED);
+          return now.length === 2 && now.includes(other) && !now.includes(victim);
+        },
+        120_000,
+      );
+      await cordon("uncordon");
+      await coldIsCold();
+    },
+    SLOW_MS,
+  );
+});
