@@ -3,7 +3,7 @@ import { instance, manifest, version } from "../mesh-config/testing/state.ts";
 import type { InstanceState, VersionManifest } from "../registry/state.ts";
 import { workersAdvice } from "./workers.ts";
 
-const at = "127.0.0.1:1";
+const one = (id: string) => ({ ...instance(id, 2, "127.0.0.1:1"), workers: "1" });
 const four = "processes:4";
 
 function leaving(
@@ -21,25 +21,25 @@ function leaving(
 }
 
 test("who has the workers that are wanted stays", () => {
-  expect(leaving(undefined, [instance("a", 2, at)])).toEqual({});
-  expect(leaving({ kind: "processes", count: 1 }, [instance("a", 2, at)])).toEqual({});
-  expect(leaving({ kind: "processes", count: 4 }, [{ ...instance("a", 2, at), workers: four }])).toEqual({});
-  const pinned = { ...instance("a", 2, at), workers: "1 pinned" };
+  expect(leaving(undefined, [one("a")])).toEqual({});
+  expect(leaving({ kind: "processes", count: 1 }, [one("a")])).toEqual({});
+  expect(leaving({ kind: "processes", count: 4 }, [{ ...one("a"), workers: four }])).toEqual({});
+  const pinned = { ...one("a"), workers: "1 pinned" };
   expect(leaving({ kind: "processes", count: 1, pinCores: true }, [pinned])).toEqual({});
+  // Its agent is of an older Rouse.
+  expect(leaving({ kind: "processes", count: 4 }, [instance("a", 2, "127.0.0.1:1")])).toEqual({});
   // Told by the registration: the contract says nothing.
-  expect(leaving(undefined, [{ ...instance("a", 2, at), workers: four }], { ROUSE_WORKERS: four })).toEqual(
-    {},
-  );
+  expect(leaving(undefined, [{ ...one("a"), workers: four }], { ROUSE_WORKERS: four })).toEqual({});
 });
 
 test("others go one at a time, and all that take no calls at once", () => {
   const instances = [
-    instance("b", 2, at),
-    instance("a", 2, at),
-    { ...instance("c", 2, at), workers: four },
-    { ...instance("thread", 2, at), runtime: "in-process" },
-    { ...instance("frozen", 2, at), standby: { sinceMs: 1, lastUsedMs: 1 } },
-    { ...instance("goes", 2, at), draining: true, retiring: true as const },
+    one("b"),
+    one("a"),
+    { ...one("c"), workers: four },
+    { ...one("thread"), runtime: "in-process" },
+    { ...one("frozen"), standby: { sinceMs: 1, lastUsedMs: 1 } },
+    { ...one("goes"), draining: true, retiring: true as const },
   ];
   const reason = "tuned: workers 1 → processes:4";
   expect(leaving({ kind: "processes", count: 4 }, instances)).toEqual({

@@ -16,9 +16,9 @@ export class WorkersAdviser implements Adviser {
 export function workersAdvice({ manifest, deployment, activation, instances }: VersionState): Advice {
   const env = { ...deployment.env, ...workersEnvironment(manifest) };
   const wanted = workersText(env.ROUSE_WORKERS, manifest.workers?.pinCores);
-  // Threads of an agent have no workers, and are on its cores.
+  // Threads of an agent have no workers, and are on its cores. An older agent tells nothing.
   const outdated = instances.filter(
-    ({ runtime, workers = "" }) => runtime !== "in-process" && workers !== wanted,
+    ({ runtime, workers = wanted }) => runtime !== "in-process" && workers !== wanted,
   );
   if (outdated.length === 0) return {};
   const takesCalls = ({ generation, draining, standby }: InstanceState) =>
@@ -26,9 +26,9 @@ export function workersAdvice({ manifest, deployment, activation, instances }: V
   const [first] = outdated.filter(takesCalls).sort((a, b) => (a.id < b.id ? -1 : 1));
   const leaving = new Map<string, Leaving>();
   for (const instance of outdated) {
-    const { id, workers = "" } = instance;
+    const { id, workers } = instance;
     if (instance === first || !takesCalls(instance))
-      leaving.set(id, { reason: `tuned: workers ${workers || "1"} → ${wanted || "1"}` });
+      leaving.set(id, { reason: `tuned: workers ${workers} → ${wanted}` });
   }
   return { leaving };
 }

@@ -36,7 +36,7 @@ export interface InstanceRegistration {
   readonly startedAtMs?: number;
   /** Why its host was chosen, in one line of at most 512 bytes. */
   readonly placed?: string;
-  /** How it shares its work (workersText of workers.ts). Default "". */
+  /** How it shares its work (workersText of workers.ts). Default: unknown. */
   readonly workers?: string;
 }
 

@@ -111,6 +111,6 @@ export interface InstanceState {
   };
   /** Why its host was chosen, in one line; absent: unknown. */
   readonly placed?: string;
-  /** How it shares its work (registry/workers.ts, workersText); absent: one worker that runs anywhere. */
+  /** How it shares its work (registry/workers.ts, workersText); absent: unknown. */
   readonly workers?: string;
 }

@@ -17,13 +17,13 @@ export function workersOf({ workers }: Pick<VersionManifest, "workers">): Worker
 }
 
 /**
- * How an instance shares its work, in one word that Consul keeps with it: "processes:4", "threads:2 pinned"; "" for one worker
+ * How an instance shares its work, in one word that Consul keeps with it: "processes:4", "threads:2 pinned", "1" for one worker
  * that runs anywhere.
  *
  * @param given As ROUSE_WORKERS tells the instance.
  */
 export function workersText(given: string | undefined, isPinned = false): string {
-  return isPinned ? `${given || "1"} pinned` : (given ?? "");
+  return `${given || "1"}${isPinned ? " pinned" : ""}`;
 }
 
 /** How an instance is told (sdk/server/workers/role.ts). */
