@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { nextGeneration, startRig, startsWhatIsWanted, type TestRig } from "./testing/rig.ts";
 import { instance, manifest, version } from "./testing/state.ts";
 
@@ -145,4 +145,35 @@ test("no stream is served before the first full state is there", async () => {
     ["listener", ""],
     ["route", ""],
   ]);
+});
+
+describe("a call that is held while its version moves on without a control plane", () => {
+  /** @param warm Whether the next generation has an instance by then. */
+  const held = async (warm: boolean) => {
+    rig = await startRig({ prepare: (mesh) => mesh.put(version(manifest(service, "1.0.0"))) });
+    const call = rig.client.echo(service, "hi", { version: "1", deadlineMs: 60_000 });
+    await expect.poll(() => rig.orchestrator.wanted.length, { timeout: 20_000 }).toBe(1);
+    const { address } = await rig.echo(service, "two");
+    await rig.restartControl(async () => {
+      nextGeneration(rig, service, "1.0.0");
+      const instances = warm ? [instance("two", 2, address)] : [];
+      rig.mesh.change(service, "1.0.0", (state) => ({ ...state, instances }));
+    });
+    const answer = await call;
+    expect(rig.orchestrator.wanted).toHaveLength(1);
+    return answer;
+  };
+
+  test("is answered by the next generation, if that serves", async () => {
+    expect(await held(true)).toEqual({ text: "two:hi" });
+  });
+
+  test("is told to be made again, if that is cold, and wakes nothing", async () => {
+    expect(await held(false)).toMatchObject({
+      error: {
+        details:
+          "echo.v1.EchoService 1.0.0 was not started for this call, as control planes were away while it waited. Call again.",
+      },
+    });
+  });
 });

@@ -68,6 +68,15 @@ export function unregistered({ service, version }: Pick<Target, "service" | "ver
   );
 }
 
+/** The version went on to another generation while calls waited and their Envoy had no control plane. */
+export function movedOn({ service, version }: Pick<Target, "service" | "version">): RouseError {
+  return new RouseError(
+    "UNAVAILABLE",
+    `${service} ${version} was not started for this call, as control planes were away while it waited. Call again.`,
+    { reason: "START_UNANSWERED", metadata: { service, version } },
+  );
+}
+
 export function startFailed(service: string, version: string, message: string): string {
   return `${service} ${version} does not start: ${message}`;
 }

@@ -5,7 +5,7 @@ import type { RouseError } from "../../sdk/errors.ts";
 import type { Endpoint } from "../resources/endpoints.ts";
 import type { OwnListeners } from "../resources/own-listeners.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
-import { unregistered } from "../resources/reasons.ts";
+import { movedOn, unregistered } from "../resources/reasons.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { changedServices } from "./changed.ts";
 import { FormerGenerations } from "./former.ts";
@@ -184,13 +184,31 @@ export class Control implements StreamHost {
       return target !== undefined && held;
     }
     const { generation } = version.activation;
-    if (target.generation < generation && !held) return false;
     const current = { ...target, generation };
+    if (target.generation < generation && !held) return this.#maybeHeld(target, current);
     // Calls were held just as the routes moved on: the generation that took its place answers them.
     if (target.generation < generation) this.#alias(cluster, clusterName(current));
     // A generation ahead of this state is on its way here.
     if (target.generation <= generation && !this.serves(current))
       this.#events.wanted(current, this.#sendAhead(current, version));
+    return true;
+  }
+
+  /**
+   * Answers a name of a former generation that a new stream brings: calls may be held for the last one, if the version moved on while
+   * this Envoy had no control plane. They are answered if they can be at once, and else told to be made again, since most of
+   * such names are only remembered, and must wake nothing.
+   */
+  #maybeHeld(former: Target, current: Target): boolean {
+    if (former.generation < current.generation - 1) return false;
+    const cluster = clusterName(former);
+    const { failure, stopped } = this.version(current)?.activation ?? {};
+    if (this.serves(current) || failure !== undefined || stopped !== undefined)
+      this.#alias(cluster, clusterName(current));
+    else if (!this.#aliases.has(cluster)) {
+      this.#aliases.set(cluster, movedOn(former));
+      this.#snapshot = undefined;
+    }
     return true;
   }
 
@@ -214,10 +232,7 @@ export class Control implements StreamHost {
   #alias(cluster: string, name: string): void {
     if (this.#aliases.get(cluster) === name) return;
     this.#aliases.set(cluster, name);
-    this.#log.info(
-      { cluster, by: name },
-      "calls that are held for a former generation are answered by the current one",
-    );
+    this.#log.debug({ cluster, by: name }, "a former generation's calls are answered by the current one");
     this.#snapshot = undefined;
   }
 

@@ -44,6 +44,8 @@ export class SnapshotBuilder {
   readonly #log = new ChangeLog();
   #extensions: ReadonlyMap<string, Resource> = new Map();
   /** The aliases of the last snapshot. */
+  /** Clusters of aliases, and what each was made of. */
+  readonly #aliasMade = new Map<string, { readonly of: object; readonly resource: Resource }>();
   #aliased: ReadonlySet<string> = new Set();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
@@ -138,7 +140,7 @@ export class SnapshotBuilder {
     else this.#made.set(service, now);
   }
 
-  /** Aliases are few, and made anew each time. */
+  /** There may be one for each version while Envoys come back: what is made is kept as long as it is of the same. */
   #renewAliases(
     state: MeshState,
     aliases: ReadonlyMap<string, string | RouseError>,
@@ -148,14 +150,22 @@ export class SnapshotBuilder {
     const made = new Map<string, Resource>();
     for (const [alias, name] of aliases) {
       if (typeof name !== "string") {
-        made.set(alias, this.#same("cluster", alias, explainingCluster(alias, name), number));
+        made.set(
+          alias,
+          this.#madeOf(alias, name, number, () => explainingCluster(alias, name)),
+        );
         continue;
       }
       const target = parseClusterName(name);
       if (target === undefined || !state.services.get(target.service)?.versions.has(target.version)) continue;
       const json = this.#made.get(target.service)?.get(target.version)?.json.get(name);
-      if (json !== undefined) made.set(alias, this.#same("cluster", alias, aliasOf(json, alias), number));
+      if (json === undefined) continue;
+      made.set(
+        alias,
+        this.#madeOf(alias, json, number, () => aliasOf(json, alias)),
+      );
     }
+    for (const alias of this.#aliasMade.keys()) if (!made.has(alias)) this.#aliasMade.delete(alias);
     for (const alias of this.#aliased) {
       if (made.has(alias)) continue;
       touched.add(alias);
@@ -169,6 +179,14 @@ export class SnapshotBuilder {
       this.#clusters.set(alias, resource);
     }
     this.#aliased = new Set(aliases.keys());
+  }
+
+  #madeOf(alias: string, of: object, number: number, json: () => JsonObject): Resource {
+    const before = this.#aliasMade.get(alias);
+    if (before?.of === of) return before.resource;
+    const resource = this.#same("cluster", alias, json(), number);
+    this.#aliasMade.set(alias, { of, resource });
+    return resource;
   }
 
   /** The cluster of that very name, which an alias stood for. */
