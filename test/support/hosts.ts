@@ -66,6 +66,8 @@ export interface TestHost extends Mesh {
   rouse(...args: readonly string[]): Promise<string>;
   /** Runs a program within the host; its output. */
   run(file: string, ...args: readonly string[]): Promise<string>;
+  /** Starts a program within the host, which the test ends. */
+  spawn(file: string, ...args: readonly string[]): ChildProcess;
   /** GET of a URL within the host, such as `http://${host.consul}/v1/catalog/nodes`; the body. */
   fetch(url: string): Promise<string>;
   childPid(name: ChildName): number;
@@ -79,6 +81,8 @@ export interface TestHost extends Mesh {
   signalAll(signal: NodeJS.Signals): Promise<void>;
   /** Leaves no room on its own disk. @returns the file that takes it. */
   fillDisk(): Promise<string>;
+  /** As {@link NetworkHost.joinDocker}. */
+  joinDocker(): Promise<void>;
   /** Pulls the network cable. Everything on the host goes on. */
   cutOff(): Promise<void>;
   /** Plugs it in again. */
@@ -220,6 +224,7 @@ async function startHost(
     output: () => output,
     rouse: (...rest) => rouseOk(rest, { ROUSE_DATA: data }),
     run,
+    spawn: (file, ...rest) => spawn("nsenter", [...within, file, ...rest], { stdio: "ignore" }),
     fetch: (url) =>
       run(
         node,
@@ -243,6 +248,7 @@ async function startHost(
     },
     signalAll: (signal) => network.signalAll(signal),
     fillDisk: () => fillDisk(data),
+    joinDocker: network.joinDocker,
     cutOff: () => network.connect(false),
     reconnect: () => network.connect(true),
     async die() {

@@ -51,6 +51,8 @@ export interface NetworkHost {
   readonly ip: string;
   /** Pulls or plugs the cable. */
   connect(plugged: boolean): Promise<void>;
+  /** Connects it to the bridge of this machine's Docker engine as well: an agent in it reaches containers, and these reach nothing more. */
+  joinDocker(): Promise<void>;
   /** Kills whatever runs in it. */
   killAll(): Promise<void>;
   /** Sends a signal to whatever runs in it now. */
@@ -118,6 +120,19 @@ export async function makeNetwork(): Promise<TestNetwork> {
         ip: `${subnet}.${number}`,
         async connect(plugged) {
           await ip("-n", hub, "link", "set", port, plugged ? "up" : "down");
+        },
+        async joinDocker() {
+          const [, start] =
+            / (\d+\.\d+)\.\d+\.\d+\/16 /.exec(await ip("-o", "-4", "addr", "show", "docker0")) ?? [];
+          if (start === undefined)
+            throw new Error("the engine's bridge is not docker0 with a network of 16 bits");
+          const end = `rd${process.pid}-${number}`;
+          await ip("link", "add", "name", end, "type", "veth", "peer", "name", "eth1", "netns", namespace);
+          await ip("link", "set", end, "master", "docker0", "up");
+          // The engine gives addresses away from the other end.
+          const own = `${start}.${randomInt(200, 255)}.${randomInt(1, 255)}/16`;
+          await ip("-n", namespace, "addr", "add", own, "dev", "eth1");
+          await ip("-n", namespace, "link", "set", "eth1", "up");
         },
         killAll: () => killAll(namespace),
         signalAll: async (signal) => signalEach(await pidsIn(namespace), signal),

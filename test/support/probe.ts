@@ -16,6 +16,8 @@ export interface ProbeOptions {
   /** Instances kept on standby; default 0, so that an idle version goes back to nothing. */
   readonly standby?: number;
   readonly exposure?: "EXPOSURE_EXTERNAL" | "EXPOSURE_INTERNAL";
+  /** Another name of the service, such as "OthersService". */
+  readonly service?: string;
   /** Anything else, on the text of the contract. */
   readonly edit?: (contract: string) => string;
 }
@@ -49,6 +51,9 @@ export async function makeProbe(options: ProbeOptions = {}): Promise<Probe> {
     .replace("standby: {instances: 0}", `standby: {instances: ${options.standby ?? 0}}`)
     .replace("EXPOSURE_EXTERNAL", options.exposure ?? "EXPOSURE_EXTERNAL");
   await writeFile(file, options.edit?.(text) ?? text);
+  if (options.service !== undefined)
+    for (const named of [file, join(dir, "package.json")])
+      await writeFile(named, (await readFile(named, "utf8")).replace(/\b[A-Z]\w+Service\b/, options.service));
   await rouseOk(["gen", "--dir", dir]);
   return {
     dir,
