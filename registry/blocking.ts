@@ -19,6 +19,11 @@ export interface BlockingQuery {
    * Not so what is read from the start.
    */
   readonly patient?: boolean;
+  /**
+   * The next question waits for {@link REST_MS} after an answer: for what changes often and is followed by many. Only where the same
+   * client has queries that do not rest: a snapshot that is put back just then is heard of by them alone.
+   */
+  readonly rests?: boolean;
   /** Called when a query fails or its answer cannot be read (onAnswer threw), and with undefined when all is well again. */
   readonly onTrouble?: (error: RouseError | undefined) => void;
 }
@@ -38,7 +43,7 @@ const MOST_BACKOFF_MS = 1_000;
 const RATE = 100;
 const BURST = 200;
 /**
- * The next question is asked after so long, ms: to ask and to be told to wait takes this process and Consul processors that Envoys and
+ * The next question of a query that rests is asked after so long, ms: to ask and to be told to wait takes this process and Consul processors that Envoys and
  * callers need just then, and all who follow a key do it at once. What changes meanwhile is in the next answer.
  */
 const REST_MS = 10;
@@ -149,7 +154,8 @@ export async function followQuery(
         handlingMs < 0 ? -handlingMs / HANDLING_SHARE : 0,
         tokens < 0 ? 1000 / RATE : 0,
       );
-      await pause(Math.max(query.patient ? 0 : REST_MS, limits), signal);
+      const rest = Math.max(query.rests && !query.patient ? REST_MS : 0, limits);
+      if (rest > 0) await pause(rest, signal);
     }
   }
 }

@@ -98,7 +98,7 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
   ) =>
     void followQuery(
       consul,
-      { path, query, accept: [404], onAnswer, onTrouble: onTrouble(what), patient },
+      { path, query, accept: [404], onAnswer, onTrouble: onTrouble(what), patient, rests: true },
       signal,
     ).finally(() => troubled.delete(what));
 
