@@ -32,6 +32,8 @@ export interface Attempts {
   readonly span: CallSpan | undefined;
   /** Addresses of instances that failed it. */
   readonly avoid: Set<string>;
+  /** Attempts that failed, but for those that found the mesh away. */
+  failed: number;
   /** The latest attempt went straight to an instance. */
   direct: boolean;
   /** Where it went somebody has answered before. */
@@ -75,6 +77,7 @@ export function prepare(
     signal: options.signal,
     span,
     avoid: new Set(),
+    failed: 0,
     direct: false,
     known: false,
     awaySinceMs: undefined,

@@ -25,22 +25,14 @@ export async function callOnce(
   options: ClientCallOptions = {},
 ): Promise<unknown> {
   const attempts = prepare(context, method, options);
-  // A stream of requests is used up by its first attempt.
-  const retries = method.idempotent && !method.requestStream ? context.retries : 0;
   try {
-    for (let attempt = 1; ; attempt += 1) {
+    for (;;) {
       try {
         const response = await attemptOnce(context, method, request, attempts);
         attempts.span?.end(0);
         return response;
       } catch (thrown) {
-        const error = clientError(thrown, method, attempts);
-        if (!method.requestStream && unsent(error, attempts)) continue;
-        const back = method.requestStream ? undefined : untilBack(error, context, attempts);
-        const delay = back ?? retryDelayMs(error, attempt, retries, attempts.deadline);
-        if (delay === undefined) throw tooLarge(method, error, context.maxResponseBytes) ?? error;
-        if (back !== undefined) attempt -= 1;
-        await pause(delay, attempts.signal);
+        await untilNext(clientError(thrown, method, attempts), context, method, attempts);
       }
     }
   } catch (thrown) {
@@ -56,10 +48,9 @@ export async function* callMany(
   options: ClientCallOptions = {},
 ): AsyncGenerator<unknown, void, undefined> {
   const attempts = prepare(context, method, options);
-  const retries = method.idempotent && !method.requestStream ? context.retries : 0;
   let ended = false;
   try {
-    for (let attempt = 1; ; attempt += 1) {
+    for (;;) {
       let begun = false;
       try {
         for await (const response of attemptMany(context, method, request, attempts)) {
@@ -70,14 +61,7 @@ export async function* callMany(
         attempts.span?.end(0);
         return;
       } catch (thrown) {
-        const error = clientError(thrown, method, attempts);
-        if (!begun && !method.requestStream && unsent(error, attempts)) continue;
-        const back = begun || method.requestStream ? undefined : untilBack(error, context, attempts);
-        // Once that the caller has seen an answer, a second try would show it twice.
-        const delay = begun ? undefined : (back ?? retryDelayMs(error, attempt, retries, attempts.deadline));
-        if (delay === undefined) throw tooLarge(method, error, context.maxResponseBytes) ?? error;
-        if (back !== undefined) attempt -= 1;
-        await pause(delay, attempts.signal);
+        await untilNext(clientError(thrown, method, attempts), context, method, attempts, begun);
       }
     }
   } catch (thrown) {
@@ -175,6 +159,31 @@ function ended(way: Way, attempts: Attempts, error: unknown): void {
 /** The instance was gone before it saw the call, which another one may take: as Envoy does it, whatever the method. */
 function unsent(error: RouseError, { direct, deadline = Infinity }: Attempts): boolean {
   return direct && unconnected(error) && Date.now() < deadline;
+}
+
+/**
+ * Waits until the call is to be tried again.
+ *
+ * @param begun The caller has seen an answer, which a second try would show twice.
+ * @throws what the caller is told, when it is not tried again.
+ */
+async function untilNext(
+  error: RouseError,
+  context: ClientContext,
+  method: AnyMethodDefinition,
+  attempts: Attempts,
+  begun = false,
+): Promise<void> {
+  // A stream of requests is used up by its first attempt.
+  const again = !begun && !method.requestStream;
+  const lost = again && unsent(error, attempts);
+  const back = again && !lost ? untilBack(error, context, attempts) : undefined;
+  if (back === undefined) attempts.failed += 1;
+  if (lost) return;
+  const retries = again && method.idempotent ? context.retries : 0;
+  const delay = back ?? retryDelayMs(error, attempts.failed, retries, attempts.deadline);
+  if (delay === undefined) throw tooLarge(method, error, context.maxResponseBytes) ?? error;
+  await pause(delay, attempts.signal);
 }
 
 /** The pause before it is looked again whether the mesh is back, ms; undefined: that is not what is wrong, or not waited for. */
