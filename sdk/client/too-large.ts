@@ -1,5 +1,6 @@
 import type { AnyMethodDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
+import { mebibytes } from "../mebibytes.ts";
 
 /** What gRPC says of a message that it does not take (grpc-js, Go), be it of this side or of the server's. */
 const WORDS = /\breceived message larger than max \((\d+) vs\.? (\d+)\)/i;
@@ -16,7 +17,7 @@ export function tooLarge(
 ): RouseError | undefined {
   const [, bytes, most] = WORDS.exec(error.message) ?? [];
   if (error.status !== "RESOURCE_EXHAUSTED" || bytes === undefined || most === undefined) return undefined;
-  const size = `${mebibytes(bytes)}, more than the ${mebibytes(most)}`;
+  const size = `${mebibytes(Number(bytes))}, more than the ${mebibytes(Number(most))}`;
   const advice = "Keep what is large as an artifact, and pass its URI along (docs/artifacts.md)";
   if (Number(most) === maxResponseBytes) {
     return new RouseError(
@@ -30,8 +31,4 @@ export function tooLarge(
     `The request of ${name} has ${size} that its service takes. ${advice}; or let serve() take more (maxRequestBytes).`,
     { reason: "REQUEST_TOO_LARGE", cause: error },
   );
-}
-
-function mebibytes(bytes: string): string {
-  return `${(Number(bytes) / 2 ** 20).toFixed(1)} MiB`;
 }

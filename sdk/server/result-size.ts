@@ -1,5 +1,6 @@
 import type { AnyMethodDefinition } from "../definition.ts";
 import { RouseError } from "../errors.ts";
+import { mebibytes } from "../mebibytes.ts";
 
 /** Most bytes of a result that orders keep: of an async call, a durable run and a job. */
 export const MOST_RESULT_BYTES = 16 * 2 ** 20;
@@ -48,10 +49,6 @@ export function answerTooLarge({ name }: AnyMethodDefinition, bytes: number, mos
     `The response of ${name} has ${mebibytes(bytes)}, more than the ${mebibytes(most)} that its service sends in one message. Keep what is large as an artifact, and pass its URI along (docs/artifacts.md); or answer by a stream, or let serve() send more (maxResponseBytes).`,
     { reason: "RESULT_TOO_LARGE" },
   );
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
 
 /** What a message's strings and bytes come to; encoded, it has no less. A string's characters have a byte each at least. */
