@@ -89,12 +89,11 @@ export class DockerJobs implements JobSandboxes {
   }
 
   async sweep(ids: ReadonlySet<string>): Promise<readonly string[]> {
-    const { engine, settings, removals } = this.#options;
-    const filters = { label: [`${labels.owner}=${settings.owner}`, `${labels.kind}=job`] };
-    const all = await engine.docker.listContainers({ all: true, filters });
-    const left = all.filter(({ Labels }) => !ids.has(Labels[labels.instance] ?? ""));
-    for (const { Id } of left) await removals.remove(Id);
-    return left.map(({ Names }) => `container ${Names[0] ?? ""}`);
+    const { settings, removals } = this.#options;
+    return removals.sweep(
+      settings.owner,
+      ({ Labels }) => Labels[labels.kind] === "job" && !ids.has(Labels[labels.instance] ?? ""),
+    );
   }
 
   #unit(container: string, startedAtMs: number): JobUnit {

@@ -39,12 +39,7 @@ async function endContainers(owner: string, dockerHost: string | undefined, log:
   const engine = new Engine(dockerHost);
   const removals = new Removals(engine, log);
   try {
-    const filters = { label: [`${labels.owner}=${owner}`] };
-    const left = await engine.docker.listContainers({ all: true, filters });
-    // Instances before the sandboxes whose network they use.
-    left.sort((a, b) => (a.Labels[labels.kind] ?? "").localeCompare(b.Labels[labels.kind] ?? ""));
-    for (const { Id } of left) await removals.remove(Id);
-    return left.map(({ Names }) => `container ${Names[0] ?? ""}`);
+    return await removals.sweep(owner, () => true);
   } catch (error) {
     log.warn(
       { err: engine.gone(error) },

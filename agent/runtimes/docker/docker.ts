@@ -163,16 +163,12 @@ export class DockerRuntime implements Runtime {
   }
 
   async #sweepContainers(): Promise<readonly string[]> {
-    const { engine, settings } = this.#options;
     const known = new Set([...this.#used, ...(await this.#sandboxes.spares())]);
-    const filters = { label: [`${labels.owner}=${settings.owner}`] };
-    const all = await engine.docker.listContainers({ all: true, filters });
     // Jobs know their own.
-    const left = all.filter(({ Id, Labels }) => !known.has(Id) && Labels[labels.kind] !== "job");
-    // Instances before the sandboxes whose network they use.
-    left.sort((a, b) => (a.Labels[labels.kind] ?? "").localeCompare(b.Labels[labels.kind] ?? ""));
-    for (const { Id } of left) await this.#removals.remove(Id);
-    return left.map(({ Names }) => `container ${Names[0] ?? ""}`);
+    return this.#removals.sweep(
+      this.#options.settings.owner,
+      ({ Id, Labels }) => !known.has(Id) && Labels[labels.kind] !== "job",
+    );
   }
 
   async close(): Promise<void> {

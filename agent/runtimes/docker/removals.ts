@@ -1,4 +1,6 @@
+import type { ContainerInfo } from "dockerode";
 import type { Logger } from "pino";
+import { labels } from "./container-options.ts";
 import { type Engine, statusOf } from "./engine.ts";
 
 /** How often removing what could not be removed at once is tried again, ms. */
@@ -27,6 +29,20 @@ export class Removals {
       this.#pending.add(container);
       this.#timer ??= setTimeout(() => void this.#again(), againMs).unref();
     }
+  }
+
+  /**
+   * Removes an owner's containers of which nobody knows any more.
+   *
+   * @returns what was removed, for people.
+   */
+  async sweep(owner: string, isLeft: (container: ContainerInfo) => boolean): Promise<string[]> {
+    const filters = { label: [`${labels.owner}=${owner}`] };
+    const left = (await this.#engine.docker.listContainers({ all: true, filters })).filter(isLeft);
+    // Instances before the sandboxes whose network they use.
+    left.sort((a, b) => (a.Labels[labels.kind] ?? "").localeCompare(b.Labels[labels.kind] ?? ""));
+    for (const { Id } of left) await this.remove(Id);
+    return left.map(({ Names }) => `container ${Names[0] ?? ""}`);
   }
 
   close(): void {
