@@ -214,7 +214,6 @@ export class ManagedInstance {
     const { id, spec } = this.record;
     const signal = this.#stopping.signal;
     const times = { acceptedMs: nowMs(), createdMs: 0, startedMs: 0, readyMs: 0 };
-    this.#changed();
     try {
       const created = () => {
         times.createdMs = nowMs();
