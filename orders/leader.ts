@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "pg";
 import type { Logger } from "pino";
+import { ownClient } from "./database/client.ts";
 import { watchPulse } from "./database/pulse.ts";
 import type { OpenContext, OrdersPart } from "./part.ts";
 
@@ -8,7 +8,6 @@ import type { OpenContext, OrdersPart } from "./part.ts";
 const LOCK = 7_305_515;
 /** How often it is tried to become the leader, ms. */
 const STAND_MS = 1_000;
-const CONNECT_MS = 10_000;
 /** Pause before a part's work that failed is begun again, ms. */
 const AGAIN_MS = 1_000;
 /** A leader whose host is cut off is noticed by a server elsewhere after some 11 s; s each. */
@@ -40,13 +39,7 @@ export class Leadership {
     const { url, log } = this.#context;
     const closing = this.#closing.signal;
     while (!closing.aborted) {
-      const client = new Client({
-        connectionString: url,
-        application_name: "rouse-orders-lock",
-        options: KEEP_ALIVE,
-        connectionTimeoutMillis: CONNECT_MS,
-        keepAlive: true,
-      });
+      const client = ownClient(url, { name: "rouse-orders-lock", options: KEEP_ALIVE });
       let unwatch = () => {};
       const over = new AbortController();
       const end = () => over.abort();

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "pg";
+import type { Client } from "pg";
 import type { Logger } from "pino";
+import { ownClient } from "./client.ts";
 import { watchPulse } from "./pulse.ts";
 
 const RETRY_MS = 500;
-const CONNECT_MS = 10_000;
 
 /** @param payload what NOTIFY was given, such as an id; undefined: anything may have changed, as the connection was away. */
 export type ChangeListener = (payload: string | undefined) => void;
@@ -43,12 +43,7 @@ export class Changes {
   }
 
   async #connect(): Promise<void> {
-    const client = new Client({
-      connectionString: this.#url,
-      application_name: "rouse-orders-changes",
-      connectionTimeoutMillis: CONNECT_MS,
-      keepAlive: true,
-    });
+    const client = ownClient(this.#url, { name: "rouse-orders-changes" });
     // One that cannot connect says so by a rejection, and by an event as well.
     let connected = false;
     let unwatch = () => {};

@@ -1,5 +1,5 @@
-import { Client } from "pg";
 import type { OrdersPart } from "../part.ts";
+import { ownClient } from "./client.ts";
 
 /** Any number that nobody else locks. */
 const LOCK = 7_305_514;
@@ -15,13 +15,8 @@ export async function migrate(
   parts: readonly Pick<OrdersPart, "name" | "tables">[],
   connectMs: number,
 ): Promise<void> {
-  const client = new Client({
-    connectionString: url,
-    options: "-c search_path=rouse_orders",
-    application_name: "rouse-orders-tables",
-    connectionTimeoutMillis: connectMs,
-    keepAlive: true,
-  });
+  const options = "-c search_path=rouse_orders";
+  const client = ownClient(url, { name: "rouse-orders-tables", options, connectMs });
   // What breaks it rejects the statement as well.
   client.on("error", () => undefined);
   try {
