@@ -61,7 +61,7 @@ export class Control implements StreamHost {
   readonly #extras = new Map<string, Extras>();
   /** Names in the extras that changed since the last snapshot. */
   readonly #renewed = new Set<string>();
-  /** Former generations for which calls were held, and the one that answers in their place. */
+  /** Clusters for which calls were held, and what answers in their place: the current generation's, or an error. */
   readonly #aliases = new Map<string, string | RouseError>();
   readonly #former = new FormerGenerations();
   readonly #thawing = new Thawing();
@@ -205,10 +205,7 @@ export class Control implements StreamHost {
     const { failure, stopped } = this.version(current)?.activation ?? {};
     if (this.serves(current) || failure !== undefined || stopped !== undefined)
       this.#alias(cluster, clusterName(current));
-    else if (!this.#aliases.has(cluster)) {
-      this.#aliases.set(cluster, movedOn(former));
-      this.#snapshot = undefined;
-    }
+    else if (!this.#aliases.has(cluster)) this.#alias(cluster, movedOn(former));
     return true;
   }
 
@@ -229,18 +226,19 @@ export class Control implements StreamHost {
     return chosen?.id;
   }
 
-  #alias(cluster: string, name: string): void {
-    if (this.#aliases.get(cluster) === name) return;
-    this.#aliases.set(cluster, name);
-    this.#log.debug({ cluster, by: name }, "a former generation's calls are answered by the current one");
+  /** Has calls that are held for a cluster answered by another one, or by an error. */
+  #alias(cluster: string, by: string | RouseError): void {
+    if (this.#aliases.get(cluster) === by) return;
+    this.#aliases.set(cluster, by);
+    if (typeof by === "string")
+      this.#log.debug({ cluster, by }, "a former generation's calls are answered by the current one");
     this.#snapshot = undefined;
   }
 
   /** Ends the calls that are held for a cluster which cannot come any more. */
   #end(cluster: string, error: RouseError): void {
     if (this.#aliases.has(cluster)) return;
-    this.#aliases.set(cluster, error);
-    this.#snapshot = undefined;
+    this.#alias(cluster, error);
     const over = () => {
       if (this.#aliases.get(cluster) === error && this.#aliases.delete(cluster)) this.#change();
     };

@@ -43,10 +43,8 @@ export class SnapshotBuilder {
   readonly #made = new Map<string, ReadonlyMap<string, VersionResources>>();
   readonly #log = new ChangeLog();
   #extensions: ReadonlyMap<string, Resource> = new Map();
-  /** The aliases of the last snapshot. */
-  /** Clusters of aliases, and what each was made of. */
+  /** The last snapshot's clusters of aliases, and what each was made of. */
   readonly #aliasMade = new Map<string, { readonly of: object; readonly resource: Resource }>();
-  #aliased: ReadonlySet<string> = new Set();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
   /** By what Envoys say of their own listeners: those, and the last snapshot with them. */
@@ -165,9 +163,9 @@ export class SnapshotBuilder {
         this.#madeOf(alias, json, number, () => aliasOf(json, alias)),
       );
     }
-    for (const alias of this.#aliasMade.keys()) if (!made.has(alias)) this.#aliasMade.delete(alias);
-    for (const alias of this.#aliased) {
+    for (const alias of this.#aliasMade.keys()) {
       if (made.has(alias)) continue;
+      this.#aliasMade.delete(alias);
       touched.add(alias);
       const own = this.#ownCluster(alias);
       if (own === undefined) this.#clusters.delete(alias);
@@ -178,7 +176,6 @@ export class SnapshotBuilder {
       touched.add(alias);
       this.#clusters.set(alias, resource);
     }
-    this.#aliased = new Set(aliases.keys());
   }
 
   #madeOf(alias: string, of: object, number: number, json: () => JsonObject): Resource {
