@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { createClient } from "../sdk/client/index.ts";
+import { byHand } from "../sdk/fixtures/by-hand.ts";
 import { say } from "../sdk/fixtures/echo.ts";
 import { sessionDefinition } from "../sdk/fixtures/session.ts";
 import { startRig, type TestRig } from "./testing/rig.ts";
@@ -91,26 +92,18 @@ function newVersion(handOver: boolean) {
     },
     /** A call of the session that lasts until the test ends it. */
     async chat(key: string) {
-      let next = Promise.withResolvers<string | undefined>();
-      async function* requests() {
-        for (;;) {
-          const text = await next.promise;
-          next = Promise.withResolvers();
-          if (text === undefined) return;
-          yield say(text);
-        }
-      }
-      const stream = client.chat(requests(), { metadata: { "x-session": key } })[Symbol.asyncIterator]();
+      const { requests, send, end } = byHand<ReturnType<typeof say>>();
+      const stream = client.chat(requests, { metadata: { "x-session": key } })[Symbol.asyncIterator]();
       const ask = async (text: string) => {
-        next.resolve(text);
+        send(say(text));
         return (await stream.next()).value?.text;
       };
-      onTestFinished(() => next.resolve(undefined));
+      onTestFinished(end);
       return {
         first: await ask("first"),
         ask,
         async end() {
-          next.resolve(undefined);
+          end();
           expect((await stream.next()).done).toBe(true);
         },
       };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { readHosts } from "../cli/host-modes.ts";
+import { byHand } from "../sdk/fixtures/by-hand.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { startHosts, type TestHosts, testHosts } from "./support/hosts.ts";
 import { until } from "./support/live.ts";
@@ -41,21 +42,12 @@ describe.runIf(available)("sessions on two hosts, called by the edges of both", 
 
   /** A call of a session that lasts, and so does the session; ended by the test. */
   function lasting(client: ReturnType<typeof createProbeServiceClient>, key: string) {
-    let next = Promise.withResolvers<string | undefined>();
-    async function* requests() {
-      for (;;) {
-        const text = await next.promise;
-        next = Promise.withResolvers();
-        if (text === undefined) return;
-        yield { text };
-      }
-    }
-    const stream = client.chat(requests(), { metadata: { "x-session": key } })[Symbol.asyncIterator]();
-    const end = () => next.resolve(undefined);
+    const { requests, send, end } = byHand<{ text: string }>();
+    const stream = client.chat(requests, { metadata: { "x-session": key } })[Symbol.asyncIterator]();
     onTestFinished(end);
     /** Who answers. */
     const ask = async () => {
-      next.resolve("x");
+      send({ text: "x" });
       return (await stream.next()).value?.instance;
     };
     return { ask, end, over: async () => (await stream.next()).done };

@@ -2,7 +2,7 @@ import { setImmediate as macrotask } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RouseError } from "../errors.ts";
-import { runContext } from "./context.ts";
+import { bareRun } from "../fixtures/bare-run.ts";
 import type { Entry } from "./entry.ts";
 import { Machine, type Outcome } from "./machine.ts";
 import type { Run } from "./types.ts";
@@ -23,14 +23,7 @@ class Ahead {
       waiting: () => undefined,
     };
     this.machine = new Machine(recorded, keeper, { ahead: true });
-    const context = runContext({
-      facts: { run: "r", key: "", caller: "" },
-      state: undefined,
-      machine: this.machine,
-      calls: () => Promise.reject(new Error("no calls")),
-      clock: () => 1_000,
-      progress: () => undefined,
-    });
+    const context = bareRun(this.machine);
     this.outcome = this.machine.run(() => work(context));
     void this.outcome.then(() => {
       this.over = true;

@@ -1,7 +1,7 @@
 import { setImmediate as macrotask } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { RouseError } from "../errors.ts";
-import { runContext } from "./context.ts";
+import { bareRun } from "../fixtures/bare-run.ts";
 import type { Entry } from "./entry.ts";
 import { MemoryJournal } from "./journal.ts";
 import { Machine, type Outcome } from "./machine.ts";
@@ -19,14 +19,7 @@ class Bench {
       send: (entry) => void this.sent.push(entry),
       waiting: (indexes) => void this.waiting.push([...indexes]),
     });
-    const context = runContext({
-      facts: { run: "r", key: "", caller: "" },
-      state: undefined,
-      machine: this.machine,
-      calls: () => Promise.reject(new Error("no calls")),
-      clock: () => 1_000,
-      progress: () => undefined,
-    });
+    const context = bareRun(this.machine);
     this.outcome = this.machine.run(() => work(context));
   }
 
