@@ -44,9 +44,9 @@ export class SessionsAdviser implements Adviser {
     const news = new Map<string, Pick<Target, "service" | "version">>();
     const told = new Set<string>();
     for (const { instanceId, service, version, live, tasks } of sessions) {
+      const key = versionKey({ service, version });
       if (tasks > 0) {
-        const key = versionKey({ service, version });
-        if (!this.#worksOnTasks(key, nowMs)) news.set(`${service}@${version}`, { service, version });
+        if (!this.#worksOnTasks(key, nowMs)) news.set(key, { service, version });
         this.#tasksAt.set(key, nowMs);
         // The idle time begins when the last one is done.
         this.#demand().touch({ service, version }, nowMs);
@@ -54,8 +54,7 @@ export class SessionsAdviser implements Adviser {
       }
       told.add(instanceId);
       const before = this.#counts.get(instanceId)?.live;
-      if (before === undefined || before > 0 !== live > 0)
-        news.set(`${service}@${version}`, { service, version });
+      if (before === undefined || before > 0 !== live > 0) news.set(key, { service, version });
       this.#counts.set(instanceId, { live, source, goneAtMs: undefined });
     }
     for (const [id, count] of this.#counts) {
