@@ -43,8 +43,9 @@ const MOST_BACKOFF_MS = 1_000;
 const RATE = 100;
 const BURST = 200;
 /**
- * The next question of a query that rests is asked after so long, ms: to ask and to be told to wait takes this process and Consul processors that Envoys and
- * callers need just then, and all who follow a key do it at once. What changes meanwhile is in the next answer.
+ * The next question of a query that rests is asked after so long, ms: to ask and to be told to wait takes this process and Consul
+ * processors that Envoys and callers need just then, and all who follow a key do it at once. What changes meanwhile is in the next
+ * answer.
  */
 const REST_MS = 10;
 /** Share of a core that handling may take in the long run, and at once (ms): news that somebody waits for is not put off. */
