@@ -14,21 +14,23 @@ const one = (mesh: TestMesh) => mesh.put(version(manifest(service, "1.0.0")));
 
 test("only the named origins may read what the edge says, its own errors too", async () => {
   rig = await startRig({ prepare: one, corsOrigins: ["https://a.example"] });
-  const from = (origin: string, method: string) =>
+  const from = (origin: string, method: string, contentType = "application/grpc-web+proto") =>
     fetch(`http://${rig.edge}/nothing.v1.Nothing/Get`, {
       method,
       headers: {
         origin,
         "access-control-request-method": "POST",
-        "content-type": "application/grpc-web+proto",
+        "content-type": contentType,
       },
     });
-  const allowed = async (origin: string, method: string) =>
-    (await from(origin, method)).headers.get("access-control-allow-origin");
+  const allowed = async (...call: Parameters<typeof from>) =>
+    (await from(...call)).headers.get("access-control-allow-origin");
   expect(await allowed("https://a.example", "POST")).toBe("https://a.example");
   expect(await allowed("https://a.example", "OPTIONS")).toBe("https://a.example");
   expect(await allowed("https://b.example", "POST")).toBeNull();
   expect(await allowed("https://b.example", "OPTIONS")).toBeNull();
+  // What no browser sends passes none of the filters that browsers need.
+  expect(await allowed("https://a.example", "POST", "application/grpc")).toBeNull();
 });
 
 test("a traced call's spans name the cluster, and the context reaches the service", async () => {

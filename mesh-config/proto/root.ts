@@ -25,6 +25,7 @@ const files = [
   "envoy/extensions/filters/http/header_mutation/v3/header_mutation.proto",
   "envoy/extensions/filters/http/on_demand/v3/on_demand.proto",
   "envoy/extensions/filters/http/router/v3/router.proto",
+  "envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.proto",
   "envoy/extensions/filters/http/upstream_codec/v3/upstream_codec.proto",
   "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
   "envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto",
@@ -63,6 +64,9 @@ function load(): protobuf.Root {
   root
     .lookupType("envoy.config.route.v3.WeightedCluster")
     .add(new protobuf.Field("use_hash_policy", 5, boolValue));
+  root
+    .lookupType("envoy.extensions.filters.http.set_filter_state.v3.Config")
+    .add(new protobuf.Field("clear_route_cache", 2, "bool"));
   const zoneAware = "envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig";
   const forceLocalZone = ".envoy.extensions.tracers.opentelemetry.samplers.v3.ForceLocalZone";
   root.lookupType(zoneAware).add(new protobuf.Field("force_local_zone", 5, forceLocalZone));

@@ -1,9 +1,6 @@
 import { encodeErrorDetails } from "../../sdk/error-details.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { any, type JsonObject } from "../proto/json.ts";
-
-/** Name of the filter that is on for Envoy's own answers only. */
-export const HEADER_MUTATION = "envoy.filters.http.header_mutation";
+import type { JsonObject } from "../proto/json.ts";
 
 /** Headers are limited (60 KiB in Envoy, 8 KiB in some clients). */
 const LONGEST = 2_000;
@@ -22,23 +19,12 @@ export function answer(full: RouseError): JsonObject {
   });
   return {
     direct_response: { status: 200 },
-    // On the edge it adds what browsers need to see the answer.
-    typed_per_filter_config: answersToBrowsers(),
     response_headers_to_add: [
       header("content-type", "application/grpc"),
       header("grpc-status", String(error.code)),
       message(error.message),
       header("grpc-status-details-bin", details(plain)),
     ],
-  };
-}
-
-/** Turns on the filter that adds what browsers need to see an answer; a field of a route. */
-export function answersToBrowsers(): JsonObject {
-  return {
-    [HEADER_MUTATION]: any("envoy.config.route.v3.FilterConfig", {
-      config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute"),
-    }),
   };
 }
 

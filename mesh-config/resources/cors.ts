@@ -1,5 +1,4 @@
 import { any, type JsonObject } from "../proto/json.ts";
-import { HEADER_MUTATION } from "./answer.ts";
 import { headerInput } from "./routes.ts";
 import type { MeshSettings } from "./settings.ts";
 
@@ -8,7 +7,10 @@ const exposed = "grpc-status, grpc-message, grpc-status-details-bin, *";
 const allowed =
   "content-type, x-grpc-web, x-user-agent, grpc-timeout, rouse-version, traceparent, tracestate, authorization, *";
 
-/** What the CORS filter lets browsers do; a field of the edge's virtual host. */
+/** The filter that is on for Envoy's own answers only. */
+const HEADER_MUTATION = "envoy.filters.http.header_mutation";
+
+/** What the CORS filter lets browsers do; an entry of a route's configurations by filter, which turns the filter on. */
 export function corsPolicy({ corsOrigins }: MeshSettings): JsonObject {
   const origins = corsOrigins?.map((exact) => ({ exact })) ?? [{ safe_regex: { regex: ".*" } }];
   return {
@@ -24,9 +26,18 @@ export function corsPolicy({ corsOrigins }: MeshSettings): JsonObject {
 }
 
 /**
- * The same for answers that Envoy gives itself: the CORS filter passes over routes with a direct response, and without
- * these headers a browser would hide the reason from the page. Other calls do without the filter, which is dear.
+ * The same for a route with an answer of Envoy's own, which the CORS filter passes over: without these headers a browser would
+ * hide the reason from the page.
  */
+export function answersToBrowsers(): JsonObject {
+  return {
+    [HEADER_MUTATION]: any("envoy.config.route.v3.FilterConfig", {
+      config: any("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute"),
+    }),
+  };
+}
+
+/** The filter that {@link answersToBrowsers} turns on. */
 export function corsOfAnswers({ corsOrigins }: MeshSettings): JsonObject {
   const add = (key: string, value: string) => ({
     append: { header: { key, value }, append_action: "ADD_IF_ABSENT" },

@@ -6,6 +6,7 @@ import { details, header } from "./answer.ts";
 import { corsOfAnswers } from "./cors.ts";
 import { onDemand } from "./on-demand.ts";
 import { COLLECTOR_CLUSTER, EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
+import { webFilters } from "./web.ts";
 
 const filters = "envoy.extensions.filters.http";
 
@@ -41,9 +42,7 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
     codec_type: "AUTO",
     rds: { route_config_name: routes, config_source: { ads: {}, resource_api_version: "V3" } },
     http_filters: [
-      ...(edge
-        ? [corsOfAnswers(settings), filter("cors", "cors.v3.Cors"), filter("grpc_web", "grpc_web.v3.GrpcWeb")]
-        : []),
+      ...(edge ? [corsOfAnswers(settings), ...webFilters()] : []),
       // After gRPC-web's, which makes gRPC of its calls; before the route is looked up.
       ...(edge && settings.json ? [jsonFilter()] : []),
       ...onDemand(settings),

@@ -1,7 +1,7 @@
 import { jsonOn } from "../json/filter.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
-import { answersToBrowsers } from "./answer.ts";
+import { answersToBrowsers, corsPolicy } from "./cors.ts";
 import { ENDPOINTS_SERVICE } from "./endpoints-route.ts";
 import { notHeld } from "./on-demand.ts";
 import { action, headerInput } from "./routes.ts";
@@ -13,6 +13,7 @@ import {
   REGISTRY_CLUSTER,
   REGISTRY_HTTP_CLUSTER,
 } from "./settings.ts";
+import { grpcWebRoute, NOBODY_CLUSTER } from "./web.ts";
 
 /** Packages of the mesh's own services that are called through Envoy; nobody else may register in them. */
 const PACKAGES = ["rouse.registry.v1", "rouse.catalog.v1", "rouse.usage.v1"] as const;
@@ -95,27 +96,36 @@ function cluster(name: string, address: string, explicit_http_config: JsonObject
 
 /**
  * What stands before a table's tree over paths, outermost first: on the edge, what is no gRPC call never reaches it, so
- * that no crawler wakes a service. Calls in JSON are gRPC calls by then: their filter comes before the router.
+ * that no crawler wakes a service. Calls in JSON and by gRPC-web are gRPC calls by then: their filters come before the router.
  */
 export function beforeServices(table: string, settings: MeshSettings): JsonObject[] {
   if (table !== EDGE_ROUTES) return [];
-  const grpc = {
-    single_predicate: { input: headerInput("content-type"), value_match: { prefix: "application/grpc" } },
+  const web = {
+    predicate: { not_matcher: contentType("application/grpc") },
+    on_match: {
+      matcher: { matcher_tree: preflights(settings), on_no_match: { matcher: webMatcher(settings) } },
+    },
   };
-  const web = { predicate: { not_matcher: grpc }, on_match: { matcher: webMatcher(settings) } };
-  return [{ matcher_tree: preflights }, { matcher_list: { matchers: [web] } }];
+  const grpcWeb = {
+    predicate: contentType("application/grpc-web"),
+    on_match: action(grpcWebRoute(settings)),
+  };
+  return [{ matcher_list: { matchers: [web, grpcWeb] } }];
+}
+
+function contentType(prefix: string): JsonObject {
+  return { single_predicate: { input: headerInput("content-type"), value_match: { prefix } } };
 }
 
 /**
  * A browser asks before its call, without the call's headers: the CORS filter answers, but only on a route to a cluster.
  * Which cluster does not matter; without an allowed origin nobody is there, and nobody is waited for.
  */
-const preflights: JsonObject = {
-  input: headerInput(":method"),
-  exact_match_map: {
-    map: { OPTIONS: action({ route: { cluster: "preflight" }, typed_per_filter_config: notHeld }) },
-  },
-};
+function preflights(settings: MeshSettings): JsonObject {
+  const typed_per_filter_config = { ...notHeld, ...corsPolicy(settings) };
+  const map = { OPTIONS: action({ route: { cluster: NOBODY_CLUSTER }, typed_per_filter_config }) };
+  return { input: headerInput(":method"), exact_match_map: { map } };
+}
 
 /** Requests that are no gRPC calls: contents of artifacts, and all that is the registry's. */
 function webMatcher(settings: MeshSettings): JsonObject {
@@ -124,7 +134,7 @@ function webMatcher(settings: MeshSettings): JsonObject {
   if (ordersHttp === undefined) return registrys;
   const content = action({
     route: { cluster: ORDERS_HTTP_CLUSTER, ...unlimited },
-    typed_per_filter_config: answersToBrowsers(),
+    typed_per_filter_config: { ...answersToBrowsers(), ...corsPolicy(settings) },
     request_headers_to_add: [throughTheEdge],
   });
   const paths = { input: headerInput(":path"), prefix_match_map: { map: { [CONTENT_PREFIX]: content } } };
@@ -132,9 +142,10 @@ function webMatcher(settings: MeshSettings): JsonObject {
 }
 
 /** Pages, MCP, OpenAPI. */
-function registrysMatcher({ registryHttp, json }: MeshSettings): JsonObject {
+function registrysMatcher(settings: MeshSettings): JsonObject {
+  const { registryHttp, json } = settings;
   // Which filters a call passes is settled by the route that it has at first; JSON finds its service's later.
-  const typed_per_filter_config = { ...answersToBrowsers(), ...(json && jsonOn()) };
+  const typed_per_filter_config = { ...answersToBrowsers(), ...corsPolicy(settings), ...(json && jsonOn()) };
   const nothing = action({ ...noSuchMethod, typed_per_filter_config });
   if (registryHttp === undefined) return { on_no_match: nothing };
   const site = action({

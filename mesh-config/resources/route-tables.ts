@@ -3,7 +3,6 @@ import { HOPS_HEADER } from "../../sdk/server/sessions/key.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { JsonObject } from "../proto/json.ts";
 import { collectorRoutes } from "./collector-route.ts";
-import { corsPolicy } from "./cors.ts";
 import { endpointsRoute } from "./endpoints-route.ts";
 import { unknownService } from "./reasons.ts";
 import { beforeServices, ownService, registryRoutes } from "./registry-routes.ts";
@@ -43,7 +42,7 @@ export function routeTable({ name, services }: RouteTable, settings: MeshSetting
     (inner, outer) => ({ ...outer, on_no_match: { matcher: inner } }),
     byService,
   );
-  return { name, virtual_hosts: [{ ...virtualHost(name, settings), matcher }], validate_clusters: false };
+  return { name, virtual_hosts: [{ ...virtualHost(name), matcher }], validate_clusters: false };
 }
 
 /** Entries of the tree over paths that are no registered services. */
@@ -65,15 +64,12 @@ export function unknown(table: string, services: readonly string[]): JsonObject 
 }
 
 /** The table's virtual host, but for its match tree. */
-export function virtualHost(table: string, settings: MeshSettings): JsonObject {
+export function virtualHost(table: string): JsonObject {
   const edge = table === EDGE_ROUTES;
   return {
     name: table,
     domains: ["*"],
     // What services say of themselves nobody outside may say.
-    ...(edge && {
-      request_headers_to_remove: [CALLER_HEADER, HOPS_HEADER],
-      typed_per_filter_config: corsPolicy(settings),
-    }),
+    ...(edge && { request_headers_to_remove: [CALLER_HEADER, HOPS_HEADER] }),
   };
 }

@@ -153,7 +153,7 @@ function encodeFixed(name: string, settings: MeshSettings): Fixed {
       encodeEntry(prefix, encodeJson(onMatchType, json)),
     ),
     before: beforeServices(name, settings).map((json) => encodeJson(matcherType, json)),
-    host: encodeJson("envoy.config.route.v3.VirtualHost", virtualHost(name, settings)),
+    host: encodeJson("envoy.config.route.v3.VirtualHost", virtualHost(name)),
     frame: encodeJson("envoy.config.route.v3.RouteConfiguration", { name, validate_clusters: false }),
   };
 }
