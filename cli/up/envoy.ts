@@ -1,5 +1,4 @@
 import { writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { envoyBootstrap } from "../../mesh-config/bootstrap.ts";
 import { controlPlaneFileOf } from "../../mesh-config/control-plane-file.ts";
@@ -7,14 +6,6 @@ import { findTool } from "../../setup/tools.ts";
 import type { Mesh } from "../connect.ts";
 import type { ChildSpec } from "./child.ts";
 import { accepts, answers } from "./ready.ts";
-
-/**
- * Envoy's worker threads on a host with so many cores: half of them, as its instances and callers need the others. A worker has
- * connections of its own to each instance, so that fewer workers handle more calls each time they or an instance are woken.
- */
-export function envoyWorkers(cores: number): number {
-  return Math.max(1, Math.floor(cores / 2));
-}
 
 /** The host's Envoy, which gets everything but its bootstrap from the control plane. */
 export function envoyChild(
@@ -38,10 +29,7 @@ export function envoyChild(
     name: "envoy",
     file: findTool("envoy"),
     // Hot restart wants shared memory by a number that two meshes of one machine would share.
-    args: [
-      ...["--config-path", bootstrap, "--disable-hot-restart", "--log-level", "warning"],
-      ...["--concurrency", String(envoyWorkers(availableParallelism()))],
-    ],
+    args: ["--config-path", bootstrap, "--disable-hot-restart", "--log-level", "warning"],
     ours: false,
     graceMs: 3_000,
     ready: async (signal) => {
