@@ -33,7 +33,7 @@ export async function startDbos(url: string, address: string): Promise<DbosRuns>
   );
   DBOS.setConfig({
     name: "rouse-bench",
-    systemDatabaseUrl: url,
+    systemDatabaseUrl: withIdleTimeout(url),
     logLevel: "error",
     runAdminServer: false,
     executorID: "bench",
@@ -50,6 +50,14 @@ export async function startDbos(url: string, address: string): Promise<DbosRuns>
       calls.close();
     },
   };
+}
+
+/** DBOS's own default. Not told by the URL, it is set by a query beside the first one of each connection, which pg warns of. */
+const IDLE_IN_TRANSACTION_MS = 60_000;
+
+function withIdleTimeout(url: string): string {
+  const more = encodeURIComponent(`-c idle_in_transaction_session_timeout=${IDLE_IN_TRANSACTION_MS}`);
+  return `${url}${url.includes("?") ? "&" : "?"}options=${more}`;
 }
 
 /** One stream, read message by message. */
