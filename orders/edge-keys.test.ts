@@ -11,7 +11,7 @@ import { ConsulClient } from "../registry/consul.ts";
 import { answer } from "../sdk/answer.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { callError, listen } from "../sdk/grpc.ts";
-import { keysAtEdge } from "./edge-keys.ts";
+import { contentKeysAtEdge, keysAtEdge } from "./edge-keys.ts";
 
 const ADMIN = "rouse_admin_of-this-test";
 
@@ -67,5 +67,50 @@ describe("a server of orders that is guarded", () => {
       client.getOrder({ id: "x" }, metadata(edge), (error) => resolve(callError(error)));
     });
     expect(await got).toMatchObject(asked);
+  });
+});
+
+describe("contents over HTTP that are guarded", () => {
+  const consul = new ConsulClient({ address: "127.0.0.1:1" });
+  afterAll(() => consul.close());
+  const guard = contentKeysAtEdge(accessOf(consul, ADMIN));
+  const edge = { "x-rouse-edge": "1" };
+  const authorization = `Bearer ${ADMIN}`;
+  const cookie = `theme=dark; rouse-key=${ADMIN}`;
+  const missing = {
+    status: "UNAUTHENTICATED",
+    reason: "KEY_MISSING",
+    message: expect.stringMatching(
+      /^At the edge of this mesh \(--guard-work\) .* This call needs a provider's key\./,
+    ),
+  };
+
+  test.each([
+    ["GET", {}],
+    ["GET", { ...edge, authorization }],
+    ["PUT", { ...edge, authorization }],
+    ["GET", { ...edge, cookie }],
+    ["HEAD", { ...edge, cookie }],
+  ])("%s %j is let pass", async (method, headers) => {
+    await guard({ method, headers });
+  });
+
+  test.each([
+    ["GET", edge],
+    ["PUT", edge],
+    // A page of others may have made the browser bring it.
+    ["PUT", { ...edge, cookie }],
+    ["POST", { ...edge, cookie }],
+    ["GET", { ...edge, cookie: "rouse-keys=x" }],
+  ])("%s %j is refused without a key", async (method, headers) => {
+    await expect(guard({ method, headers })).rejects.toMatchObject(missing);
+  });
+
+  test("a key that is none is told as that", async () => {
+    await expect(
+      guard({ method: "GET", headers: { ...edge, cookie: "rouse-key=old" } }),
+    ).rejects.toMatchObject({
+      reason: "KEY_INVALID",
+    });
   });
 });

@@ -1,4 +1,5 @@
-import { ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
+import type { IncomingMessage } from "node:http";
+import { Metadata, ServerInterceptingCall, type ServerInterceptor } from "@grpc/grpc-js";
 import { EDGE_HEADER } from "../mesh-config/resources/registry-routes.ts";
 import type { Access } from "../registry/access.ts";
 import { statusObject } from "../sdk/answer.ts";
@@ -33,6 +34,37 @@ export function keysAtEdge(access: Access): ServerInterceptor {
         }),
     });
   };
+}
+
+/** Where the site leaves the key for what a browser fetches by itself: images, downloads. */
+export const KEY_COOKIE = "rouse-key";
+
+/** Asks for a key where one is needed. */
+export type ContentGuard = (request: Pick<IncomingMessage, "method" | "headers">) => Promise<void>;
+
+/**
+ * The same for contents over HTTP. What is only read may be asked for with the cookie of the site; a change says its key itself, as a
+ * browser brings cookies along for whoever makes it ask.
+ *
+ * @throws RouseError UNAUTHENTICATED KEY_MISSING, KEY_INVALID.
+ */
+export function contentKeysAtEdge(access: Access): ContentGuard {
+  return async ({ method, headers }) => {
+    if (headers[EDGE_HEADER] === undefined) return;
+    const reads = method === "GET" || method === "HEAD";
+    const kept = reads ? cookieOf(headers.cookie ?? "") : undefined;
+    const said = headers.authorization ?? (kept === undefined ? undefined : `Bearer ${kept}`);
+    const metadata = new Metadata();
+    if (said !== undefined) metadata.set("authorization", said);
+    await access.identify(metadata).catch((thrown: unknown) => {
+      throw explained(thrown);
+    });
+  };
+}
+
+function cookieOf(cookies: string): string | undefined {
+  const own = cookies.split("; ").find((cookie) => cookie.startsWith(`${KEY_COOKIE}=`));
+  return own?.slice(KEY_COOKIE.length + 1);
 }
 
 function explained(thrown: unknown): RouseError {

@@ -7,6 +7,7 @@ import type { HostsWatch } from "../registry/hosts.ts";
 import type { HttpRoute } from "../registry/http.ts";
 import type { Artifacts } from "./artifacts/store.ts";
 import type { Changes } from "./database/changes.ts";
+import type { ContentGuard } from "./edge-keys.ts";
 import type { MeshCalls } from "./operations/mesh-call.ts";
 import type { VersionPins } from "./pins/pins.ts";
 import type { LocalRuns } from "./runs/local-runs.ts";
@@ -27,6 +28,8 @@ export interface PartContext {
   readonly pins: VersionPins;
   /** Durable runs that this process is asked for and works on. */
   readonly localRuns: LocalRuns;
+  /** Asks callers at the edge for a key before contents are given or taken over HTTP. Default: none is asked for. */
+  readonly guardContent?: ContentGuard;
   /** Folder of orders; a part keeps files in one of its own below it. */
   readonly folder: string;
   /**

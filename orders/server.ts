@@ -15,7 +15,7 @@ import type { ArtifactSettings } from "./artifacts/open.ts";
 import { Artifacts } from "./artifacts/store.ts";
 import { Changes } from "./database/changes.ts";
 import { type OrdersDatabase, openDatabase } from "./database/connect.ts";
-import { keysAtEdge } from "./edge-keys.ts";
+import { contentKeysAtEdge, keysAtEdge } from "./edge-keys.ts";
 import { refuseForeignPages } from "./foreign-pages.ts";
 import { Leadership } from "./leader.ts";
 import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
@@ -126,6 +126,7 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   });
   const pins = new VersionPins(consul, log.child({ part: "pins" }));
   const localRuns = new LocalRuns();
+  const access = options.guard === undefined ? undefined : accessOf(consul, options.guard);
   const context: PartContext = {
     log,
     consul,
@@ -137,13 +138,11 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     localRuns,
     folder,
     opened,
+    ...(access !== undefined && { guardContent: contentKeysAtEdge(access) }),
   };
   const server = new Server({
     "grpc.max_receive_message_length": 2 * MOST_BYTES,
-    interceptors: [
-      refuseForeignPages,
-      ...(options.guard === undefined ? [] : [keysAtEdge(accessOf(consul, options.guard))]),
-    ],
+    interceptors: [refuseForeignPages, ...(access === undefined ? [] : [keysAtEdge(access)])],
   });
   const routes: HttpRoute[] = [];
   for (const part of PARTS) {

@@ -4,10 +4,11 @@ import { Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OperationState, OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
 import { withClient } from "../cli/connect.ts";
-import { operation } from "../sdk/client/index.ts";
+import { artifacts, operation, type PutOptions } from "../sdk/client/index.ts";
 import { unary } from "../sdk/grpc.ts";
 import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
 import { WorkerServiceDefinition } from "./fixtures/worker/gen/worker/v1/worker.definition.ts";
+import { chromiumPath, startChromium, type TestBrowser } from "./support/chromium.ts";
 import { liveVersions, until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
@@ -33,6 +34,17 @@ afterAll(async () => {
 const SERVICE = "worker.v1.WorkerService";
 const work = { steps: 1, stepMs: 1, fail: "", bytes: 0 };
 const { methods } = WorkerServiceDefinition;
+const adminKey = () => readFileSync(join(mesh.data, "registry", "admin.key"), "utf8").trim();
+/** Stores something, within the mesh. */
+async function put(text: string, options: PutOptions): Promise<string> {
+  const store = artifacts({ target: mesh.mesh });
+  try {
+    return (await store.put(Buffer.from(text), options)).uri;
+  } finally {
+    store.close();
+  }
+}
+const digestOf = (uri: string) => /sha256-[0-9a-f]{64}/.exec(uri)?.[0] ?? "";
 /** An operation by its id alone, as another program asks for it. */
 const again = (id: string) => operation(methods.work, id, { target: mesh.edge });
 
@@ -227,10 +239,27 @@ describe("refused is", () => {
       status: "UNAUTHENTICATED",
       reason: "KEY_MISSING",
     });
-    const key = readFileSync(join(mesh.data, "registry", "admin.key"), "utf8").trim();
     const metadata = new Metadata();
-    metadata.set("authorization", `Bearer ${key}`);
+    metadata.set("authorization", `Bearer ${adminKey()}`);
     expect((await list(metadata)).operations).toHaveLength(1);
+  });
+
+  test("to read or store contents of artifacts at the edge without a provider's key", async () => {
+    const uri = await put("wool", { name: "wool.txt" });
+    const ask = (path: string, request: RequestInit = {}) =>
+      fetch(`http://${mesh.edge}/content/${path}`, request);
+    const path = digestOf(uri);
+    const refused = await ask(path);
+    expect([refused.status, await refused.json()]).toMatchObject([401, { reason: "KEY_MISSING" }]);
+    const headers = { authorization: `Bearer ${adminKey()}` };
+    expect(await (await ask(path, { headers })).text()).toBe("wool");
+    expect((await ask("new?name=more", { method: "PUT", body: "more" })).status).toBe(401);
+    expect((await ask("new?name=more", { method: "PUT", body: "more", headers })).status).toBe(201);
+    const atEdge = artifacts({ target: mesh.edge, headers });
+    let read = "";
+    for await (const chunk of atEdge.get(uri)) read += chunk;
+    expect(read).toBe("wool");
+    atEdge.close();
   });
 
   test("an operation that is not there", async () => {
@@ -240,5 +269,61 @@ describe("refused is", () => {
   test("a time that the contract does not allow", async () => {
     const said = await fails("call", `${SERVICE}/Work`, "{}", "--async", "--deadline", "700000");
     expect(said).toContain("deadline_ms is 700000; the contract allows 600000 at most");
+  });
+});
+
+describe.skipIf(chromiumPath === undefined)("the site of a mesh whose work is guarded", () => {
+  let chromium: TestBrowser;
+  beforeAll(async () => {
+    chromium = await startChromium();
+  });
+  afterAll(() => chromium?.close());
+
+  test("says that a key is needed and where it is entered, and shows all with it", async () => {
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8" fill="red"/></svg>`;
+    const uri = await put(svg, { name: "sheep.svg", mediaType: "image/svg+xml" });
+    const page = await chromium.browser.newPage({ viewport: { width: 1280, height: 800 } });
+    page.setDefaultTimeout(60_000);
+    const open = (path: string) => page.goto(`http://${mesh.edge}${path}`);
+    const main = page.locator("main");
+    for (const [path, what] of [
+      ["/orders", "the orders"],
+      ["/operations", "the async calls"],
+      ["/tasks", "the tasks"],
+      ["/artifacts", "the artifacts"],
+      ["/runs", "the durable runs"],
+    ]) {
+      await open(path ?? "");
+      await main.getByText(`A key is needed to see ${what}.`).waitFor();
+    }
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/guard.png` });
+    const field = page.getByLabel("Your key");
+    await field.fill("rouse_wrong");
+    await field.press("Enter");
+    await main.getByText("is not, or no longer, good").waitFor();
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/guard-wrong.png` });
+    await page.getByRole("button", { name: "Forget it" }).click();
+    await field.fill(adminKey());
+    await field.press("Enter");
+    await main.getByText("There is no durable run yet").waitFor();
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/guard-key.png` });
+    // Of the browser itself, which says nothing of a key.
+    await page.getByRole("link", { name: "Artifacts" }).click();
+    await page.getByRole("link", { name: "sheep.svg" }).click();
+    const picture = page.getByRole("img", { name: "sheep.svg" });
+    await expect
+      .poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth), { timeout: 60_000 })
+      .toBe(8);
+    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/guard-picture.png` });
+    const status = () =>
+      page.evaluate(
+        async (path) => (await fetch(path, { cache: "no-store" })).status,
+        `/content/${digestOf(uri)}`,
+      );
+    expect(await status()).toBe(200);
+    await page.getByRole("button", { name: "Forget it" }).click();
+    expect(await status()).toBe(401);
+    await open("/artifacts");
+    await main.getByText("A key is needed to see the artifacts.").waitFor();
   });
 });

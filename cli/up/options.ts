@@ -14,7 +14,7 @@ export const traceSamplingHelp =
 
 /** What --guard-work is, for those commands that have it. */
 export const guardWorkHelp =
-  "callers at the edge need a provider's key to list, order and retry work; without one they see what they know the id of";
+  "callers at the edge need a provider's key to list, order and retry work and for artifacts; without one they see what they know the id of";
 
 /** What `rouse up` was asked for. */
 export interface UpOptions extends ArtifactFlags, BuildFlags, HostFlags, NetworkFlags {

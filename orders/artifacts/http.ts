@@ -5,6 +5,7 @@ import { EDGE_HEADER } from "../../mesh-config/resources/registry-routes.ts";
 import type { HttpRoute } from "../../registry/http.ts";
 import { FILE_HEADER } from "../../sdk/client/artifacts/http.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import type { ContentGuard } from "../edge-keys.ts";
 import { foreignPage, foreignPageError } from "../foreign-pages.ts";
 import { whoAsks, withinMesh } from "../who.ts";
 import { invalidUpload } from "./errors.ts";
@@ -27,12 +28,15 @@ const LINGER_MS = 5_000;
  *   HEAD      /content/uploads/<id>                          tells in which file it is gathered, for who shares the disk
  *   PUT       /content/uploads/<id>?offset=<n>&written=<m>   bytes n to m have been written to that file
  *   PUT, POST /content/new?name=<name>&sha256=<digest>       all of an artifact; answers with it
+ *
+ * @param guard asked before each. Default: whoever knows a digest may read it.
  */
-export function artifactsRoute(artifacts: Artifacts, log: Logger): HttpRoute {
+export function artifactsRoute(artifacts: Artifacts, log: Logger, guard?: ContentGuard): HttpRoute {
   return {
     prefix: CONTENT_PATH,
     async handle(request, response, url) {
       try {
+        await guard?.(request);
         await route(artifacts, request, response, url);
       } catch (thrown) {
         const error = RouseError.from(thrown);

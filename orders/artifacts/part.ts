@@ -16,7 +16,7 @@ export const artifactsPart: OrdersPart = {
   serve(server, { artifacts }) {
     server.addService(ArtifactsService, artifactsService(artifacts));
   },
-  http: ({ artifacts, log }) => [artifactsRoute(artifacts, log)],
+  http: ({ artifacts, log, guardContent }) => [artifactsRoute(artifacts, log, guardContent)],
   async lead({ artifacts, log }, signal) {
     while (!signal.aborted) {
       await artifacts.retain(signal).catch((err) => log.warn({ err }, "artifacts cannot be looked after"));

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { isCancelled, RouseError } from "./api.ts";
+import { isCancelled, RouseError, useAgainWithKey } from "./api.ts";
 
 /** What a page knows of an answer that it has asked for. */
 export interface Loaded<T> {
@@ -33,6 +33,7 @@ export function useLoad<T>(key: string, ask: (signal: AbortSignal) => Promise<T>
     return () => controller.abort();
   }, [asked]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
+  useAgainWithKey(state.error, reload);
   const loading = state.to !== asked;
   return { value: state.value, error: loading ? undefined : state.error, loading, reload };
 }

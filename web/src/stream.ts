@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { isUnimplemented, RouseError } from "./api.ts";
+import { isUnimplemented, RouseError, useAgainWithKey } from "./api.ts";
 
 /** How a stream is doing. */
 export interface StreamState {
@@ -128,6 +128,8 @@ function isFinal(error: RouseError): boolean {
 /** As {@link follow}, while the component is shown; `key` stands for all that the stream depends on. */
 export function useStream<T>(key: string, options: Omit<FollowOptions<T>, "onState">): StreamState {
   const [state, setState] = useState<StreamState>({ status: "connecting", error: undefined });
+  const [turn, setTurn] = useState(0);
+  useAgainWithKey(state.error, () => setTurn((before) => before + 1));
   useEffect(
     () =>
       follow({
@@ -137,7 +139,7 @@ export function useStream<T>(key: string, options: Omit<FollowOptions<T>, "onSta
             before.status === next.status && before.error === next.error ? before : next,
           ),
       }),
-    [key],
+    [key, turn],
   );
   return state;
 }

@@ -1,10 +1,11 @@
 import { useMemo, useState } from "preact/hooks";
 import type { Artifact } from "../../gen/rouse/orders/v1/artifacts.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { bytes } from "../format.ts";
 import { lazy } from "../lazy.tsx";
 import { useLoad } from "../load.ts";
 import { pretty } from "../work/value-text.ts";
+import { WorkError } from "../work/WorkError.tsx";
 import { isNumeric, readTable } from "./csv.ts";
 import { type Kind, kindOf, mostShown } from "./kind.ts";
 import { contentPath, readHead } from "./read.ts";
@@ -30,7 +31,7 @@ export function ArtifactContent({ artifact }: { readonly artifact: Artifact }) {
   });
   return (
     <section class="panel stack" aria-label="Content">
-      {error !== undefined && <ErrorNote error={error} what="the content" />}
+      {error !== undefined && <WorkError error={error} what="the content" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value !== undefined && <Shown {...value} artifact={artifact} />}
     </section>

@@ -1,7 +1,7 @@
 import { artifacts } from "../clients/artifacts.ts";
-import { ErrorNote } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { useLoad } from "../load.ts";
+import { WorkError } from "../work/WorkError.tsx";
 
 /** All that was said of an artifact and done to it, by whom and when. */
 export function ArtifactHistory({ uri }: { readonly uri: string }) {
@@ -9,7 +9,7 @@ export function ArtifactHistory({ uri }: { readonly uri: string }) {
   return (
     <section class="stack" aria-label="History">
       <h2>History</h2>
-      {error !== undefined && <ErrorNote error={error} what="the history" />}
+      {error !== undefined && <WorkError error={error} what="the history" />}
       {value !== undefined && value.events.length > 0 && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys.
         <div class="panel scroll" tabIndex={0}>

@@ -1,12 +1,14 @@
+import { useEffect } from "preact/hooks";
 import type { Artifact } from "../../gen/rouse/orders/v1/artifacts.ts";
+import { leaveKeyForContents } from "../api.ts";
 import { artifacts } from "../clients/artifacts.ts";
 import { CopyButton } from "../code/CopyButton.tsx";
-import { ErrorNote } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { bytes, count } from "../format.ts";
 import { useLoad } from "../load.ts";
 import { Link } from "../router.tsx";
 import { useTitle } from "../title.ts";
+import { WorkError } from "../work/WorkError.tsx";
 import { WorkTabs } from "../work/WorkTabs.tsx";
 import { ArtifactContent } from "./ArtifactContent.tsx";
 import { ArtifactHistory } from "./ArtifactHistory.tsx";
@@ -19,11 +21,12 @@ export function ArtifactPage({ digest }: { readonly digest: string }) {
   const { value, error } = useLoad(uri, (signal) => artifacts.getArtifact({ uri }, { signal }));
   const name = value?.name || artifactName(uri);
   useTitle(name);
+  useEffect(leaveKeyForContents, []);
   return (
     <div class="stack">
       <WorkTabs here="artifacts" />
       <h1>{name}</h1>
-      {error !== undefined && <ErrorNote error={error} what="the artifact" />}
+      {error !== undefined && <WorkError error={error} what="the artifact" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value !== undefined && (
         <>

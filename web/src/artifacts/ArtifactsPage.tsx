@@ -2,12 +2,13 @@ import { useEffect, useState } from "preact/hooks";
 import { type Artifact, SearchArtifactsRequest } from "../../gen/rouse/orders/v1/artifacts.ts";
 import { RouseError } from "../api.ts";
 import { artifacts } from "../clients/artifacts.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { bytes } from "../format.ts";
 import { useLoad } from "../load.ts";
 import { navigate, withQuery } from "../router.tsx";
 import { useTitle } from "../title.ts";
+import { WorkError } from "../work/WorkError.tsx";
 import { WorkTabs } from "../work/WorkTabs.tsx";
 import { ArtifactLink } from "./ArtifactLink.tsx";
 import "../work/work.css";
@@ -42,7 +43,7 @@ export function ArtifactsPage({ query }: { readonly query: URLSearchParams }) {
           Refresh
         </button>
       </div>
-      {error !== undefined && <ErrorNote error={error} what="the artifacts" />}
+      {error !== undefined && <WorkError error={error} what="the artifacts" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value?.artifacts.length === 0 && (
         <Note>
@@ -51,7 +52,7 @@ export function ArtifactsPage({ query }: { readonly query: URLSearchParams }) {
         </Note>
       )}
       {found.length > 0 && <ArtifactTable artifacts={found} />}
-      {more.error !== undefined && <ErrorNote error={more.error} what="more artifacts" />}
+      {more.error !== undefined && <WorkError error={more.error} what="more artifacts" />}
       {more.there && (
         <div>
           <button type="button" onClick={more.read}>

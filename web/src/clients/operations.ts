@@ -1,3 +1,4 @@
 import { createOperationsBrowserClient } from "../../gen/rouse/orders/v1/operations.browser.ts";
+import { withKeyAlways } from "../api.ts";
 
-export const operations = createOperationsBrowserClient();
+export const operations = createOperationsBrowserClient(withKeyAlways);

@@ -1,3 +1,4 @@
 import { createRunsBrowserClient } from "../../gen/rouse/orders/v1/runs.browser.ts";
+import { withKeyAlways } from "../api.ts";
 
-export const runs = createRunsBrowserClient();
+export const runs = createRunsBrowserClient(withKeyAlways);

@@ -1,27 +1,19 @@
-import { useState } from "preact/hooks";
-import { storedKey, storeKey } from "../api.ts";
+import { storeKey, useStoredKey } from "../api.ts";
 
 /** Asks once for the key that changes need; it stays in this tab and is forgotten when that is closed. */
 export function KeyField() {
-  const [stored, setStored] = useState(storedKey() !== undefined);
-  if (stored)
+  if (useStoredKey() !== undefined)
     return (
       <p class="row soft">
         Your key is kept until you close this tab.
-        <button
-          type="button"
-          onClick={() => {
-            storeKey(undefined);
-            setStored(false);
-          }}
-        >
+        <button type="button" onClick={() => storeKey(undefined)}>
           Forget it
         </button>
       </p>
     );
   return (
     <label class="key">
-      Your key, such as rouse_ab12_…
+      Your key, such as rouse_ab12_…{" "}
       <input
         type="password"
         autoComplete="off"

@@ -1,9 +1,8 @@
 import { useState } from "preact/hooks";
-import { RouseError, withKey } from "../api.ts";
+import { RouseError, wantsKey, withKey } from "../api.ts";
 import { runs } from "../clients/runs.ts";
 import { KeyField } from "../components/KeyField.tsx";
 import { ErrorNote, Note } from "../components/Note.tsx";
-import { wantsKey } from "../work/CancelWork.tsx";
 
 interface Props {
   readonly run: string;

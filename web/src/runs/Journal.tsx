@@ -1,13 +1,12 @@
 import { useState } from "preact/hooks";
 import type { Operation } from "../../gen/rouse/orders/v1/operations.ts";
 import { RetryRunRequest, type Run } from "../../gen/rouse/orders/v1/runs.ts";
-import { RouseError, withKey } from "../api.ts";
+import { RouseError, wantsKey, withKey } from "../api.ts";
 import { runs } from "../clients/runs.ts";
 import { KeyField } from "../components/KeyField.tsx";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { duration } from "../format.ts";
 import { Link } from "../router.tsx";
-import { wantsKey } from "../work/CancelWork.tsx";
 import { Value } from "../work/Value.tsx";
 import { AnswerForm } from "./AnswerForm.tsx";
 import { isOver } from "./run-state.ts";

@@ -2,7 +2,7 @@ import { type Operation, OperationState } from "../../gen/rouse/orders/v1/operat
 import { type Run, RunState } from "../../gen/rouse/orders/v1/runs.ts";
 import { withKey } from "../api.ts";
 import { runs } from "../clients/runs.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { bytes, duration, plural } from "../format.ts";
 import { useLoad } from "../load.ts";
@@ -13,6 +13,7 @@ import { MessageView } from "../work/MessageView.tsx";
 import { ranFor } from "../work/operation-state.ts";
 import { useEvery } from "../work/use-every.ts";
 import { WorkBadge } from "../work/WorkBadge.tsx";
+import { WorkError } from "../work/WorkError.tsx";
 import { WorkTabs } from "../work/WorkTabs.tsx";
 import { Journal } from "./Journal.tsx";
 import { isOver, runWord } from "./run-state.ts";
@@ -34,7 +35,7 @@ export function RunPage({ id }: { readonly id: string }) {
         </h1>
         {value !== undefined && <WorkBadge state={runWord(value.state)} />}
       </div>
-      {error !== undefined && <ErrorNote error={error} what="the durable run" />}
+      {error !== undefined && <WorkError error={error} what="the durable run" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value?.operation !== undefined && <Found run={value} operation={value.operation} reload={reload} />}
     </div>

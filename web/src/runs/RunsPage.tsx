@@ -1,6 +1,6 @@
 import { ListRunsRequest, type Run } from "../../gen/rouse/orders/v1/runs.ts";
 import { runs } from "../clients/runs.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { count } from "../format.ts";
 import { useLoad } from "../load.ts";
@@ -8,6 +8,7 @@ import { Link, servicePath } from "../router.tsx";
 import { useTitle } from "../title.ts";
 import { useEvery } from "../work/use-every.ts";
 import { WorkBadge } from "../work/WorkBadge.tsx";
+import { WorkError } from "../work/WorkError.tsx";
 import { WorkFilters } from "../work/WorkFilters.tsx";
 import { WorkTabs } from "../work/WorkTabs.tsx";
 import { isOver, runStates, runWord } from "./run-state.ts";
@@ -36,7 +37,7 @@ export function RunsPage({ query }: { readonly query: URLSearchParams }) {
         states={[...runStates.keys()]}
         reload={reload}
       />
-      {error !== undefined && <ErrorNote error={error} what="the durable runs" />}
+      {error !== undefined && <WorkError error={error} what="the durable runs" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value?.runs.length === 0 && (
         <Note>

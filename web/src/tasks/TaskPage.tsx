@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { ListTaskChangesRequest, type Task, TaskState } from "../../gen/rouse/orders/v1/tasks.ts";
 import { withKey } from "../api.ts";
 import { tasks } from "../clients/tasks.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { bytes } from "../format.ts";
 import { useLoad } from "../load.ts";
@@ -13,6 +13,7 @@ import { CancelWork } from "../work/CancelWork.tsx";
 import { Progress } from "../work/Progress.tsx";
 import { Value } from "../work/Value.tsx";
 import { WorkBadge } from "../work/WorkBadge.tsx";
+import { WorkError } from "../work/WorkError.tsx";
 import { WorkTabs } from "../work/WorkTabs.tsx";
 import { TaskTree } from "./TaskTree.tsx";
 import { isOver, taskWord } from "./task-state.ts";
@@ -36,7 +37,7 @@ export function TaskPage({ id }: { readonly id: string }) {
         {task !== undefined && <WorkBadge state={taskWord(task.state)} />}
       </div>
       {stream.status === "ended" && stream.error !== undefined && (
-        <ErrorNote error={stream.error} what="the task" />
+        <WorkError error={stream.error} what="the task" />
       )}
       {task === undefined && stream.status !== "ended" && <p class="loading">Loading …</p>}
       {task !== undefined && <Found task={task} />}
@@ -138,7 +139,7 @@ function Changes({ id, revision }: { readonly id: string; readonly revision: big
   return (
     <section class="stack" aria-label="Changes">
       <h2>Changes</h2>
-      {error !== undefined && <ErrorNote error={error} what="the changes" />}
+      {error !== undefined && <WorkError error={error} what="the changes" />}
       {value !== undefined && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keys.
         <div class="panel scroll" tabIndex={0}>

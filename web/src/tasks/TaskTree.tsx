@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { ListSubtasksRequest, type Task } from "../../gen/rouse/orders/v1/tasks.ts";
 import { tasks } from "../clients/tasks.ts";
-import { ErrorNote } from "../components/Note.tsx";
 import { plural } from "../format.ts";
 import { useLoad } from "../load.ts";
 import { Link } from "../router.tsx";
 import { useEvery } from "../work/use-every.ts";
 import { WorkBadge } from "../work/WorkBadge.tsx";
+import { WorkError } from "../work/WorkError.tsx";
 import { isOver, taskWord } from "./task-state.ts";
 import "./tasks.css";
 
@@ -30,7 +30,7 @@ export function TaskTree({ id, revision }: Props) {
   });
   const [shown, setShown] = useState(PAGE);
   useEvery(AGAIN_MS, value?.some((task) => !isOver(task.state)) ?? false, reload);
-  if (error !== undefined) return <ErrorNote error={error} what="the subtasks" />;
+  if (error !== undefined) return <WorkError error={error} what="the subtasks" />;
   if (value === undefined) return <p class="loading">Loading …</p>;
   if (value.length === 0) return <p class="soft">It has no subtasks.</p>;
   const over = value.filter((task) => isOver(task.state)).length;

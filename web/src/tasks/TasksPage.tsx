@@ -1,12 +1,13 @@
 import { ListTasksRequest, type Task, type TaskWorker } from "../../gen/rouse/orders/v1/tasks.ts";
 import { tasks } from "../clients/tasks.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { useLoad } from "../load.ts";
 import { Link } from "../router.tsx";
 import { useTitle } from "../title.ts";
 import { useEvery } from "../work/use-every.ts";
 import { WorkBadge } from "../work/WorkBadge.tsx";
+import { WorkError } from "../work/WorkError.tsx";
 import { WorkFilters } from "../work/WorkFilters.tsx";
 import { WorkTabs } from "../work/WorkTabs.tsx";
 import { isOver, taskStates, taskWord } from "./task-state.ts";
@@ -39,7 +40,7 @@ export function TasksPage({ query }: { readonly query: URLSearchParams }) {
         states={[...taskStates.keys()]}
         reload={reload}
       />
-      {error !== undefined && <ErrorNote error={error} what="the tasks" />}
+      {error !== undefined && <WorkError error={error} what="the tasks" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value?.tasks.length === 0 && (
         <Note>

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { RouseError } from "../api.ts";
+import { RouseError, wantsKey } from "../api.ts";
 import { KeyField } from "../components/KeyField.tsx";
 import { ErrorNote } from "../components/Note.tsx";
 
@@ -43,9 +43,4 @@ export function CancelWork({ what, cancel }: Props) {
       </form>
     </details>
   );
-}
-
-/** True when the server wants to know who asks. */
-export function wantsKey(error: RouseError | undefined): boolean {
-  return error !== undefined && ["UNAUTHENTICATED", "PERMISSION_DENIED"].includes(error.status);
 }

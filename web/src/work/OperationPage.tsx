@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { type Operation, OperationState } from "../../gen/rouse/orders/v1/operations.ts";
 import { withKey } from "../api.ts";
 import { operations } from "../clients/operations.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { duration, plural } from "../format.ts";
 import { lazy } from "../lazy.tsx";
@@ -13,6 +13,7 @@ import { CancelWork } from "./CancelWork.tsx";
 import { isOver, operationWord, ranFor } from "./operation-state.ts";
 import { Progress } from "./Progress.tsx";
 import { WorkBadge } from "./WorkBadge.tsx";
+import { WorkError } from "./WorkError.tsx";
 import { WorkTabs } from "./WorkTabs.tsx";
 
 const MessageView = lazy(() => import("./MessageView.tsx").then((module) => module.MessageView));
@@ -36,7 +37,7 @@ export function OperationPage({ id }: { readonly id: string }) {
         {operation !== undefined && <WorkBadge state={operationWord(operation.state)} />}
       </div>
       {stream.status === "ended" && stream.error !== undefined && (
-        <ErrorNote error={stream.error} what="the async call" />
+        <WorkError error={stream.error} what="the async call" />
       )}
       {operation === undefined && stream.status !== "ended" && <p class="loading">Loading …</p>}
       {operation !== undefined && <Found operation={operation} />}

@@ -1,6 +1,6 @@
 import { ListOperationsRequest, type Operation } from "../../gen/rouse/orders/v1/operations.ts";
 import { operations } from "../clients/operations.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { duration } from "../format.ts";
 import { useLoad } from "../load.ts";
@@ -9,6 +9,7 @@ import { useTitle } from "../title.ts";
 import { isOver, operationStates, operationWord, ranFor } from "./operation-state.ts";
 import { useEvery } from "./use-every.ts";
 import { WorkBadge } from "./WorkBadge.tsx";
+import { WorkError } from "./WorkError.tsx";
 import { WorkFilters } from "./WorkFilters.tsx";
 import { WorkTabs } from "./WorkTabs.tsx";
 
@@ -36,7 +37,7 @@ export function OperationsPage({ query }: { readonly query: URLSearchParams }) {
         states={[...operationStates.keys()]}
         reload={reload}
       />
-      {error !== undefined && <ErrorNote error={error} what="the async calls" />}
+      {error !== undefined && <WorkError error={error} what="the async calls" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value?.operations.length === 0 && (
         <Note>

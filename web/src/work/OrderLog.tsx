@@ -1,7 +1,7 @@
 import type { OrderLogLine } from "../../gen/rouse/orders/v1/orders.ts";
 import { orders } from "../clients/orders.ts";
 import { LogLines, useLogLines } from "../components/LogLines.tsx";
-import { ErrorNote } from "../components/Note.tsx";
+import { WorkError } from "./WorkError.tsx";
 
 interface Props {
   readonly id: string;
@@ -19,7 +19,7 @@ export function OrderLog({ id, task, turn }: Props) {
   return (
     <section class="stack" aria-label="Log">
       <h2>{task === "" ? "Log" : `Log of ${task}`}</h2>
-      {status === "ended" && error !== undefined && <ErrorNote error={error} what="the log" />}
+      {status === "ended" && error !== undefined && <WorkError error={error} what="the log" />}
       {lines.length === 0 && error === undefined && (
         <p class="soft">{status === "ended" ? "Nothing was written." : "Nothing is written yet."}</p>
       )}

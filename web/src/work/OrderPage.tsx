@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
 import { type Order, OrderState } from "../../gen/rouse/orders/v1/orders.ts";
-import { RouseError, withKey } from "../api.ts";
+import { RouseError, wantsKey, withKey } from "../api.ts";
 import { orders } from "../clients/orders.ts";
+import { KeyField } from "../components/KeyField.tsx";
 import { ErrorNote, Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { plural } from "../format.ts";
@@ -18,6 +19,7 @@ import { Progress } from "./Progress.tsx";
 import { TaskGraph } from "./TaskGraph.tsx";
 import { usedText } from "./used.ts";
 import { WorkBadge } from "./WorkBadge.tsx";
+import { WorkError } from "./WorkError.tsx";
 import { WorkTabs } from "./WorkTabs.tsx";
 
 /** One order as it changes: its workflow, tasks, what they used and put out, and their log. */
@@ -40,7 +42,7 @@ export function OrderPage({ id, query }: { readonly id: string; readonly query: 
         {order !== undefined && <WorkBadge state={orderWord(order.state)} />}
       </div>
       {stream.status === "ended" && stream.error !== undefined && (
-        <ErrorNote error={stream.error} what="the order" />
+        <WorkError error={stream.error} what="the order" />
       )}
       {order === undefined && stream.status !== "ended" && <p class="loading">Loading …</p>}
       {order !== undefined && (
@@ -157,6 +159,7 @@ function Retry({ id, onDone }: { readonly id: string; readonly onDone: () => voi
       </button>
       <span class="soft">Tasks that have succeeded are not done again.</span>
       {error !== undefined && <ErrorNote error={error} what="taking it up again" />}
+      {wantsKey(error) && <KeyField />}
     </div>
   );
 }

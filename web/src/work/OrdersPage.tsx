@@ -1,6 +1,6 @@
 import { ListOrdersRequest, type Order } from "../../gen/rouse/orders/v1/orders.ts";
 import { orders } from "../clients/orders.ts";
-import { ErrorNote, Note } from "../components/Note.tsx";
+import { Note } from "../components/Note.tsx";
 import { Time } from "../components/Time.tsx";
 import { duration } from "../format.ts";
 import { useLoad } from "../load.ts";
@@ -11,6 +11,7 @@ import { isOver, orderStates, orderWord } from "./order-state.ts";
 import { useEvery } from "./use-every.ts";
 import { costText } from "./used.ts";
 import { WorkBadge } from "./WorkBadge.tsx";
+import { WorkError } from "./WorkError.tsx";
 import { WorkFilters } from "./WorkFilters.tsx";
 import { WorkTabs } from "./WorkTabs.tsx";
 
@@ -38,7 +39,7 @@ export function OrdersPage({ query }: { readonly query: URLSearchParams }) {
         states={[...orderStates.keys()]}
         reload={reload}
       />
-      {error !== undefined && <ErrorNote error={error} what="the orders" />}
+      {error !== undefined && <WorkError error={error} what="the orders" />}
       {value === undefined && error === undefined && <p class="loading">Loading …</p>}
       {value?.orders.length === 0 && (
         <Note>
