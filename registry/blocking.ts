@@ -15,15 +15,13 @@ export interface BlockingQuery {
    */
   readonly onAnswer: (response: ConsulResponse, fresh: boolean) => void;
   /**
-   * Nobody waits for what follows from an answer: it is handled {@link REST_MS} later, after what others make of the same change.
-   * Not so what is read from the start.
+   * When it leaves the processors to others for {@link REST_MS}, for what changes often and is followed by many; default: never. Only
+   * where the same client has queries that do not rest: a snapshot that is put back just then is heard of by them alone.
+   *
+   * - `before` an answer is handled, for nobody waits for what follows from it; not so what is read from the start.
+   * - `after` it, before the next question.
    */
-  readonly patient?: boolean;
-  /**
-   * The next question waits for {@link REST_MS} after an answer: for what changes often and is followed by many. Only where the same
-   * client has queries that do not rest: a snapshot that is put back just then is heard of by them alone.
-   */
-  readonly rests?: boolean;
+  readonly rest?: "before" | "after";
   /** Called when a query fails or its answer cannot be read (onAnswer threw), and with undefined when all is well again. */
   readonly onTrouble?: (error: RouseError | undefined) => void;
 }
@@ -125,7 +123,7 @@ export async function followQuery(
         await pause(FIRST_BACKOFF_MS, signal);
         continue;
       }
-      if (query.patient && asked > 0) await pause(REST_MS, signal);
+      if (query.rest === "before" && asked > 0) await pause(REST_MS, signal);
       if (signal.aborted) return;
       if (asked !== index) continue;
       const startedAt = performance.now();
@@ -155,7 +153,7 @@ export async function followQuery(
         handlingMs < 0 ? -handlingMs / HANDLING_SHARE : 0,
         tokens < 0 ? 1000 / RATE : 0,
       );
-      const rest = Math.max(query.rests && !query.patient ? REST_MS : 0, limits);
+      const rest = Math.max(query.rest === "after" ? REST_MS : 0, limits);
       if (rest > 0) await pause(rest, signal);
     }
   }

@@ -18,7 +18,7 @@ import type { MeshState } from "./state.ts";
 export interface WatchOptions {
   /** Called with each new state, after the first complete one too; never twice with the same. */
   onChange?: (state: MeshState) => void;
-  /** No call waits for what follows from a change: others go first (BlockingQuery.patient). */
+  /** No call waits for what follows from a change: others go first (BlockingQuery.rest). */
   patient?: boolean;
   log?: Logger;
 }
@@ -98,7 +98,14 @@ export function watchMesh(consul: ConsulClient, options: WatchOptions = {}): Mes
   ) =>
     void followQuery(
       consul,
-      { path, query, accept: [404], onAnswer, onTrouble: onTrouble(what), patient, rests: true },
+      {
+        path,
+        query,
+        accept: [404],
+        onAnswer,
+        onTrouble: onTrouble(what),
+        rest: patient ? "before" : "after",
+      },
       signal,
     ).finally(() => troubled.delete(what));
 
