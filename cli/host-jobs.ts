@@ -1,11 +1,10 @@
 import { credentials } from "@grpc/grpc-js";
-import { type Job, JobState, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
+import { type Job, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
 import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { callError, unary } from "../sdk/grpc.ts";
+import { hasEnded } from "../sdk/job-states.ts";
 import { readMesh, withClient } from "./connect.ts";
-
-const ENDED: ReadonlySet<string> = new Set([JobState.SUCCEEDED, JobState.FAILED, JobState.STOPPED]);
 
 /** A job, as far as people are told of it. */
 export type ShownJob = Pick<Job, "id" | "service" | "version" | "method">;
@@ -73,7 +72,7 @@ async function* watchRunning(address: string, until: AbortSignal): AsyncGenerato
     for await (const { jobs, forgotten } of stream as AsyncIterable<WatchJobsResponse>) {
       for (const id of forgotten) running.delete(id);
       for (const job of jobs) {
-        if (ENDED.has(job.state)) running.delete(job.id);
+        if (hasEnded(job)) running.delete(job.id);
         else running.set(job.id, job);
       }
       yield [...running.values()];

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { type Job, type JobError, type JobOutput, JobState } from "#proto/rouse/agent/v1/jobs.ts";
 import { RouseError } from "../../sdk/errors.ts";
+import { hasEnded } from "../../sdk/job-states.ts";
 import { lastLines } from "../endings.ts";
 import type { LogQuery, OutputLine } from "../runtimes/runtime.ts";
 import type { ArtifactClient } from "./artifact-client.ts";
@@ -59,8 +60,7 @@ export class ManagedJob implements JobVoice {
   }
 
   get hasEnded(): boolean {
-    const { state } = this.#job;
-    return state === JobState.SUCCEEDED || state === JobState.FAILED || state === JobState.STOPPED;
+    return hasEnded(this.#job);
   }
 
   get endedAtMs(): number {

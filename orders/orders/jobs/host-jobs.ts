@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { credentials } from "@grpc/grpc-js";
-import { type Job, JobState, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
+import { type Job, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
 import { unary } from "../../../sdk/grpc.ts";
 import type { LogEntry } from "../store/engine-store.ts";
 
@@ -11,12 +11,6 @@ const STOP_DEADLINE_MS = 60_000;
 const LOGS_DEADLINE_MS = 30_000;
 /** Taking a job in may wait for its host, ms. */
 const RUN_DEADLINE_MS = 60_000;
-
-const ENDED = new Set<JobState>([JobState.SUCCEEDED, JobState.FAILED, JobState.STOPPED]);
-
-export function hasEnded({ state }: Job): boolean {
-  return ENDED.has(state);
-}
 
 /** The jobs of one host, as its agent tells them. */
 export class HostJobs {

@@ -5,6 +5,7 @@ import { instanceSpec } from "../../../orchestrator/agents.ts";
 import type { MeshFollower } from "../../../registry/follower.ts";
 import { DEFAULT_JOB } from "../../../registry/jobs.ts";
 import { RouseError } from "../../../sdk/errors.ts";
+import { hasEnded } from "../../../sdk/job-states.ts";
 import { statusName } from "../../../sdk/status.ts";
 import type { Contracts } from "../contract/contracts.ts";
 import {
@@ -19,7 +20,7 @@ import { lastLines } from "../logs.ts";
 import type { LogEntry, Used } from "../store/engine-store.ts";
 import { hostLost, resultOf } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
-import { type HostJobs, hasEnded } from "./host-jobs.ts";
+import type { HostJobs } from "./host-jobs.ts";
 import { jobId } from "./job-id.ts";
 
 export interface JobsDeps {
