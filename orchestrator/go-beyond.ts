@@ -24,7 +24,7 @@ export async function goBeyond(orchestrator: Orchestrator, target: Target): Prom
       if (generation === target.generation + 1)
         log.warn(
           { version: clusterName(target), next: generation },
-          "Consul went back behind what Envoys know; the version goes on from there",
+          "Envoys know more generations of the version than Consul; it goes on behind those",
         );
       orchestrator.evaluate(target.service, target.version);
       return;

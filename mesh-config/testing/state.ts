@@ -97,6 +97,14 @@ export class TestMesh {
     for (const watcher of this.#watchers) watcher(this.#state);
   }
 
+  removeVersion(name: string, number: string): void {
+    this.service(name, (service) => {
+      const versions = new Map(service.versions);
+      versions.delete(number);
+      return { ...service, versions };
+    });
+  }
+
   private service(name: string, change: (service: ServiceState) => ServiceState): void {
     const before = this.#state.services.get(name) ?? { versions: new Map(), tags: new Map() };
     this.#state = { services: new Map(this.#state.services).set(name, change(before)) };

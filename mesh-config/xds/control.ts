@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
+import { barredError } from "../../registry/approval.ts";
 import type { MeshState, VersionState } from "../../registry/state.ts";
 import { clusterName, parseClusterName, type Target } from "../../registry/target.ts";
-import type { RouseError } from "../../sdk/errors.ts";
+import { RouseError } from "../../sdk/errors.ts";
 import type { Endpoint } from "../resources/endpoints.ts";
 import type { OwnListeners } from "../resources/own-listeners.ts";
 import { type Extras, noExtras } from "../resources/plan.ts";
@@ -42,7 +43,7 @@ export interface ControlEvents {
 
 /** Consul's watch shows an instance milliseconds after the orchestrator does; after this long it is not believed. */
 const DOUBT_MS = 60_000;
-/** So long calls are ended that are held for a version which is registered no more, ms: Envoys are told within that time. */
+/** So long calls are ended that are held for a version which is gone or may not run, ms: Envoys are told within that time. */
 const ENDED_MS = 60_000;
 
 interface Known {
@@ -178,18 +179,19 @@ export class Control implements StreamHost {
     const target = parseClusterName(cluster);
     const version = target && this.version(target);
     if (target !== undefined) this.#asked(target);
-    if (target === undefined || version === undefined) {
+    if (target === undefined || version === undefined)
       this.#log.warn({ cluster }, "an Envoy asks for a cluster of no registered version");
-      if (target !== undefined && held) this.#end(cluster, unregistered(target));
-      return target !== undefined && held;
-    }
-    const { generation } = version.activation;
+    if (target === undefined) return false;
+    if (version === undefined) return this.#end(target, held, unregistered(target));
+    if (version.barred === true)
+      return this.#end(target, held, barredError(target.service, target.version, version.approval));
+    const { generation, stopped } = version.activation;
     const current = { ...target, generation };
     if (target.generation < generation && !held) return this.#maybeHeld(target, current);
     // Calls were held just as the routes moved on: the generation that took its place answers them.
     if (target.generation < generation) this.#alias(cluster, clusterName(current));
-    // A generation ahead of this state is on its way here.
-    if (target.generation <= generation && !this.serves(current))
+    // A generation ahead of this state is on its way here; a stopped one says so itself.
+    if (target.generation <= generation && stopped === undefined && !this.serves(current))
       this.#events.wanted(current, this.#sendAhead(current, version));
     return true;
   }
@@ -235,14 +237,18 @@ export class Control implements StreamHost {
     this.#snapshot = undefined;
   }
 
-  /** Ends the calls that are held for a cluster which cannot come any more. */
-  #end(cluster: string, error: RouseError): void {
-    if (this.#aliases.has(cluster)) return;
+  /** Ends the calls that are held for a cluster which cannot come any more; of names that are only remembered, the latest. */
+  #end(target: Target, held: boolean, error: RouseError): boolean {
+    if (!held && !this.#generations.latest(target)) return false;
+    this.#generations.spent(target);
+    const cluster = clusterName(target);
+    if (this.#aliases.get(cluster) instanceof RouseError) return true;
     this.#alias(cluster, error);
     const over = () => {
       if (this.#aliases.get(cluster) === error && this.#aliases.delete(cluster)) this.#change();
     };
     setTimeout(over, ENDED_MS).unref();
+    return true;
   }
 
   /** No call is open on a former generation any more. */

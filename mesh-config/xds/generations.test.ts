@@ -75,3 +75,20 @@ test("an Envoy that knows more than Consul tells so, once", () => {
   expect(shown(generations, state({ generation: 8 }))).toEqual([{ generation: 8 }]);
   expect([...generations.behind()]).toEqual([]);
 });
+
+test("a generation that Envoys were told is gone is not shown again, though nothing else changed", () => {
+  const generations = new Generations();
+  const first = state({ generation: 1 });
+  const before = generations.hold(none, first, [service]);
+  generations.asked(target(1), 1);
+  generations.spent(target(1));
+  const again = generations.hold(before, state({ generation: 1 }), [service]);
+  expect(again.services.get(service)?.versions.get("1.0.0")?.activation).toEqual({ generation: 2 });
+  expect([...generations.behind()]).toEqual([target(2)]);
+});
+
+test("calls may be held for the latest name that Envoys asked for, and the one before", () => {
+  const generations = new Generations();
+  for (const generation of [5, 3]) generations.asked(target(generation), 5);
+  expect([3, 4, 5].map((generation) => generations.latest(target(generation)))).toEqual([false, true, true]);
+});

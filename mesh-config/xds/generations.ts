@@ -33,6 +33,17 @@ export class Generations {
     return true;
   }
 
+  /** Whether calls may be held for it: no Envoy asked for a later generation, but for one that asks just now. */
+  latest(target: Target): boolean {
+    return target.generation + 1 >= (this.#asked.get(versionKey(target)) ?? 0);
+  }
+
+  /** Notes that Envoys are told something else in the cluster's place: they do not ask for it again. */
+  spent(target: Target): void {
+    const key = versionKey(target);
+    this.#least.set(key, Math.max(this.#least.get(key) ?? 0, target.generation + 1));
+  }
+
   /** Versions that Consul has in too early a generation, each with one that it must go beyond. */
   behind(): Iterable<Target> {
     return this.#behind.values();
@@ -79,7 +90,8 @@ export class Generations {
   ): Activation {
     const key = versionKey({ service, version });
     const least = this.#least.get(key) ?? 0;
-    const activation = shown.generation >= least ? shown : keptOf(before ?? { generation: least }, shown);
+    const former = before !== undefined && before.generation >= least ? before : { generation: least };
+    const activation = shown.generation >= least ? shown : keptOf(former, shown);
     const { generation } = activation;
     this.#least.set(key, generation);
     const beyond = Math.max(activation === shown ? 0 : generation, this.#asked.get(key) ?? 0);
