@@ -1,6 +1,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import type { Change } from "../xds/subscription.ts";
+import { Interned } from "./interned.ts";
 import { messageType } from "./root.ts";
 
 /** envoy.config.core.v3.Node, as far as it is read here. */
@@ -20,7 +21,7 @@ export interface DeltaRequest {
   readonly type_url: string;
   readonly resource_names_subscribe: readonly string[];
   readonly resource_names_unsubscribe: readonly string[];
-  readonly initial_resource_versions: Readonly<Record<string, string>>;
+  readonly initial_resource_versions: ReadonlyMap<string, string>;
   readonly response_nonce: string;
   readonly error_detail?: { readonly message: string };
 }
@@ -83,6 +84,15 @@ function encoder<T extends object>(name: string): (value: T) => Buffer {
 const decodeNode = decoder<Node>("envoy.config.core.v3.Node");
 const decodeStatus = decoder<{ readonly message?: string }>("google.rpc.Status");
 
+const texts = new Interned();
+
+function readText(reader: BinaryReader, bytes: Buffer): string {
+  const end = reader.uint32() + reader.pos;
+  const text = texts.read(bytes, reader.pos, end);
+  reader.pos = end;
+  return text;
+}
+
 /** Reads a request in one go: an Envoy that comes back names tens of thousands of resources, and all may come back at once. */
 export function decodeDeltaRequest(bytes: Buffer): DeltaRequest {
   const reader = new BinaryReader(bytes);
@@ -92,14 +102,14 @@ export function decodeDeltaRequest(bytes: Buffer): DeltaRequest {
   let error_detail: DeltaRequest["error_detail"];
   const subscribe: string[] = [];
   const unsubscribe: string[] = [];
-  const versions: Record<string, string> = {};
+  const versions = new Map<string, string>();
   while (reader.pos < reader.len) {
     const [field, wire] = reader.tag();
     if (field === 1) node = decodeNode(Buffer.from(reader.bytes()));
     else if (field === 2) type_url = reader.string();
-    else if (field === 3) subscribe.push(reader.string());
-    else if (field === 4) unsubscribe.push(reader.string());
-    else if (field === 5) readEntry(reader, versions);
+    else if (field === 3) subscribe.push(readText(reader, bytes));
+    else if (field === 4) unsubscribe.push(readText(reader, bytes));
+    else if (field === 5) readEntry(reader, bytes, versions);
     else if (field === 6) response_nonce = reader.string();
     else if (field === 7) error_detail = { message: decodeStatus(Buffer.from(reader.bytes())).message ?? "" };
     else reader.skip(wire);
@@ -116,27 +126,50 @@ export function decodeDeltaRequest(bytes: Buffer): DeltaRequest {
 }
 
 /** An entry of a map of texts. */
-function readEntry(reader: BinaryReader, into: Record<string, string>): void {
+function readEntry(reader: BinaryReader, bytes: Buffer, into: Map<string, string>): void {
   const end = reader.uint32() + reader.pos;
   let key = "";
   let value = "";
   while (reader.pos < end) {
     const [field, wire] = reader.tag();
-    if (field === 1) key = reader.string();
-    else if (field === 2) value = reader.string();
+    if (field === 1) key = readText(reader, bytes);
+    else if (field === 2) value = readText(reader, bytes);
     else reader.skip(wire);
   }
-  into[key] = value;
+  into.set(key, value);
 }
 
-/** Puts the kept bytes of the resources together. */
-function encodeDeltaResponse(response: DeltaResponse): Buffer {
-  const writer = new BinaryWriter().uint32((1 << 3) | 2).string(response.systemVersion);
-  for (const { bytes } of response.resources) writer.uint32((2 << 3) | 2).bytes(bytes);
-  writer.uint32((4 << 3) | 2).string(response.typeUrl);
-  writer.uint32((5 << 3) | 2).string(response.nonce);
-  for (const name of response.removed) writer.uint32((6 << 3) | 2).string(name);
-  return Buffer.from(writer.finish());
+/** Puts the kept bytes of the resources together: there may be tens of thousands, for hundreds of Envoys, so each is copied once. */
+export function encodeDeltaResponse(response: DeltaResponse): Buffer {
+  const before = new BinaryWriter()
+    .uint32((1 << 3) | 2)
+    .string(response.systemVersion)
+    .finish();
+  const after = new BinaryWriter().uint32((4 << 3) | 2).string(response.typeUrl);
+  after.uint32((5 << 3) | 2).string(response.nonce);
+  for (const name of response.removed) after.uint32((6 << 3) | 2).string(name);
+  const end = after.finish();
+  let size = before.length + end.length;
+  for (const { bytes } of response.resources) size += 1 + varintSize(bytes.length) + bytes.length;
+  const out = Buffer.allocUnsafe(size);
+  out.set(before);
+  let at = before.length;
+  for (const { bytes } of response.resources) {
+    out[at++] = (2 << 3) | 2;
+    let { length } = bytes;
+    for (; length > 127; length >>>= 7) out[at++] = (length & 127) | 128;
+    out[at++] = length;
+    out.set(bytes, at);
+    at += bytes.length;
+  }
+  out.set(end, at);
+  return out;
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let left = value; left > 127; left >>>= 7) size++;
+  return size;
 }
 
 const notOurs = () => {

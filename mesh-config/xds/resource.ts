@@ -35,12 +35,30 @@ export interface Resource {
 }
 
 /** Encodes canonical JSON as a resource; equal content has an equal version on every control plane. */
-export function encodeResource(kind: Kind, name: string, json: JsonObject, since: number): Resource {
-  return resourceOfBytes(kind, name, encodeJson(messages[kind], json), since);
+export function encodeResource(
+  kind: Kind,
+  name: string,
+  json: JsonObject,
+  since: number,
+  after?: Resource,
+): Resource {
+  return resourceOfBytes(kind, name, encodeJson(messages[kind], json), since, after);
 }
 
-export function resourceOfBytes(kind: Kind, name: string, value: Uint8Array, since: number): Resource {
-  const version = createHash("sha256").update(value).digest("base64url").slice(0, 16);
+/**
+ * @param after What always goes out before it, and after which Envoy needs it anew: it has another version after another one. An Envoy
+ * which comes back with this version has then surely got it after that.
+ */
+export function resourceOfBytes(
+  kind: Kind,
+  name: string,
+  value: Uint8Array,
+  since: number,
+  after?: Resource,
+): Resource {
+  const hash = createHash("sha256").update(value);
+  if (after !== undefined) hash.update(after.version);
+  const version = hash.digest("base64url").slice(0, 16);
   const bytes = new BinaryWriter()
     .uint32(tag(3))
     .string(name)

@@ -82,6 +82,38 @@ test("a change touches one service of many, and only its tables' part is made an
   expect([...after.resources.route.values()]).toEqual([...routes.values()]);
 });
 
+test("endpoints have another version after another cluster, for Envoy waits for them anew", () => {
+  const mesh = new TestMesh();
+  const put = (loadBalancing: "round_robin" | "least_request") => {
+    const changed = { ...manifest("a.v1.A", "1.0.0"), loadBalancing };
+    mesh.put(version(changed, { generation: 1 }, [instance("i", 1, "127.0.0.1:1")]));
+    return new SnapshotBuilder(settings).build(mesh.state, new Map()).resources;
+  };
+  const [one, two, three] = [put("round_robin"), put("least_request"), put("round_robin")];
+  const of = (resources: Snapshot["resources"], kind: "cluster" | "endpoint") =>
+    resources[kind].get("a.v1.A@1.0.0#1")?.version;
+  expect(of(two, "cluster")).not.toBe(of(one, "cluster"));
+  expect(of(two, "endpoint")).not.toBe(of(one, "endpoint"));
+  expect(of(three, "endpoint")).toBe(of(one, "endpoint"));
+});
+
+test("what Envoys share is copied anew only when much has changed", () => {
+  const mesh = new TestMesh();
+  const put = (n: number, port: number) =>
+    mesh.put(
+      version(manifest(`s${n}.v1.S`, "1.0.0"), { generation: 1 }, [instance("i", 1, `127.0.0.1:${port}`)]),
+    );
+  for (let n = 0; n < 100; n++) put(n, 1);
+  const builder = new SnapshotBuilder(settings);
+  const build = () => builder.build(mesh.state, new Map(), new Map(), []);
+  const first = build().shared?.("endpoint");
+  put(0, 2);
+  expect(build().shared?.("endpoint")).toBe(first);
+  for (let n = 0; n < 50; n++) put(n, 3);
+  const { shared, resources } = build();
+  expect(shared?.("endpoint")?.contents).toEqual(resources.endpoint);
+});
+
 test("an alias goes with what it stands for", () => {
   const mesh = new TestMesh();
   mesh.put(version(manifest("a.v1.A", "1.0.0"), { generation: 2 }, [instance("i", 2, "127.0.0.1:1")]));

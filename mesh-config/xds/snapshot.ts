@@ -20,9 +20,21 @@ export interface Snapshot {
   /** Names of clusters and lists of endpoints that may have changed after the snapshot of a number; undefined: any. */
   readonly touchedSince?: (number: number) => Iterable<string> | undefined;
   readonly resources: Readonly<Record<Kind, ReadonlyMap<string, Resource>>>;
+  /** What hundreds of Envoys have in common: a copy of the clusters or endpoints as they were not long ago. */
+  readonly shared?: (kind: Kind) => Shared | undefined;
   /** Clusters that have the endpoints of another one, and its name. */
   readonly aliases: ReadonlyMap<string, string>;
 }
+
+export interface Shared {
+  /** Of the snapshot that was copied. */
+  readonly number: number;
+  readonly contents: ReadonlyMap<string, Resource>;
+  readonly names: ReadonlyMap<string, true>;
+}
+
+/** So much of what is shared may have changed before it is copied anew. */
+const STALE_SHARE = 1 / 16;
 
 interface VersionResources {
   extras: Extras;
@@ -47,6 +59,9 @@ export class SnapshotBuilder {
   readonly #aliasMade = new Map<string, { readonly of: object; readonly resource: Resource }>();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
+  readonly #shared = new Map<Kind, Shared & { readonly madeAt: number }>();
+  /** Clusters and lists of endpoints that were ever touched. */
+  #touches = 0;
   /** By what Envoys say of their own listeners: those, and the last snapshot with them. */
   readonly #own = new Map<
     string,
@@ -99,10 +114,22 @@ export class SnapshotBuilder {
       extension: this.#extensions,
     };
     this.#log.add(number, touched);
+    this.#touches += touched.size;
     const touchedSince = (before: number) => this.#log.since(before);
     const others = [...aliases].filter((entry): entry is [string, string] => typeof entry[1] === "string");
-    this.#last = { number, resources, aliases: new Map(others), touchedSince };
+    const shared = (kind: Kind) =>
+      kind === "cluster" || kind === "endpoint" ? this.#sharedOf(kind, number, resources[kind]) : undefined;
+    this.#last = { number, resources, aliases: new Map(others), touchedSince, shared };
     return this.#last;
+  }
+
+  #sharedOf(kind: Kind, number: number, resources: ReadonlyMap<string, Resource>): Shared {
+    const last = this.#shared.get(kind);
+    if (last !== undefined && this.#touches - last.madeAt <= resources.size * STALE_SHARE) return last;
+    const names = new Map([...resources.keys()].map((name) => [name, true as const]));
+    const made = { contents: new Map(resources), names, number, madeAt: this.#touches };
+    this.#shared.set(kind, made);
+    return made;
   }
 
   /** Puts a service's clusters and endpoints as they are now in place of those before. */
@@ -235,21 +262,24 @@ export class SnapshotBuilder {
       return known;
     }
     const json = versionResources(service, state, extra, this.#settings);
-    const encode = (kind: Kind, all: ReadonlyMap<string, JsonObject>) =>
-      [...all].map(([name, one]) => this.#same(kind, name, one, number));
+    const clusters = new Map(
+      [...json.clusters].map(([name, one]) => [name, this.#same("cluster", name, one, number)]),
+    );
     const made = {
       extras: extra,
       json: json.clusters,
-      clusters: encode("cluster", json.clusters),
-      endpoints: encode("endpoint", json.endpoints),
+      clusters: [...clusters.values()],
+      endpoints: [...json.endpoints].map(([name, one]) =>
+        this.#same("endpoint", name, one, number, clusters.get(name)),
+      ),
     };
     this.#versions.set(state, made);
     return made;
   }
 
   /** The last snapshot's resource when its content is the same. */
-  #same(kind: Kind, name: string, json: JsonObject, number: number): Resource {
-    const made = encodeResource(kind, name, json, number);
+  #same(kind: Kind, name: string, json: JsonObject, number: number, after?: Resource): Resource {
+    const made = encodeResource(kind, name, json, number, after);
     const last = this.#last?.resources[kind].get(name);
     return last?.version === made.version ? last : made;
   }

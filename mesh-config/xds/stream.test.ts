@@ -65,7 +65,7 @@ class Envoy {
       type_url: typeUrl(kind),
       resource_names_subscribe: [],
       resource_names_unsubscribe: [],
-      initial_resource_versions: {},
+      initial_resource_versions: new Map(),
       response_nonce: "",
       ...fields,
     });
@@ -253,7 +253,48 @@ test("a cluster with another's endpoints is followed by those, though Envoy has 
   expect(envoy.ackAll()).toEqual(["cluster +cold", "endpoint +new"]);
 });
 
-test("after a reconnect only what differs is sent, endpoints anew, and nothing is taken away before the routes", () => {
+test("endpoints wait for their cluster, which they follow", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { a: "1", b: "1" }, endpoint: { a: "1", b: "1" } });
+  envoy.subscribe("cluster", "*");
+  envoy.subscribe("endpoint", "a", "b");
+  envoy.ackAll();
+  envoy.put({ cluster: { b: "2" } });
+  expect(envoy.take()).toEqual(["cluster +b", "endpoint +b"]);
+  envoy.put({ cluster: { a: "2" }, endpoint: { a: "2", b: "2" } });
+  envoy.ack("endpoint");
+  expect(envoy.take()).toEqual(["endpoint +b"]);
+  envoy.ack("endpoint");
+  expect(envoy.take()).toEqual([]);
+  envoy.ack("cluster");
+  expect(envoy.ackAll()).toEqual(["cluster +a", "endpoint +a"]);
+  // Nor do they wait for one that Envoy refuses.
+  envoy.put({ cluster: { a: "bad" } });
+  envoy.take();
+  envoy.put({ endpoint: { a: "3" } });
+  envoy.ack("endpoint");
+  envoy.ack("cluster", "no");
+  expect(envoy.ackAll()).toEqual(["endpoint +a"]);
+});
+
+test("after a reconnect an alias's endpoints are sent though Envoy has them: it may be warming", () => {
+  const envoy = new Envoy();
+  envoy.aliases.set("cold", "new");
+  envoy.put({ cluster: { new: "1", cold: "1" }, endpoint: { new: "1" } });
+  const had = (kind: Kind, ...names: string[]) =>
+    new Map(names.map((name) => [name, envoy.version(kind, name)]));
+  envoy.request("cluster", {
+    resource_names_subscribe: ["*"],
+    initial_resource_versions: had("cluster", "new", "cold"),
+  });
+  envoy.request("endpoint", {
+    resource_names_subscribe: ["new"],
+    initial_resource_versions: had("endpoint", "new"),
+  });
+  expect(envoy.ackAll()).toEqual(["cluster", "endpoint +new"]);
+});
+
+test("after a reconnect only what differs is sent, and nothing is taken away before the routes", () => {
   const envoy = new Envoy();
   envoy.put({
     cluster: { a: "1", b: "2" },
@@ -263,23 +304,27 @@ test("after a reconnect only what differs is sent, endpoints anew, and nothing i
   });
   envoy.request("cluster", {
     resource_names_subscribe: ["*", "a", "b", "dead", "cold"],
-    initial_resource_versions: { a: envoy.version("cluster", "a"), b: "older", gone: "1" },
+    initial_resource_versions: new Map([
+      ["a", envoy.version("cluster", "a")],
+      ["b", "older"],
+      ["gone", "1"],
+    ]),
   });
   expect(envoy.had).toEqual(["a", "b", "gone"]);
   expect(new Set(envoy.asked)).toEqual(new Set(["dead", "cold", "cold held"]));
-  expect(envoy.ackAll()).toEqual(["cluster +b -dead", "endpoint +b"]);
   envoy.request("endpoint", {
     resource_names_subscribe: ["a", "b"],
-    initial_resource_versions: { a: envoy.version("endpoint", "a"), b: envoy.version("endpoint", "b") },
+    initial_resource_versions: new Map(["a", "b"].map((name) => [name, envoy.version("endpoint", name)])),
   });
-  expect(envoy.ackAll()).toEqual(["endpoint +a"]);
+  // Envoy makes its watch for b anew, so that goes with the cluster.
+  expect(envoy.ackAll()).toEqual(["cluster +b -dead", "endpoint +b"]);
   envoy.request("listener", {
     resource_names_subscribe: ["*"],
-    initial_resource_versions: { edge: envoy.version("listener", "edge") },
+    initial_resource_versions: new Map([["edge", envoy.version("listener", "edge")]]),
   });
   envoy.request("route", {
     resource_names_subscribe: ["edge"],
-    initial_resource_versions: { edge: "older" },
+    initial_resource_versions: new Map([["edge", "older"]]),
   });
   expect(envoy.ackAll()).toEqual(["listener", "route +edge", "cluster -gone"]);
 });

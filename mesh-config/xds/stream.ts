@@ -79,21 +79,22 @@ export class DeltaStream {
     const first = !this.#begun.has(kind);
     this.#begun.add(kind);
     if (first) {
-      this.#resumed ||= Object.keys(request.initial_resource_versions).length > 0;
-      subscription.resume(request.initial_resource_versions, this.#snapshot());
-      const { resource_names_subscribe: names } = request;
+      const { resource_names_subscribe: names, initial_resource_versions: versions } = request;
+      this.#resumed ||= versions.size > 0;
+      subscription.resume(versions, names, this.#snapshot());
       // Without any name it's the wildcard as it was before there was a star.
       if (names.length === 0 && (kind === "cluster" || kind === "listener"))
-        subscription.subscribe("*", true);
+        subscription.subscribe("*", false);
     }
     for (const name of request.resource_names_unsubscribe) {
       subscription.unsubscribe(name);
       this.#waiting.delete(name);
     }
-    for (const name of request.resource_names_subscribe) {
-      // Endpoints are sent anew even if Envoy has them: a cluster that was warming when the stream broke waits for them.
-      subscription.subscribe(name, !first || kind === "endpoint");
-    }
+    // An alias may have been warming when the stream broke, and waits for the endpoints though Envoy has them. What waits for its own
+    // list has another version than that list was made with (resource.ts).
+    const awaited = first && kind === "endpoint" ? new Set(this.#snapshot().aliases.values()) : undefined;
+    for (const name of request.resource_names_subscribe)
+      subscription.subscribe(name, !first || awaited?.has(name) === true);
     if (kind === "cluster") this.#askedClusters(first, request);
     this.flush();
   }
@@ -110,12 +111,18 @@ export class DeltaStream {
     }
     // A new one, when another generation stands in for what was waited for.
     const snapshot = this.#snapshot();
+    const clusters = this.subscriptions.cluster;
+    // Also because Envoy must not have a list of the new version when the cluster comes, should the stream break right then.
+    const early = (kind: Kind) =>
+      kind === "endpoint" && clusters.inFlight !== undefined
+        ? (name: string) => clusters.owes(name, snapshot)
+        : undefined;
     for (const kind of kinds) {
       if (!this.#begun.has(kind) && kind !== "endpoint") continue;
       if (kind === "route" && !this.#backed(snapshot)) continue;
       const removals = this.#mayRemove(kind, snapshot);
       const inUse = (name: string) => kind === "cluster" && this.#host.inUse(name, this);
-      const change = this.subscriptions[kind].next(snapshot, removals, inUse);
+      const change = this.subscriptions[kind].next(snapshot, removals, inUse, early(kind));
       if (change !== undefined) this.#send(kind, change, snapshot);
     }
   }
@@ -162,11 +169,11 @@ export class DeltaStream {
   #askedClusters(first: boolean, request: DeltaRequest): void {
     const { cluster } = this.subscriptions;
     const known = request.initial_resource_versions;
-    if (first) for (const name of Object.keys(known)) this.#host.has(name);
+    if (first) for (const name of known.keys()) this.#host.has(name);
     const { resources } = this.#snapshot();
     for (const name of request.resource_names_subscribe) {
       // What Envoy has is not waited for; if it is of no use any more, it is taken away in its time.
-      if (name === "*" || (first && known[name] !== undefined)) continue;
+      if (name === "*" || (first && known.has(name))) continue;
       if (resources.cluster.has(name)) this.#waiting.add(name);
       else if (this.#host.missing(name, !first)) this.#waiting.add(name);
       else cluster.tellGone(name);

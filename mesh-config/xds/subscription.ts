@@ -1,3 +1,4 @@
+import { Layered } from "./layered.ts";
 import type { Kind, Resource } from "./resource.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -20,8 +21,8 @@ const LARGEST_RESPONSE = 2 << 20;
 export class Subscription {
   readonly kind: Kind;
   wildcard = false;
-  readonly names = new Set<string>();
-  readonly accepted = new Map<string, Accepted>();
+  readonly names = new Layered<true>();
+  readonly accepted = new Layered<Accepted>();
   /** Latest refusal, in Envoy's words. */
   nack = "";
   nackedAtMs = 0;
@@ -31,7 +32,8 @@ export class Subscription {
   /** What Envoy had from before this stream and the snapshot of then lacked. */
   readonly brought = new Set<string>();
   inFlight: (Change & { readonly nonce: string }) | undefined;
-  readonly #sent = new Map<string, string>();
+  /** Versions that Envoy was sent and has not answered. */
+  readonly #sending = new Map<string, string>();
   readonly #refused = new Map<string, string>();
   /** To be sent though Envoy has this content: it asked again, or its cluster is new. */
   readonly #again = new Set<string>();
@@ -53,17 +55,31 @@ export class Subscription {
     this.kind = kind;
   }
 
-  /** Takes what Envoy has from an earlier stream. */
-  resume(versions: Readonly<Record<string, string>>, snapshot: Snapshot): void {
+  /** Takes the first request: what Envoy has from an earlier stream, and what it names. */
+  resume(versions: ReadonlyMap<string, string>, names: readonly string[], snapshot: Snapshot): void {
     this.#lookedAt = 0;
-    for (const [name, version] of Object.entries(versions)) {
-      const current = snapshot.resources[this.kind].get(name);
-      if (current === undefined) this.brought.add(name);
-      // Hundreds of Envoys have the same: they share the strings and objects.
-      const known = current?.version === version ? current : { version, since: 0 };
-      this.#sent.set(current?.name ?? name, known.version);
-      this.accepted.set(current?.name ?? name, known);
+    const all = snapshot.resources[this.kind];
+    const shared = snapshot.shared?.(this.kind);
+    const made = (name: string, version: string): Accepted => {
+      const current = all.get(name);
+      return current?.version === version ? current : { version, since: 0 };
+    };
+    // What was sent ahead of the first request, and accepted.
+    const before = [...this.accepted];
+    const same = (of: Accepted, version: string) => of.version === version;
+    const fits = this.accepted.adopt(versions, shared?.contents ?? new Map(), same, made);
+    for (const [name, accepted] of before) this.accepted.set(name, accepted);
+    const touched = fits && shared ? snapshot.touchedSince?.(shared.number) : undefined;
+    if (shared !== undefined && touched !== undefined) {
+      // The rest is as what all share, of which is known what has changed since.
+      this.#lookedAt = shared.number;
+      for (const name of this.accepted.differences()) this.#pending.add(name);
     }
+    for (const names of touched ? [touched, this.accepted.differences()] : [versions.keys()])
+      for (const name of names) if (versions.has(name) && !all.has(name)) this.brought.add(name);
+    const named = new Map<string, true>();
+    for (const name of names) if (name !== "*") named.set(name, true);
+    this.names.take(named, shared?.names ?? new Map());
   }
 
   #touched(): void {
@@ -77,12 +93,14 @@ export class Subscription {
     if (name === "*") {
       this.wildcard = true;
       this.#owed = true;
-      this.#lookedAt = 0;
+      if (anew) this.#lookedAt = 0;
       return;
     }
-    this.names.add(name);
+    this.names.set(name, true);
+    // One that Envoy has was looked at with all others of the first request.
+    if (this.#ahead.delete(name) || (!anew && this.has(name))) return;
     this.#pending.add(name);
-    if (!this.#ahead.delete(name) && (anew || !this.#sent.has(name))) this.#again.add(name);
+    this.#again.add(name);
   }
 
   unsubscribe(name: string): void {
@@ -96,18 +114,25 @@ export class Subscription {
     if (this.wildcard) this.#again.add(name);
     else {
       this.#again.delete(name);
-      this.#sent.delete(name);
+      this.#sending.delete(name);
       this.accepted.delete(name);
     }
   }
 
+  /** Envoy has it or is being sent it. */
   has(name: string): boolean {
-    return this.#sent.has(name);
+    return this.#sent(name) !== undefined;
   }
 
-  /** Names Envoy has or is being sent. */
-  held(): IterableIterator<string> {
-    return this.#sent.keys();
+  /** The version that Envoy was sent last. */
+  #sent(name: string): string | undefined {
+    return this.#sending.get(name) ?? this.accepted.get(name)?.version;
+  }
+
+  /** Envoy is to be sent it, and was not yet. */
+  owes(name: string, snapshot: Snapshot): boolean {
+    const resource = snapshot.resources[this.kind].get(name);
+    return resource !== undefined && this.#wants(name) && this.#mustSend(resource);
   }
 
   sendAgain(name: string): void {
@@ -141,23 +166,30 @@ export class Subscription {
    * What is to be sent now; undefined when Envoy has it all, or a response is still unanswered.
    *
    * @param inUse Whether something that Envoy brought along, and that is there no more, must not be taken away yet.
+   * @param early Whether something else has to be sent before.
    */
   next(
     snapshot: Snapshot,
     removals: boolean,
     inUse: (name: string) => boolean = () => false,
+    early: (name: string) => boolean = () => false,
   ): Change | undefined {
     if (this.inFlight !== undefined || this.#settledAt === snapshot.number) return undefined;
     this.#look(snapshot);
     const all = snapshot.resources[this.kind];
     const change: Change = { resources: [], removed: [] };
     let size = 0;
+    let waits = false;
     for (const name of this.#pending) {
       const resource = all.get(name);
       // What Envoy has and the snapshot lacks stays pending until it may be taken away.
-      if (resource === undefined && this.#sent.has(name)) continue;
+      if (resource === undefined && this.has(name)) continue;
       if (resource === undefined || !this.#wants(name) || !this.#mustSend(resource)) {
         this.#pending.delete(name);
+        continue;
+      }
+      if (early(name)) {
+        waits = true;
         continue;
       }
       change.resources.push(resource);
@@ -165,11 +197,13 @@ export class Subscription {
       if (size > LARGEST_RESPONSE) return change;
     }
     for (const name of this.#again) if (!all.has(name) && this.kind !== "cluster") change.removed.push(name);
-    for (const name of this.#gone) if (!all.has(name) && !this.#sent.has(name)) change.removed.push(name);
+    for (const name of this.#gone) if (!all.has(name) && !this.has(name)) change.removed.push(name);
     if (change.resources.length > 0 || change.removed.length > 0 || this.#owed) return change;
+    if (waits) return undefined;
     this.#again.clear();
     this.#gone.clear();
     this.#idleAt = snapshot.number;
+    this.#settle(snapshot);
     let left = false;
     for (const name of removals ? this.#pending : []) {
       if (this.brought.has(name) && inUse(name)) left = true;
@@ -180,6 +214,14 @@ export class Subscription {
     return undefined;
   }
 
+  /** Keeps what is common to all Envoys once for all of them. */
+  #settle({ shared }: Snapshot): void {
+    if (shared === undefined) return;
+    const of = () => shared(this.kind);
+    this.accepted.settle(() => of()?.contents ?? new Map());
+    this.names.settle(() => of()?.names ?? new Map());
+  }
+
   /** Puts what has changed since the last look among the pending. */
   #look(snapshot: Snapshot): void {
     if (this.#lookedAt === snapshot.number) return;
@@ -188,11 +230,12 @@ export class Subscription {
     const touched = few || this.#lookedAt === 0 ? undefined : snapshot.touchedSince?.(this.#lookedAt);
     this.#lookedAt = snapshot.number;
     if (touched !== undefined) {
-      for (const name of touched) if (this.#wants(name) || this.#sent.has(name)) this.#pending.add(name);
+      for (const name of touched) if (this.#wants(name) || this.has(name)) this.#pending.add(name);
       return;
     }
     for (const resource of this.#wanted(all)) if (this.#mustSend(resource)) this.#pending.add(resource.name);
-    for (const name of this.#sent.keys()) if (!all.has(name)) this.#pending.add(name);
+    for (const name of this.accepted.keys()) if (!all.has(name)) this.#pending.add(name);
+    for (const name of this.#sending.keys()) if (!all.has(name)) this.#pending.add(name);
   }
 
   #wants(name: string): boolean {
@@ -202,16 +245,18 @@ export class Subscription {
   *#wanted(all: ReadonlyMap<string, Resource>): Iterable<Resource> {
     if (this.wildcard) yield* all.values();
     else {
-      for (const name of [...this.names, ...this.#ahead]) {
-        const resource = all.get(name);
-        if (resource !== undefined) yield resource;
+      for (const names of [this.names.keys(), this.#ahead]) {
+        for (const name of names) {
+          const resource = all.get(name);
+          if (resource !== undefined) yield resource;
+        }
       }
     }
   }
 
   #mustSend({ name, version }: Resource): boolean {
     if (this.#refused.get(name) === version) return false;
-    return this.#sent.get(name) !== version || this.#again.has(name);
+    return this.#sent(name) !== version || this.#again.has(name);
   }
 
   /** Notes that the change goes out under the nonce. */
@@ -219,12 +264,12 @@ export class Subscription {
     this.inFlight = { ...change, nonce };
     this.#owed = false;
     for (const { name, version } of change.resources) {
-      this.#sent.set(name, version);
+      this.#sending.set(name, version);
       this.#pending.delete(name);
       this.#again.delete(name);
     }
     for (const name of change.removed) {
-      this.#sent.delete(name);
+      this.#sending.delete(name);
       this.accepted.delete(name);
       this.brought.delete(name);
       this.#pending.delete(name);
@@ -241,9 +286,11 @@ export class Subscription {
     this.ackedAtMs = nowMs;
     this.nack = "";
     for (const resource of change?.resources ?? []) {
-      this.accepted.set(resource.name, resource);
+      // But for what it has unsubscribed from meanwhile.
+      if (this.#sending.has(resource.name)) this.accepted.set(resource.name, resource);
       this.#refused.delete(resource.name);
     }
+    this.#sending.clear();
     return change;
   }
 
@@ -257,10 +304,8 @@ export class Subscription {
     for (const { name, version } of change?.resources ?? []) {
       this.#refused.set(name, version);
       this.#pending.add(name);
-      const before = this.accepted.get(name);
-      if (before === undefined) this.#sent.delete(name);
-      else this.#sent.set(name, before.version);
     }
+    this.#sending.clear();
     return change;
   }
 

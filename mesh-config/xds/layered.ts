@@ -1,0 +1,109 @@
+/** A map may differ by so much from what it shares before that is looked at again. */
+const FEW = 64;
+
+/**
+ * A map by name that shares what it has in common with hundreds of others: only what differs from a base is its own. All Envoys have
+ * nearly the same tens of thousands of resources, and a map of them for each was most of what an Envoy cost in memory.
+ */
+export class Layered<V> {
+  #base: ReadonlyMap<string, V> = new Map();
+  /** Undefined: the base's entry is not in it. */
+  #own = new Map<string, V | undefined>();
+  #size = 0;
+  #limit = FEW;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** How many entries are not shared. */
+  get apart(): number {
+    return this.#own.size;
+  }
+
+  get(name: string): V | undefined {
+    const own = this.#own.get(name);
+    return own !== undefined || this.#own.has(name) ? own : this.#base.get(name);
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  set(name: string, value: V): void {
+    if (!this.has(name)) this.#size++;
+    if (this.#base.get(name) === value) this.#own.delete(name);
+    else this.#own.set(name, value);
+  }
+
+  delete(name: string): void {
+    if (!this.has(name)) return;
+    this.#size--;
+    if (this.#base.has(name)) this.#own.set(name, undefined);
+    else this.#own.delete(name);
+  }
+
+  *keys(): Generator<string> {
+    for (const [name] of this) yield name;
+  }
+
+  *[Symbol.iterator](): Generator<[string, V]> {
+    for (const entry of this.#base) if (!this.#own.has(entry[0])) yield entry;
+    for (const [name, value] of this.#own) if (value !== undefined) yield [name, value];
+  }
+
+  /** Names of what is not as in the base. */
+  differences(): Iterable<string> {
+    return this.#own.keys();
+  }
+
+  /** Has these entries from now on, and no others. */
+  take(entries: ReadonlyMap<string, V>, base: ReadonlyMap<string, V>): void {
+    this.adopt(
+      entries,
+      base,
+      (a, b) => a === b,
+      (_, value) => value,
+    );
+  }
+
+  /**
+   * Has entries for these names from now on, and no others.
+   *
+   * @param same Whether the base's entry is the one.
+   * @param made Makes another one.
+   * @returns whether it has that base now: there must be much in common.
+   */
+  adopt<W>(
+    entries: ReadonlyMap<string, W>,
+    base: ReadonlyMap<string, V>,
+    same: (of: V, entry: W) => boolean,
+    made: (name: string, entry: W) => V,
+  ): boolean {
+    const own = new Map<string, V | undefined>();
+    for (const [name, entry] of entries) {
+      const found = base.get(name);
+      if (found === undefined || !same(found, entry)) own.set(name, made(name, entry));
+    }
+    const shared = entries.size - own.size;
+    const fits = shared > 0 && shared >= base.size / 2;
+    if (fits) {
+      // Where all of the base was found there are none of it that are missing.
+      if (shared < base.size)
+        for (const name of base.keys()) if (!entries.has(name)) own.set(name, undefined);
+    } else {
+      for (const [name, entry] of entries) if (!own.has(name)) own.set(name, made(name, entry));
+    }
+    this.#base = fits ? base : new Map();
+    this.#own = own;
+    this.#size = entries.size;
+    // Not all at the same change: it costs a look at every entry.
+    this.#limit = FEW + Math.max(2 * own.size, (this.#size / 8) * (1 + Math.random()));
+    return fits;
+  }
+
+  /** Shares the base's entries from now on, if much has become its own. */
+  settle(base: () => ReadonlyMap<string, V>): void {
+    if (this.#own.size > this.#limit) this.take(new Map(this), base());
+  }
+}
