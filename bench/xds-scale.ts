@@ -15,7 +15,8 @@ const LONGEST_MS = 60_000;
 
 /**
  * One endpoint of a large mesh changes, and every one of 500 simulated Envoys hears of it; before, they all connect at once with
- * what they had, as after a restart of the control plane. Beside it the same work by go-control-plane.
+ * what they had, as after a restart of the control plane, and in the end once more with nothing, as Envoys that were all started anew.
+ * Beside it the same work by go-control-plane.
  */
 export default async function xdsScale(): Promise<BenchResult> {
   const rows: Row[] = [];
@@ -37,7 +38,7 @@ export default async function xdsScale(): Promise<BenchResult> {
     name: "xDS at scale",
     about:
       `One endpoint changes, ${CLIENTS} simulated Envoys that follow all clusters and endpoints acknowledge it; up to ${CHANGES} changes after ${WARM_UP}. ` +
-      "Before: all connect at once, a change is made, and all have it.",
+      "Before: all connect at once with what they had, a change is made, and all have it; in the end the same with nothing.",
     rows,
     figure: {
       name: "time to all ACKs among 10,000 services, p99 ms",
@@ -62,12 +63,15 @@ async function measure(name: string, services: number, server: XdsServer): Promi
       await server.change(n);
       return (await ask<number>(clients, "wait")) - beganMs;
     };
-    const connectedMs = nowMs();
-    const beforeConnect = await server.cpu();
-    await ask(clients, `connect ${CLIENTS - 1}`);
-    await change(0);
-    const backMs = nowMs() - connectedMs;
-    const cpuToConnect = (await server.cpu()) - beforeConnect;
+    /** Until all that connect at once have what they lack and a change that is made then. */
+    const all = async (how: "connect" | "new", count: number) => {
+      const beganMs = nowMs();
+      const cpu = await server.cpu();
+      await ask(clients, `${how} ${count}`);
+      await change(0);
+      return { s: round((nowMs() - beganMs) / 1_000), cpu: round(((await server.cpu()) - cpu) / 1e6) };
+    };
+    const back = await all("connect", CLIENTS - 1);
     for (let n = 1; n <= WARM_UP; n++) await change(n);
     const cpu = await server.cpu();
     const bytes = await ask<number>(clients, "bytes");
@@ -80,6 +84,8 @@ async function measure(name: string, services: number, server: XdsServer): Promi
     const received = (await ask<number>(clients, "bytes")) - bytes;
     // Last, for a collection of garbage stops all else.
     const memory = await server.memory();
+    await ask(clients, "drop");
+    const fresh = await all("new", CLIENTS);
     return {
       server: name,
       services,
@@ -88,8 +94,10 @@ async function measure(name: string, services: number, server: XdsServer): Promi
       "p99 ms": round(quantile(times, 0.99)),
       "CPU ms/change": round(spent / times.length / 1_000),
       "bytes/client": Math.round(received / times.length / CLIENTS),
-      "all back s": round(backMs / 1_000),
-      "CPU s to that": round(cpuToConnect / 1e6),
+      "all back s": back.s,
+      "CPU s to that": back.cpu,
+      "all new s": fresh.s,
+      "CPU s to those": fresh.cpu,
       lost: await ask<number>(clients, "lost"),
       "KiB/client": Math.round((memory - alone) / (CLIENTS - 1) / 1_024),
     };

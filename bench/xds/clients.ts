@@ -4,7 +4,7 @@ import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 /*
  * Simulated Envoys for the bench xds-scale: delta ADS streams of clusters (all of them) and of their endpoints, which acknowledge what
  * they are sent. Forked with the server's address. Commands: "first N" connects one that has nothing, and learns the versions of
- * everything, which are so many; "connect N" connects N that have all that; "watch NAME" begins to look for a change of a list of endpoints, and "wait" answers
+ * everything, which are so many; "connect N" connects N that have all that, and "new N" N that have nothing; "drop" ends all connections; "watch NAME" begins to look for a change of a list of endpoints, and "wait" answers
  * when each has acknowledged it; "bytes" tells what all have received, "lost" how many connections broke, for one that breaks is made anew.
  */
 
@@ -23,6 +23,8 @@ type Stream = ClientDuplexStream<Buffer, Buffer>;
 const address = process.argv[2] ?? "";
 const versions = { [CLUSTER]: new Map<string, string>(), [ENDPOINT]: new Map<string, string>() };
 const streams = new Set<Stream>();
+/** What ends the connections. */
+const ends = new Set<() => void>();
 let bytes = 0;
 let lost = 0;
 /** What all wait for, and who has not got it yet. */
@@ -46,12 +48,19 @@ function open(
   loads.on("error", () => undefined).resume();
   loads.write(request("", { node }));
   streams.add(stream);
+  const end = () => {
+    streams.delete(stream);
+    ends.delete(end);
+    client.close();
+    stream.cancel();
+    loads.cancel();
+  };
+  ends.add(end);
   const broken = () => {
     if (!streams.has(stream)) return;
     lost++;
-    streams.delete(stream);
     waiting.delete(stream);
-    client.close();
+    end();
     again();
   };
   stream.on("error", broken).on("end", broken);
@@ -78,21 +87,52 @@ function look(stream: Stream, resources: readonly Received[]): void {
 /** Connects one that has nothing; resolves when it has the endpoints of all clusters. */
 function first(services: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const stream = open(
+    openNew(
       "first",
-      (_, type, resources) => {
+      (type, resources) => {
         const known = type === CLUSTER ? versions[CLUSTER] : versions[ENDPOINT];
-        const fresh = resources.filter(({ name }) => !known.has(name));
-        for (const { name, version } of fresh) known.set(name, version);
-        if (type === CLUSTER && fresh.length > 0) {
-          stream.write(request(ENDPOINT, { names: fresh.map(({ name }) => name) }));
-        }
+        // A change is for look() to see.
+        for (const { name, version } of resources) if (!known.has(name)) known.set(name, version);
         if (versions[ENDPOINT].size === services) resolve(services);
       },
       reject,
     );
-    stream.write(request(CLUSTER, { node: "first" }));
   });
+}
+
+/** One that has nothing: it asks for the endpoints of each cluster that it is sent. */
+function openNew(
+  node: string,
+  onResponse: (type: string, resources: readonly Received[]) => void,
+  again: () => void,
+): Stream {
+  const asked = new Set<string>();
+  const stream = open(
+    node,
+    (_, type, resources) => {
+      const names =
+        type === CLUSTER ? resources.map(({ name }) => name).filter((name) => !asked.has(name)) : [];
+      for (const name of names) asked.add(name);
+      if (names.length > 0) stream.write(request(ENDPOINT, { names }));
+      onResponse(type, resources);
+    },
+    again,
+  );
+  stream.write(request(CLUSTER, { node }));
+  return stream;
+}
+
+/** Connects those that have nothing. */
+function connectNew(count: number): void {
+  const connectOne = (n: number) => {
+    const again = () => void waiting.add(connectOne(n));
+    return openNew(`envoy-${n}`, () => undefined, again);
+  };
+  for (let n = 0; n < count; n++) connectOne(n);
+}
+
+function drop(): void {
+  for (const end of [...ends]) end();
 }
 
 /** Connects those that come back with all they had. Their requests are the same bytes. */
@@ -168,6 +208,8 @@ async function handle(command: string): Promise<unknown> {
   if (verb === "first") return first(Number(argument));
   if (verb === "lost") return lost;
   if (verb === "connect") return connect(Number(argument));
+  if (verb === "new") return connectNew(Number(argument));
+  if (verb === "drop") return drop();
   if (verb === "watch") return watch(argument);
   if (verb === "wait") return watching.promise;
   return bytes;
