@@ -129,7 +129,7 @@ export class Work {
 }
 
 /** Asks again as long as the mesh says that it is away; the key makes that safe. */
-async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+export async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
   for (const endMs = Date.now() + WAIT_MS; ; ) {
     try {
       return await ask();
