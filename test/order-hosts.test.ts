@@ -165,4 +165,38 @@ describe.runIf(testHosts().available && docker.available)("on two hosts with roo
     const { revision, endedAtMs } = await get(id);
     expect([revision, endedAtMs]).toEqual([order.revision, order.endedAtMs]);
   }, 240_000);
+
+  test("one whose host dies and never comes back waits for room and says why, and is run again elsewhere", async () => {
+    const [h1, h2] = [hosts.of("h1"), hosts.of("h2")];
+    await h1.rouse("cordon", "j1", "--reason", "to be full");
+    const id = await place("dies");
+    await nowRun("dies");
+    await until("it rests", async () => (await get(id)).tasks[0]?.progress?.note === "rests");
+    // The engine is not on the host that dies here: what a power cut ends of it is ended by hand.
+    await h2.die();
+    for (const name of await containersOf(engine, makeFolders(dataOf("j2")).owner))
+      await engine.docker.getContainer(name).remove({ force: true });
+    await until(
+      "it waits for another host, and tells what became of the first",
+      async () => {
+        const [task] = (await get(id)).tasks;
+        return (
+          task?.state === OrderTaskState.READY && task.error?.reason === "HOST_LOST" && task.waitsFor !== ""
+        );
+      },
+      180_000,
+    );
+    const [task] = (await get(id)).tasks;
+    expect(task?.error?.message).toMatch(/^Host "j2" is lost with the job that ran there: /);
+    expect(task?.waitsFor).toContain("j1 is cordoned");
+    await h1.rouse("uncordon", "j1");
+    const order = await ask((client) =>
+      unary(client, "waitOrder", { id, timeoutMs: 0 }, { deadlineMs: 110_000 }),
+    );
+    expect(order).toMatchObject({
+      state: OrderState.SUCCEEDED,
+      tasks: [{ attempts: 2, host: "j1", outputs: [{ name: "rested.txt" }] }],
+    });
+    expect(JSON.parse(order.tasks[0]?.result ?? "")).toEqual({ found: { attempt: "1" } });
+  }, 360_000);
 });
