@@ -29,7 +29,7 @@ export class Uploads {
   readonly #open: () => Promise<OpenArtifacts>;
   readonly #now: () => number;
   readonly #keepMs: number | undefined;
-  /** When an upload that is written to just now was last noted to be alive, ms of performance.now(). */
+  /** When an upload that is written to just now was last noted to be alive, ms since 1970. */
   readonly #touched = new Map<string, number>();
 
   /** @param keepMs Of those who do not say; undefined: for ever. */
@@ -62,6 +62,7 @@ export class Uploads {
       [id, name, mediaType, JSON.stringify(metadata), owner, holder, keep, new Date(this.#now())],
     );
     if (rowCount !== 1) return this.get(id);
+    this.#note(id);
     try {
       await contents.checkRoom(bytes);
     } catch (error) {
@@ -102,16 +103,14 @@ export class Uploads {
   /** The file in which an upload is gathered, for who shares its disk. */
   async fileOf(id: string): Promise<string> {
     const { spool } = await this.#open();
-    await this.#touch(id);
+    await this.#touchNowAndThen(id);
     return spool.fileOf(id);
   }
 
   /** Takes what was written to an upload's file, as {@link Spool.take}. */
   async take(id: string, offset: number, to: number): Promise<Upload> {
     const { spool } = await this.#open();
-    // Its commit would wait for the disk, which is busy with what is to be taken.
-    if (performance.now() - (this.#touched.get(id) ?? Number.NEGATIVE_INFINITY) >= TOUCH_MS)
-      await this.#touch(id);
+    await this.#touchNowAndThen(id);
     return { id, offset: await spool.take(id, offset, to), uri: "" };
   }
 
@@ -135,7 +134,7 @@ export class Uploads {
       if (sha256 !== "" && sha256 !== known.digest) throw doneUpload(id);
       return { digest: known.digest, upload: known };
     }
-    await this.#touch(id);
+    await this.#touchNowAndThen(id);
     const { file, digest, sums, bytes, resumed } = await spool.finish(id);
     if (resumed && sha256 === "" && blockSums === "")
       throw invalidUpload("it went on after a pause, so its sha256 is needed to know that it is whole");
@@ -169,6 +168,11 @@ export class Uploads {
     if (finished === undefined && ID.test(id)) await spool.remove(id);
   }
 
+  /** Less often than it could: each commit waits for the disk, which is busy with the upload itself. */
+  async #touchNowAndThen(id: string): Promise<void> {
+    if (this.#now() - (this.#touched.get(id) ?? Number.NEGATIVE_INFINITY) >= TOUCH_MS) await this.#touch(id);
+  }
+
   /** @throws RouseError NOT_FOUND UPLOAD_UNKNOWN; FAILED_PRECONDITION UPLOAD_FINISHED. */
   async #touch(id: string): Promise<void> {
     const { pool } = await this.#open();
@@ -177,12 +181,16 @@ export class Uploads {
       [id, new Date(this.#now())],
     );
     if (rowCount === 1) {
-      for (const [other, atMs] of this.#touched)
-        if (performance.now() - atMs >= TOUCH_MS) this.#touched.delete(other);
-      this.#touched.set(id, performance.now());
+      this.#note(id);
       return;
     }
     this.#touched.delete(id);
     throw (await findUpload(checked(pool), id)) === undefined ? unknownUpload(id) : doneUpload(id);
+  }
+
+  #note(id: string): void {
+    const now = this.#now();
+    for (const [other, atMs] of this.#touched) if (now - atMs >= TOUCH_MS) this.#touched.delete(other);
+    this.#touched.set(id, now);
   }
 }
