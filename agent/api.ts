@@ -13,6 +13,7 @@ import { listen } from "../sdk/grpc.ts";
 import type { Agent } from "./agent.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Fencing } from "./fencing.ts";
+import type { Outliers } from "./health/outliers.ts";
 import { streamHealth } from "./health/stream.ts";
 import type { InstanceVitals } from "./health/vitals.ts";
 import { jobsService } from "./jobs/api.ts";
@@ -29,6 +30,7 @@ export interface ServerParts {
   readonly settlement: Settlement;
   readonly capacity: Capacity;
   readonly vitals: InstanceVitals;
+  readonly outliers: Outliers;
   readonly runtime: Runtime;
   readonly runtimeReason: string;
   readonly jobs: Jobs;
@@ -57,6 +59,7 @@ function handlers({
   settlement,
   capacity,
   vitals,
+  outliers,
   runtime,
   runtimeReason,
   jobs,
@@ -120,7 +123,7 @@ function handlers({
         standbyMemoryBytes: standbys.reduce((sum, { record }) => sum + record.spec.memoryBytes, 0),
       };
     }),
-    watchHealth: (call) => streamHealth(vitals, jobs, call),
+    watchHealth: (call) => streamHealth(vitals, jobs, outliers, call),
     logs: (call) => void answerLogs(agent, call),
   };
 }

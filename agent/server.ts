@@ -9,6 +9,7 @@ import { Capacity } from "./capacity.ts";
 import { Guardian } from "./control-planes/guardian.ts";
 import { Fencing } from "./fencing.ts";
 import { makeFolders } from "./folders.ts";
+import { followOutliers } from "./health/outliers.ts";
 import { InstanceVitals } from "./health/vitals.ts";
 import { capacityHook } from "./hooks/capacity-hook.ts";
 import { logHook } from "./hooks/log-hook.ts";
@@ -91,6 +92,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     closers.push(() => vitals.close());
     notify.onSpeaker = (instance) => vitals.expectWords(instance);
     notify.onVitals = (instance, said) => vitals.heard(instance, said);
+    const outliers = followOutliers(options.dataDir, log);
+    closers.push(() => outliers.close());
     const jobs = new Jobs({
       sandboxes: runtime.jobs,
       reason: `its runtime is ${runtime.name} (${reason})`,
@@ -140,6 +143,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       settlement,
       capacity,
       vitals,
+      outliers: outliers.known,
       runtime,
       runtimeReason: reason,
       jobs,

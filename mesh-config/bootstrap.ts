@@ -22,6 +22,8 @@ export interface BootstrapOptions {
   readonly listeners?: OwnListeners;
   /** Zone of its host. Default: none. */
   readonly zone?: string;
+  /** File to which it appends a line of JSON for each instance that it leaves out for its errors. Default: none. */
+  readonly outlierLog?: string;
 }
 
 /** Name of the cluster of this very Envoy: where there is one, Envoy knows its own zone. */
@@ -31,7 +33,7 @@ const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /** What an Envoy must know before it has met the control plane: Envoy's configuration file, as JSON. */
 export function envoyBootstrap(options: BootstrapOptions): JsonObject {
-  const { nodeId, controlPlane, admin, collector, listeners, zone } = options;
+  const { nodeId, controlPlane, admin, collector, listeners, zone, outlierLog } = options;
   const locality = zone ? { locality: { zone } } : undefined;
   // The control plane is near: after its restart Envoys should be back at once.
   const retry_policy = { retry_back_off: { base_interval: "0.05s", max_interval: "1s" } };
@@ -58,6 +60,7 @@ export function envoyBootstrap(options: BootstrapOptions): JsonObject {
     },
     cluster_manager: {
       ...(locality && { local_cluster_name: OWN_CLUSTER }),
+      ...(outlierLog && { outlier_detection: { event_log_path: outlierLog } }),
       load_stats_config: { api_type: "GRPC", transport_api_version: "V3", grpc_services },
     },
     // A trace that a person waits for is there within a second; Envoy's default is 5 s.

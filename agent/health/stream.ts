@@ -3,10 +3,12 @@ import type { ServerWritableStream } from "@grpc/grpc-js";
 import type {
   InstanceHealth,
   JobsHeld,
+  LeftOut,
   WatchHealthRequest,
   WatchHealthResponse,
 } from "#proto/rouse/agent/v1/agent.ts";
 import type { Jobs } from "../jobs/jobs.ts";
+import type { Outliers } from "./outliers.ts";
 import type { InstanceVitals } from "./vitals.ts";
 
 type Call = ServerWritableStream<WatchHealthRequest, WatchHealthResponse>;
@@ -15,19 +17,27 @@ type Call = ServerWritableStream<WatchHealthRequest, WatchHealthResponse>;
  * Serves WatchHealth. A reader that is slow gets the newest of each instance, not all that was in between. The first message says
  * that the stream is there, even where nothing runs.
  */
-export function streamHealth(vitals: InstanceVitals, jobs: Pick<Jobs, "held" | "watch">, call: Call): void {
+export function streamHealth(
+  vitals: InstanceVitals,
+  jobs: Pick<Jobs, "held" | "watch">,
+  outliers: Pick<Outliers, "watch">,
+  call: Call,
+): void {
   const waiting = new Map<string, InstanceHealth>();
+  const waitingOut = new Map<string, LeftOut>();
   let told: JobsHeld | undefined;
   let isFull = false;
   const flush = () => {
     if (isFull) return;
     const { held } = jobs;
     const isNews = !isDeepStrictEqual(held, told);
-    if (waiting.size === 0 && !isNews) return;
+    if (waiting.size + waitingOut.size === 0 && !isNews) return;
     const instances = [...waiting.values()];
+    const leftOut = [...waitingOut.values()];
     waiting.clear();
+    waitingOut.clear();
     told = held;
-    isFull = !call.write({ instances, jobs: isNews ? held : undefined });
+    isFull = !call.write({ instances, jobs: isNews ? held : undefined, leftOut });
   };
   call.on("drain", () => {
     isFull = false;
@@ -37,9 +47,14 @@ export function streamHealth(vitals: InstanceVitals, jobs: Pick<Jobs, "held" | "
     for (const health of changed) waiting.set(health.instanceId, health);
     flush();
   });
+  const endOutliers = outliers.watch((changed) => {
+    for (const one of changed) waitingOut.set(`${one.service}@${one.version} ${one.address}`, one);
+    flush();
+  });
   const endJobs = jobs.watch(flush);
   const end = () => {
     endVitals();
+    endOutliers();
     endJobs();
   };
   call.on("cancelled", end);

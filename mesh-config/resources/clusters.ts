@@ -41,6 +41,12 @@ const deadPeers: JsonObject = {
 };
 
 /**
+ * When an Envoy leaves an instance out by itself: after so many gateway errors in a row. How long: the first time `baseMs`, each
+ * further one so much more, up to `longestMs`, which is Envoy's default; it looks whether that is over each `lookMs`.
+ */
+export const OUTLIERS = { failures: 5, baseMs: 10_000, longestMs: 300_000, lookMs: 5_000 } as const;
+
+/**
  * A cluster whose endpoints come by EDS.
  *
  * @param remote They may be on other hosts; unix sockets are none of them then.
@@ -60,17 +66,21 @@ export function warmCluster(name: string, manifest: VersionManifest, remote: boo
     // The rules that need many endpoints (success rate, percentages) cannot act on a few; a gateway failure is
     // counted for gRPC's UNAVAILABLE too. The one endpoint of a small version is never ejected.
     outlier_detection: {
-      consecutive_gateway_failure: 5,
+      consecutive_gateway_failure: OUTLIERS.failures,
       enforcing_consecutive_gateway_failure: 100,
       enforcing_consecutive_5xx: 0,
       enforcing_success_rate: 0,
-      interval: "5s",
-      base_ejection_time: "10s",
+      interval: seconds(OUTLIERS.lookMs),
+      base_ejection_time: seconds(OUTLIERS.baseMs),
       max_ejection_percent: 50,
     },
     // What the orchestrator takes away is gone at once, whatever Envoy's own checks say.
     ignore_health_on_host_removal: true,
   };
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1_000}s`;
 }
 
 /** Connections of an Envoy that each of an instance's workers should have when as many calls are in progress as it aims at. */

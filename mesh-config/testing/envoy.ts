@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findTool } from "../../setup/tools.ts";
 import { type BootstrapOptions, envoyBootstrap } from "../bootstrap.ts";
+import { OUTLIER_LOG_ARGUMENTS } from "../outlier-log.ts";
 
 /** A real Envoy for a test. */
 export interface TestEnvoy {
@@ -31,7 +32,13 @@ export async function freePort(): Promise<number> {
 
 export async function startEnvoy(
   controlPlane: BootstrapOptions["controlPlane"],
-  options: { nodeId?: string; logLevel?: string; collector?: string; zone?: string } = {},
+  options: {
+    nodeId?: string;
+    logLevel?: string;
+    collector?: string;
+    zone?: string;
+    outlierLog?: string;
+  } = {},
 ): Promise<TestEnvoy> {
   const folder = await mkdtemp(join(tmpdir(), "rouse-envoy-"));
   const nodeId = options.nodeId ?? "test-envoy";
@@ -41,10 +48,12 @@ export async function startEnvoy(
     admin: "127.0.0.1:0",
     ...(options.collector && { collector: options.collector }),
     ...(options.zone && { zone: options.zone }),
+    ...(options.outlierLog && { outlierLog: options.outlierLog }),
   });
   await writeFile(join(folder, "envoy.json"), JSON.stringify(bootstrap));
   const parameters = [
     ...["-c", join(folder, "envoy.json"), "--use-dynamic-base-id", "--concurrency", "2"],
+    ...OUTLIER_LOG_ARGUMENTS,
     ...["-l", options.logLevel ?? "warning", "--log-path", join(folder, "log")],
     ...[
       "--admin-address-path",

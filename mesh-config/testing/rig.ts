@@ -20,6 +20,7 @@ export interface RigOptions {
   readonly collector?: string;
   /** Of the Envoy. */
   readonly zone?: string;
+  readonly outlierLog?: string;
   readonly registry?: string;
   readonly readDescriptorSet?: ReadDescriptorSet;
   readonly registryHttp?: string;
@@ -105,6 +106,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
       ...(options.envoyLog && { logLevel: options.envoyLog }),
       ...(options.collector && { collector: options.collector }),
       ...(options.zone && { zone: options.zone }),
+      ...(options.outlierLog && { outlierLog: options.outlierLog }),
     });
     closers.push(() => envoy.close());
     await envoy.until("/listeners", (text) => text.includes("mesh-socket::"));

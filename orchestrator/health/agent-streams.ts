@@ -2,6 +2,7 @@ import type { ClientReadableStream } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { WatchHealthResponse } from "#proto/rouse/agent/v1/agent.ts";
 import type { HostState } from "../../registry/hosts.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { Agents } from "../agents.ts";
 import type { Amounts } from "../placement/host.ts";
 import type { HealthKeeper } from "./keeper.ts";
@@ -15,7 +16,7 @@ interface Followed {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Follows how instances do, and what jobs hold: one stream per agent, however many instances it has. */
+/** Follows how instances do, what Envoys leave out, and what jobs hold: one stream per agent, however many instances it has. */
 export class AgentStreams {
   readonly #agents: Agents;
   readonly #keeper: HealthKeeper;
@@ -55,11 +56,12 @@ export class AgentStreams {
   #open(host: string, followed: Followed): void {
     const stream = this.#agents.at(followed.address).watchHealth({});
     followed.stream = stream;
-    stream.on("data", ({ instances, jobs }: WatchHealthResponse) => {
+    stream.on("data", ({ instances, jobs, leftOut }: WatchHealthResponse) => {
       if (jobs !== undefined) {
         const { cpu, memoryBytes: memory, gpu } = jobs;
         this.#jobsHeld(host, { cpu, memory, gpu });
       }
+      this.#keeper.heardOfEnvoy(host, leftOut, steadyMs());
       this.#keeper.heard(host, instances);
     });
     let isOver = false;

@@ -18,8 +18,17 @@ function seen(vitals: Partial<InstanceHealth>, more: Partial<Seen> = {}): Seen {
     calls: { begun: 0, errors: 0 },
     inProgress: 0,
     targetConcurrency: 10,
+    leftOut: [],
+    doubtful: new Set(),
+    onProbation: false,
     ...more,
   };
+}
+
+/** The Envoys of these hosts leave it out, each for so many times. */
+function leftOut(by: Readonly<Record<string, number>>): Pick<Seen, "leftOut"> {
+  const why = "after 5 errors in a row";
+  return { leftOut: Object.entries(by).map(([host, times]) => ({ host, times, why, untilMs: 1 })) };
 }
 
 describe("speaks against an instance", () => {
@@ -51,6 +60,54 @@ describe("speaks against an instance", () => {
       2_000,
     ],
     ["a few errors", seen({}, { calls: { begun: 11, errors: 5 } }), undefined, 0],
+    [
+      "one Envoy that leaves it out",
+      seen({}, leftOut({ x: 1 })),
+      "the Envoy of host x left it out after 5 errors in a row",
+      WATCHED,
+    ],
+    [
+      "one Envoy, while it is on probation",
+      seen({}, { ...leftOut({ x: 1 }), onProbation: true }),
+      "the Envoy of host x left it out after 5 errors in a row",
+      1_000,
+    ],
+    [
+      "one Envoy again",
+      seen({}, leftOut({ x: 2 })),
+      "the Envoy of host x left it out 2 times within two minutes, the last time after 5 errors in a row",
+      1_000,
+    ],
+    [
+      "the Envoys of two hosts",
+      seen({}, leftOut({ y: 1, x: 1 })),
+      "the Envoys of hosts x, y left it out after 5 errors in a row",
+      1_000,
+    ],
+    [
+      "an Envoy of which one does not know",
+      seen({}, { ...leftOut({ x: 3 }), doubtful: new Set(["x"]) }),
+      "the Envoy of host x left it out after 5 errors in a row, as it did others on other hosts, so that it may be that host's network",
+      WATCHED,
+    ],
+    [
+      "one that one knows, and one of which one does not",
+      seen({}, { ...leftOut({ x: 3, y: 1 }), doubtful: new Set(["x"]) }),
+      "the Envoy of host y left it out after 5 errors in a row",
+      WATCHED,
+    ],
+    [
+      "its own word before that of one Envoy",
+      seen({ probe: HealthProbe.NOT_SERVING }, leftOut({ x: 1 })),
+      "its health check says NOT_SERVING",
+      30_000,
+    ],
+    [
+      "errors, and an Envoy that leaves it out for them",
+      seen({}, { calls: { begun: 10, errors: 5 }, ...leftOut({ x: 1 }) }),
+      "5 of its last 10 calls ended with a gateway or server error; the Envoy of host x left it out after 5 errors in a row",
+      2_000,
+    ],
     ["four calls that failed", seen({}, { calls: { begun: 4, errors: 4 } }), undefined, 0],
   ])("%s", (_, given, bad, patienceMs) => {
     expect(assess(given)).toEqual({ bad, patienceMs });

@@ -1,5 +1,6 @@
 import { HealthProbe, type InstanceHealth } from "#proto/rouse/agent/v1/agent.ts";
 import type { CallCounts } from "../demand.ts";
+import type { Ejection } from "./ejections.ts";
 import type { Verdict } from "./machine.ts";
 
 /** Over this span calls and errors of an instance are counted, ms. */
@@ -16,7 +17,16 @@ const BLOCKED_MS = 1_000;
 const LATE_MS = 250;
 
 /** How long each sign must last before it counts, ms: what may pass by itself has longer. */
-const PATIENCE = { unreachable: 3_000, notServing: 30_000, errors: 2_000, silent: 3_000, blocked: 10_000 };
+const PATIENCE = {
+  unreachable: 3_000,
+  notServing: 30_000,
+  errors: 2_000,
+  leftOut: 1_000,
+  silent: 3_000,
+  blocked: 10_000,
+};
+/** An Envoy that leaves an instance out so often within two minutes need not be borne out by another. */
+const OFTEN = 2;
 
 /** What is known of an instance at one moment. */
 export interface Seen {
@@ -28,19 +38,28 @@ export interface Seen {
   readonly inProgress: number;
   /** What the contract aims at. */
   readonly targetConcurrency: number;
+  /** Which Envoys leave it out now by their outlier detection. */
+  readonly leftOut: readonly Ejection[];
+  /** Hosts of Envoys whose word on that is not enough. */
+  readonly doubtful: ReadonlySet<string>;
+  /** It has to prove itself: the word of one Envoy is enough. */
+  readonly onProbation: boolean;
 }
 
 /** What speaks against an instance, the worst first. A patience of Infinity: it is watched, and nothing is done. */
-export function assess({ vitals, calls, inProgress, targetConcurrency }: Seen): Verdict {
+export function assess(seen: Seen): Verdict {
+  const { vitals, calls, inProgress, targetConcurrency } = seen;
+  const leftOut = assessLeftOut(seen);
   if (vitals?.probe === HealthProbe.UNREACHABLE)
     return bad("its health check does not get through", PATIENCE.unreachable);
   if (calls.errors >= LEAST_ERRORS && calls.errors >= ERROR_SHARE * calls.begun) {
     const of = Math.max(calls.begun, calls.errors);
-    return bad(
-      `${calls.errors} of its last ${of} calls ended with a gateway or server error`,
-      PATIENCE.errors,
-    );
+    const errors = `${calls.errors} of its last ${of} calls ended with a gateway or server error`;
+    return leftOut.bad === undefined
+      ? bad(errors, PATIENCE.errors)
+      : bad(`${errors}; ${leftOut.bad}`, Math.min(leftOut.patienceMs, PATIENCE.errors));
   }
+  if (leftOut.patienceMs === PATIENCE.leftOut) return leftOut;
   if (vitals !== undefined && vitals.silentMs > 0)
     return bad(`its event loop has been blocked for ${seconds(vitals.silentMs)}`, PATIENCE.silent);
   const isOver = inProgress > targetConcurrency;
@@ -48,6 +67,7 @@ export function assess({ vitals, calls, inProgress, targetConcurrency }: Seen): 
     return bad(`its event loop is late by ${seconds(vitals.loopDelayMs)}`, PATIENCE.blocked);
   if (vitals?.probe === HealthProbe.NOT_SERVING)
     return bad("its health check says NOT_SERVING", PATIENCE.notServing);
+  if (leftOut.bad !== undefined) return leftOut;
   // More calls for the others would help nobody.
   if (vitals !== undefined && (vitals.queue > 0 || isOver) && vitals.loopDelayMs >= LATE_MS) {
     const waiting = vitals.queue > 0 ? `, ${vitals.queue} more wait` : "";
@@ -57,6 +77,33 @@ export function assess({ vitals, calls, inProgress, targetConcurrency }: Seen): 
     );
   }
   return { bad: undefined, patienceMs: 0 };
+}
+
+/**
+ * Of an instance that does well with others an Envoy may say the same: one tells what is between the two as well, and counts when
+ * another says so, or when it says so again.
+ */
+function assessLeftOut({ leftOut, doubtful, onProbation }: Seen): Verdict {
+  const trusted = leftOut.filter(({ host }) => !doubtful.has(host));
+  const [first] = trusted;
+  const [any] = leftOut;
+  if (any === undefined) return { bad: undefined, patienceMs: 0 };
+  if (first === undefined)
+    return bad(
+      `the Envoy of host ${any.host} left it out ${any.why}, as it did others on other hosts, so that it may be that host's network`,
+      Number.POSITIVE_INFINITY,
+    );
+  if (trusted.length > 1) {
+    const hosts = trusted.map(({ host }) => host).sort();
+    return bad(`the Envoys of hosts ${hosts.join(", ")} left it out ${first.why}`, PATIENCE.leftOut);
+  }
+  const { host, times, why } = first;
+  const often = times > 1 ? ` ${times} times within two minutes, the last time` : "";
+  const counts = times >= OFTEN || onProbation;
+  return bad(
+    `the Envoy of host ${host} left it out${often} ${why}`,
+    counts ? PATIENCE.leftOut : Number.POSITIVE_INFINITY,
+  );
 }
 
 function bad(reason: string, patienceMs: number): Verdict {

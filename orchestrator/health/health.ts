@@ -30,6 +30,8 @@ export class OrchestratorHealth {
       evaluate: (service, version) => this.#orchestrator?.evaluate(service, version),
       isStopping: (id) => this.#orchestrator?.stopping.has(id) === true,
       ended: (version, host, livedMs, left) => this.#ended(version, host, livedMs, left),
+      decided: (kind, { service, version }, instance, host, reason) =>
+        this.#orchestrator?.decisions.add({ kind, service, version, instance, host, reason }),
       quarantined: (version, host, reason) =>
         this.outcomes.note({
           version: versionKey(version),

@@ -11,6 +11,7 @@ let nowMs: number;
 let instances: InstanceState[];
 let stored: VersionHealth | undefined;
 let ended: unknown[];
+let decided: string[];
 let keeper: HealthKeeper;
 /** Calls of the last second by instance: begun and errors. */
 let calls: Record<string, readonly [begun: number, errors: number]>;
@@ -27,6 +28,7 @@ function makeKeeper(): HealthKeeper {
     evaluate: () => undefined,
     isStopping: () => false,
     quarantined: () => undefined,
+    decided: (condition, _version, id, _host, reason) => decided.push(`${id} ${condition}: ${reason}`),
     ended: (...what) => ended.push(what),
   });
 }
@@ -36,6 +38,7 @@ beforeEach(() => {
   instances = [];
   stored = undefined;
   ended = [];
+  decided = [];
   calls = {};
   keeper = makeKeeper();
 });
@@ -198,4 +201,72 @@ test("tells of instances that end though nobody stopped them", () => {
   instances = [];
   pass(1);
   expect(ended).toHaveLength(1);
+});
+
+describe("Envoys leave an instance out", () => {
+  const why = "after 5 errors in a row";
+  /** The Envoy of a host leaves it out now, as it did some seconds ago. */
+  const leaves = (host: string, id: string, ...agoSeconds: number[]) =>
+    keeper.heardOfEnvoy(
+      host,
+      [
+        {
+          ...{ ...name, address: `unix:/${id}`, why, outForMs: 15_000 },
+          agoMs: [...agoSeconds, 0].map((ago) => ago * 1_000),
+        },
+      ],
+      nowMs,
+    );
+  beforeEach(() => {
+    add("a", "b");
+    pass(200);
+  });
+
+  test("one of them once: it is suspect, and people are told", () => {
+    leaves("x", "a");
+    expect(pass(14)).toEqual({ unfit: [], leaving: [] });
+    expect(conditions()).toEqual({ a: "suspect" });
+    expect(decided).toEqual([`a suspect: the Envoy of host x left it out ${why}`]);
+    pass(10);
+    expect(conditions()).toEqual({});
+  });
+
+  test("two of them: it is quarantined, tried again, and what was before is forgiven", () => {
+    leaves("x", "a");
+    pass(1);
+    leaves("y", "a");
+    expect(pass(2)).toEqual({ unfit: ["a"], leaving: [] });
+    expect(conditions()).toEqual({ a: "quarantined" });
+    expect(decided.at(-1)).toBe(`a quarantined: the Envoys of hosts x, y left it out ${why}`);
+    // An agent that is asked anew tells all again.
+    leaves("x", "a", 3);
+    pass(11);
+    expect(conditions()).toEqual({ a: "probation" });
+    leaves("x", "a");
+    pass(1);
+    expect(conditions()).toEqual({ a: "quarantined" });
+    expect(stored?.instances.a).toMatchObject({ strikes: 2 });
+  });
+
+  test("one of them again and again", () => {
+    leaves("x", "a", 20);
+    expect(pass(3)).toEqual({ unfit: ["a"], leaving: [] });
+    expect(conditions()).toEqual({ a: "quarantined" });
+  });
+
+  test("all instances: the version is at fault", () => {
+    leaves("x", "a", 20);
+    leaves("x", "b", 20);
+    expect(pass(5)).toEqual({ unfit: [], leaving: [] });
+    expect(keeper.faults.get("a.v1.A@1.0.0")).toMatch(/^2 of its 2 instances do badly.*the Envoy of host x/);
+  });
+
+  test("an instance at an address that another had before has a clean record", () => {
+    leaves("x", "c", 20);
+    nowMs += 1_000;
+    add("c");
+    instances = instances.map((one) => (one.id === "c" ? { ...one, startedAtMs: nowMs } : one));
+    pass(3);
+    expect(conditions()).toEqual({});
+  });
 });

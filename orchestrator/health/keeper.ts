@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import type { InstanceHealth } from "#proto/rouse/agent/v1/agent.ts";
-import type { HealthRecord, VersionHealth } from "../../registry/health-record.ts";
+import type { InstanceHealth, LeftOut } from "#proto/rouse/agent/v1/agent.ts";
+import type { Condition, HealthRecord, VersionHealth } from "../../registry/health-record.ts";
 import type { InstanceState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser, Leaving } from "../adviser.ts";
 import { assess, CallWindow, isShared } from "./assess.ts";
+import { doubtful, Ejections } from "./ejections.ts";
 import { canSpare, condemned, healthy, nextChangeMs, step, type Verdict } from "./machine.ts";
 
 interface Version {
@@ -15,9 +16,14 @@ interface Version {
 
 interface Known extends Version {
   readonly host: string;
+  readonly address: string;
   /** When it was first seen, ms since 1970. */
   readonly metMs: number;
   record: HealthRecord;
+  /** What Envoys left out before then counts no longer, ms since 1970. */
+  forgivenMs: number;
+  /** Until when an Envoy leaves it out at the longest, ms since 1970; Infinity: none does. */
+  leftOutUntilMs: number;
   readonly calls: CallWindow;
   /** Its end is wanted. */
   isGoing: boolean;
@@ -33,11 +39,21 @@ export interface HealthKeeperDeps {
   readonly evaluate: (service: string, version: string) => void;
   /** Whether the instance is being stopped. */
   readonly isStopping: (id: string) => boolean;
+  /** Told what the instance is from now on, and why. */
+  readonly decided: (
+    condition: Condition,
+    version: Version,
+    id: string,
+    host: string,
+    reason: string,
+  ) => void;
   /** Told when an instance was quarantined. */
   readonly quarantined: (version: Version, host: string, reason: string) => void;
   /** Told when an instance ended that nobody stopped, how long after it was first seen, and whether others are left. */
   readonly ended: (version: Version, host: string, livedMs: number, left: number) => void;
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** What Consul does not show within this time after it was written is written again, ms. */
 const WRITE_AGAIN_MS = 5_000;
@@ -49,6 +65,7 @@ const WRITE_AGAIN_MS = 5_000;
 export class HealthKeeper implements Adviser {
   readonly #deps: HealthKeeperDeps;
   readonly #known = new Map<string, Known>();
+  readonly #ejections = new Ejections();
   readonly #vitals = new Map<string, { readonly host: string; health: InstanceHealth }>();
   readonly #byVersion = new Map<string, ReadonlySet<string>>();
   readonly #faults = new Map<string, string>();
@@ -58,7 +75,14 @@ export class HealthKeeper implements Adviser {
     this.#deps = deps;
   }
 
-  /** Takes what the agent of a host says. */
+  /** Takes what the agent of a host says of its Envoy, which leaves out instances on any host. */
+  heardOfEnvoy(host: string, leftOut: readonly LeftOut[], nowMs: number): void {
+    const touched = this.#ejections.heard(host, leftOut, nowMs);
+    for (const { service, version } of new Map(touched.map((one) => [versionKey(one), one])).values())
+      if (this.#byVersion.has(versionKey({ service, version }))) this.#deps.evaluate(service, version);
+  }
+
+  /** Takes what the agent of a host says of its instances. */
   heard(host: string, instances: readonly InstanceHealth[]): void {
     const touched = new Map<string, Version>();
     for (const health of instances) {
@@ -80,6 +104,7 @@ export class HealthKeeper implements Adviser {
   reset(): void {
     this.#known.clear();
     this.#vitals.clear();
+    this.#ejections.reset();
     this.#byVersion.clear();
     this.#faults.clear();
     this.#sent.clear();
@@ -119,6 +144,7 @@ export class HealthKeeper implements Adviser {
       return false;
     known.record = healthy(nowMs);
     known.calls.clear();
+    known.forgivenMs = nowMs;
     this.#deps.log.info({ instance: id }, "instance is released from its quarantine");
     this.#deps.evaluate(known.service, known.version);
     return true;
@@ -138,11 +164,16 @@ export class HealthKeeper implements Adviser {
     }
     if (ids.size === 0) this.#byVersion.delete(key);
     else this.#byVersion.set(key, ids);
-    for (const { id, host, address, retiring, standby } of state.instances) {
+    for (const { id, host, address, retiring, standby, startedAtMs = 0 } of state.instances) {
       let known = this.#known.get(id);
       if (known === undefined) {
-        const record = state.health?.instances[id] ?? healthy(nowMs);
-        known = { service, version, host, metMs: nowMs, record, calls: new CallWindow(), isGoing: false };
+        const written = state.health?.instances[id];
+        known = {
+          ...{ service, version, host, address, metMs: nowMs, record: written ?? healthy(nowMs) },
+          ...{ forgivenMs: written?.sinceMs ?? startedAtMs, leftOutUntilMs: Number.POSITIVE_INFINITY },
+          calls: new CallWindow(),
+          isGoing: false,
+        };
         this.#known.set(id, known);
       }
       known.isGoing = retiring === true || standby !== undefined || this.#deps.isStopping(id);
@@ -166,8 +197,16 @@ export class HealthKeeper implements Adviser {
       if (known === undefined) continue;
       const isOut = known.record.condition === "quarantined" || known.record.condition === "retired";
       // What fails now had begun before it was taken out.
-      if (isOut) known.calls.clear();
+      if (isOut) {
+        known.calls.clear();
+        known.forgivenMs = nowMs;
+      }
+      const leftOut = this.#ejections.of(known, address, known.forgivenMs, nowMs);
+      known.leftOutUntilMs = Math.min(...leftOut.map(({ untilMs }) => untilMs));
       const verdict = assess({
+        leftOut,
+        doubtful: leftOut.length === 0 ? NOBODY : this.#doubtful(nowMs),
+        onProbation: known.record.condition === "probation",
         vitals: this.#vitals.get(id)?.health,
         calls: known.calls.sum(nowMs),
         inProgress: load.endpoints.get(address)?.inProgress ?? 0,
@@ -192,6 +231,17 @@ export class HealthKeeper implements Adviser {
     );
   }
 
+  #doubtful(nowMs: number): ReadonlySet<string> {
+    const hostOf = (version: Version, address: string) => {
+      for (const id of this.#byVersion.get(versionKey(version)) ?? []) {
+        const known = this.#known.get(id);
+        if (known?.address === address) return known.host;
+      }
+      return undefined;
+    };
+    return doubtful(this.#ejections.now(nowMs, hostOf));
+  }
+
   #step(current: readonly InstanceState[], verdicts: ReadonlyMap<string, Verdict>, nowMs: number) {
     const unfit = new Set<string>();
     const leaving = new Map<string, Leaving>();
@@ -211,7 +261,8 @@ export class HealthKeeper implements Adviser {
       if (isOut || condemned(next, verdict, nowMs)) unfit.add(id);
       if (condition === "retired") leaving.set(id, { reason: `it was quarantined too often: ${reason}` });
       lookAgainMs = Math.min(lookAgainMs, nextChangeMs(next, verdict) ?? Number.POSITIVE_INFINITY);
-      if (verdict.bad !== undefined) lookAgainMs = Math.min(lookAgainMs, known.calls.expiresMs);
+      if (verdict.bad !== undefined)
+        lookAgainMs = Math.min(lookAgainMs, known.calls.expiresMs, known.leftOutUntilMs);
     }
     return { unfit, leaving, lookAgainMs: Math.max(lookAgainMs, nowMs + 100) };
   }
@@ -228,12 +279,17 @@ export class HealthKeeper implements Adviser {
     return canSpare(usable, out);
   }
 
-  #tell(id: string, { service, version, host, record }: Known, before: HealthRecord): void {
+  #tell(id: string, { service, version, host, record, leftOutUntilMs }: Known, before: HealthRecord): void {
     const { condition, reason, strikes } = record;
     const facts = { instance: id, version: versionKey({ service, version }), host, reason, strikes };
     const words = `instance is ${condition}, it was ${before.condition}`;
     if (condition === "healthy" || condition === "probation") this.#deps.log.info(facts, words);
     else this.#deps.log.warn(facts, words);
+    // Suspects come and go; that an Envoy acts on one is worth telling.
+    const isNews =
+      condition === "suspect" ? leftOutUntilMs !== Number.POSITIVE_INFINITY : before.condition !== "suspect";
+    if (isNews || condition === "quarantined" || condition === "retired")
+      this.#deps.decided(condition, { service, version }, id, host, reason);
     if (condition === "quarantined" || condition === "retired")
       this.#deps.quarantined({ service, version }, host, reason);
   }
