@@ -1,7 +1,11 @@
 import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { InstanceState, VersionManifest } from "../registry/state.ts";
+import { parseOutlierLine } from "./outlier-log.ts";
 import { startRig, type TestRig } from "./testing/rig.ts";
 import { instance, manifest, version } from "./testing/state.ts";
 
@@ -10,10 +14,15 @@ import { instance, manifest, version } from "./testing/state.ts";
  */
 
 let rig: TestRig;
+let folder: string;
 beforeAll(async () => {
-  rig = await startRig({ zone: "a" });
+  folder = await mkdtemp(join(tmpdir(), "rouse-balancing-"));
+  rig = await startRig({ zone: "a", outlierLog: join(folder, "outliers.jsonl") });
 }, 60_000);
-afterAll(() => rig.close());
+afterAll(async () => {
+  await rig?.close();
+  await rm(folder, { recursive: true, force: true });
+});
 
 let services = 0;
 
@@ -173,6 +182,14 @@ test("outliers: one that answers UNAVAILABLE five times in a row gets no calls f
   await expect.poll(failed, { timeout: 60_000 }).toBe(0);
   const ejections = await rig.envoy.admin("/stats?filter=outlier_detection.ejections_enforced_total");
   expect(ejections).toMatch(new RegExp(`${service}@1\\.0\\.0#\\d+\\..*: [1-9]`));
+  const noted = async () => {
+    const lines = (await readFile(join(folder, "outliers.jsonl"), "utf8")).split("\n");
+    return lines.map(parseOutlierLine).find((event) => event?.service === service);
+  };
+  const { address } = servers.get("sick") ?? {};
+  await expect
+    .poll(noted, { timeout: 60_000 })
+    .toMatchObject({ version: "1.0.0", address, isOut: true, why: "after 5 errors in a row" });
 });
 
 test("slow start: a newcomer gets a small share at first", async () => {

@@ -1,6 +1,11 @@
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HealthClient, type ListHealthResponse } from "#proto/rouse/orchestrator/v1/health.ts";
+import {
+  OrchestratorClient,
+  type WatchDecisionsResponse,
+} from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { withClient } from "../cli/connect.ts";
 import { unary } from "../sdk/grpc.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
@@ -92,5 +97,39 @@ describe("an instance that is not well", () => {
     expect(live?.generation).toBe(1);
     await mesh.killInstance(blocked);
     await until("nothing is held against it", async () => (await conditionOf(blocked)) === undefined);
+  });
+
+  test("refuses five calls in a row after many that went well: Envoy leaves it out, and it is suspect for that", async () => {
+    const version = "3.0.0";
+    await register({ version, minInstances: 2 });
+    using client = createProbeServiceClient({ target: mesh.edge, version, retries: 0 });
+    await until("two instances serve", async () => (await ids(version)).length === 2);
+    const { instance: sick } = await client.echo({ text: "x" }, { deadlineMs: 30_000 });
+    let well = 0;
+    let refused = 0;
+    const call = (text: string) =>
+      client.echo({ text }, { deadlineMs: 30_000 }).then(
+        ({ instance }) => {
+          if (instance === sick) well++;
+        },
+        () => {
+          refused++;
+        },
+      );
+    // The share of its errors says nothing.
+    while (well < 20) await call("x");
+    while (refused < 5) await call(`refuse ${sick}`);
+    const decisions = () =>
+      withClient(OrchestratorClient, mesh.control, async (orchestrator) => {
+        const stream = orchestrator.watchDecisions({});
+        stream.on("error", () => undefined);
+        const [told] = (await once(stream, "data")) as [WatchDecisionsResponse];
+        stream.cancel();
+        return told.decisions.filter(({ instance }) => instance === sick);
+      });
+    const reason = expect.stringMatching(/^the Envoy of host \S+ left it out after 5 errors in a row$/);
+    await expect
+      .poll(decisions, { timeout: 60_000 })
+      .toContainEqual(expect.objectContaining({ kind: "suspect", reason }));
   });
 });
