@@ -72,16 +72,34 @@ describe.runIf(available)("of two hosts", () => {
     );
   }, 120_000);
 
+  /** Ids of a version's instances, by host. */
+  const runningOn = async (version: string) => {
+    const all = await readHosts(hosts.of("h1").registry);
+    return all.map(({ running }) => running.filter((one) => one.version === version).map(({ id }) => id));
+  };
+  const oneOnEach = (ids: readonly string[][]) =>
+    ids.length === 2 && ids.every((there) => there.length === 1);
+
   test("a core service gets an instance on each, without a call", async () => {
     const core = (contract: string) => contract.replace("standby:", "placement: {core: true} standby:");
     await register({ version: "3.0.0", minInstances: 2, edit: core });
-    await until("one runs on each", async () => {
-      const all = await readHosts(hosts.of("h1").registry);
-      const those = all.map(({ running }) => running.filter(({ version }) => version === "3.0.0").length);
-      return those.length === 2 && those.every((count) => count === 1);
-    });
+    await until("one runs on each", async () => oneOnEach(await runningOn("3.0.0")));
     expect(await hosts.of("h1").rouse("explain", "probe.v1.ProbeService", "3.0.0")).toMatch(
       /^placement by its contract: with the mesh, one for each host$/m,
     );
   });
+
+  test("a core service boots with the mesh, again on each, without a call", async () => {
+    const before = new Set((await runningOn("3.0.0")).flat());
+    await Promise.all(hosts.all.map((host) => host.stop()));
+    await Promise.all(hosts.all.map((host) => host.start()));
+    await until(
+      "a new one runs on each",
+      async () => {
+        const now = await runningOn("3.0.0").catch(() => []);
+        return oneOnEach(now) && now.flat().every((id) => !before.has(id));
+      },
+      120_000,
+    );
+  }, 300_000);
 });
