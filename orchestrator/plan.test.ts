@@ -308,6 +308,18 @@ describe("several instances", () => {
     expect(actions({ ...busy, instances: [a], ...desires(0), load })).toEqual([]);
   });
 
+  test("beyond what is needed retire where there are most of them, so that the others stay apart", () => {
+    const load = openCalls({ "127.0.0.1:1": 4, "127.0.0.1:3": 2, "127.0.0.1:2": 7 });
+    const instances = [
+      { ...a, host: "x" },
+      { ...b, host: "x" },
+      { ...c, host: "y" },
+    ];
+    expect(actions({ ...busy, instances, ...desires(2), load })).toMatchObject([
+      { kind: "retire", instance: { id: "a" } },
+    ]);
+  });
+
   test("that must leave are replaced first, and then retire", () => {
     expect(actions({ ...busy, instances: [a], ...leaves("a") })).toMatchObject([{ kind: "start" }]);
     const starting = [{ instanceId: "x", generation: 1 }];

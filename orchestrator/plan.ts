@@ -215,7 +215,10 @@ function oneMore(
   return later(context.nowMs + NO_ROOM_PAUSE_MS);
 }
 
-/** The instance that is to take no more calls: one that must leave, else the least busy of those beyond what is wanted. */
+/**
+ * The instance that is to take no more calls: one that must leave, else the least busy of those beyond what is wanted, from a host with
+ * most of them, so that those which stay are kept apart.
+ */
 function oneLess(
   view: VersionView,
   {
@@ -239,7 +242,12 @@ function oneLess(
   }
   if (staying.length <= Math.max(wanted, 1)) return undefined;
   const calls = ({ address }: InstanceState) => view.load.endpoints.get(address)?.inProgress ?? 0;
-  const [instance] = [...staying].sort((a, b) => calls(a) - calls(b) || (a.id < b.id ? 1 : -1));
+  const beside = new Map<string, number>();
+  for (const { host } of staying) beside.set(host, (beside.get(host) ?? 0) + 1);
+  const crowd = ({ host }: InstanceState) => beside.get(host) ?? 0;
+  const [instance] = [...staying].sort(
+    (a, b) => crowd(b) - crowd(a) || calls(a) - calls(b) || (a.id < b.id ? 1 : -1),
+  );
   return instance && { kind: "retire", target, instance, reason: "fewer instances are needed" };
 }
 
