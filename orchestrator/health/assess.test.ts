@@ -70,19 +70,19 @@ describe("speaks against an instance", () => {
       "one Envoy, while it is on probation",
       seen({}, { ...leftOut({ x: 1 }), onProbation: true }),
       "the Envoy of host x left it out after 5 errors in a row",
-      1_000,
+      5_000,
     ],
     [
       "one Envoy again",
       seen({}, leftOut({ x: 2 })),
       "the Envoy of host x left it out 2 times within two minutes, the last time after 5 errors in a row",
-      1_000,
+      5_000,
     ],
     [
       "the Envoys of two hosts",
       seen({}, leftOut({ y: 1, x: 1 })),
       "the Envoys of hosts x, y left it out after 5 errors in a row",
-      1_000,
+      5_000,
     ],
     [
       "an Envoy of which one does not know",

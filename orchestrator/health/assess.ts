@@ -16,12 +16,15 @@ const BLOCKED_MS = 1_000;
 /** One that is this late has too much to do, ms. */
 const LATE_MS = 250;
 
-/** How long each sign must last before it counts, ms: what may pass by itself has longer. */
+/**
+ * How long each sign must last before it counts, ms: what may pass by itself has longer, and so has what Envoys leave out anyway, as its
+ * agent may be about to say that it has ended.
+ */
 const PATIENCE = {
   unreachable: 3_000,
   notServing: 30_000,
   errors: 2_000,
-  leftOut: 1_000,
+  leftOut: 5_000,
   silent: 3_000,
   blocked: 10_000,
 };
