@@ -21,7 +21,19 @@ export function storeKey(key: string | undefined): void {
   if (key === undefined || key === "") sessionStorage.removeItem(storage);
   else sessionStorage.setItem(storage, key);
   leaveKeyForContents();
-  for (const reader of [...keyReaders]) reader();
+  afterPress(() => {
+    for (const reader of [...keyReaders]) reader();
+  });
+}
+
+let isPressed = false;
+for (const type of ["pointerdown", "pointerup", "pointercancel"])
+  addEventListener(type, () => (isPressed = type === "pointerdown"), true);
+
+/** A press on a button ends the entry of a field first: were the page drawn anew right then, the button would move away under it. */
+function afterPress(act: () => void): void {
+  if (!isPressed) act();
+  else addEventListener("pointerup", () => setTimeout(act), { once: true });
 }
 
 /** Hears when a key is kept or forgotten. @returns ends it. */
