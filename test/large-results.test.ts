@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { submitTask, taskQueue, taskWorker } from "../sdk/tasks/index.ts";
 import { createLedgerServiceClient } from "./fixtures/ledger/gen/ledger/v1/ledger.client.ts";
 import { createWorkerServiceClient } from "./fixtures/worker/gen/worker/v1/worker.client.ts";
-import { runningInstances } from "./support/live.ts";
+import { runningInstances, until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
 import { rouse } from "./support/rouse.ts";
@@ -41,6 +41,8 @@ describe.skipIf(!available)("a result of 100 MB", () => {
     using worker = createWorkerServiceClient({ target: mesh.edge });
     const instances = () => runningInstances(mesh, "worker.v1.WorkerService");
     await worker.quick({ ...work, bytes: 1 });
+    // Consul hears of it after the call that woke it is answered.
+    await until("Consul shows the instance", async () => (await instances()).length === 1);
     const before = await instances();
     await expect(worker.quick({ ...work, bytes: BYTES })).rejects.toMatchObject({
       status: "RESOURCE_EXHAUSTED",
