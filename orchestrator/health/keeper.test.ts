@@ -235,7 +235,7 @@ describe("Envoys leave an instance out", () => {
     leaves("x", "a");
     pass(1);
     leaves("y", "a");
-    expect(pass(2)).toEqual({ unfit: ["a"], leaving: [] });
+    expect(pass(6)).toEqual({ unfit: ["a"], leaving: [] });
     expect(conditions()).toEqual({ a: "quarantined" });
     expect(decided.at(-1)).toBe(`a quarantined: the Envoys of hosts x, y left it out ${why}`);
     // An agent that is asked anew tells all again.
@@ -250,14 +250,14 @@ describe("Envoys leave an instance out", () => {
 
   test("one of them again and again", () => {
     leaves("x", "a", 20);
-    expect(pass(3)).toEqual({ unfit: ["a"], leaving: [] });
+    expect(pass(6)).toEqual({ unfit: ["a"], leaving: [] });
     expect(conditions()).toEqual({ a: "quarantined" });
   });
 
   test("all instances: the version is at fault", () => {
     leaves("x", "a", 20);
     leaves("x", "b", 20);
-    expect(pass(5)).toEqual({ unfit: [], leaving: [] });
+    expect(pass(9)).toEqual({ unfit: [], leaving: [] });
     expect(keeper.faults.get("a.v1.A@1.0.0")).toMatch(/^2 of its 2 instances do badly.*the Envoy of host x/);
   });
 
@@ -266,7 +266,7 @@ describe("Envoys leave an instance out", () => {
     nowMs += 1_000;
     add("c");
     instances = instances.map((one) => (one.id === "c" ? { ...one, startedAtMs: nowMs } : one));
-    pass(3);
+    pass(7);
     expect(conditions()).toEqual({});
   });
 });
