@@ -1,5 +1,6 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { any, encodeJson, type JsonObject } from "../proto/json.ts";
+import { filterOn } from "../resources/filters.ts";
 import type { MergedDescriptors } from "./merge.ts";
 
 /** Name of the edge's filter that makes gRPC calls of calls in JSON, and of the resource that configures it. */
@@ -30,7 +31,7 @@ export function jsonFilter(): JsonObject {
 
 /** Turns the filter on: a route's entry of the configurations by filter. */
 export function jsonOn(): JsonObject {
-  return { [JSON_FILTER]: any("envoy.config.route.v3.FilterConfig", { config: {} }) };
+  return { [JSON_FILTER]: filterOn };
 }
 
 /** The filter's configuration, an encoded envoy.config.core.v3.TypedExtensionConfig. */

@@ -4,11 +4,10 @@ import { any, type JsonObject } from "../proto/json.ts";
 import { envoyAddress } from "./address.ts";
 import { details, header } from "./answer.ts";
 import { corsOfAnswers } from "./cors.ts";
+import { filter } from "./filters.ts";
 import { onDemand } from "./on-demand.ts";
 import { COLLECTOR_CLUSTER, EDGE_ROUTES, MESH_ROUTES, type MeshSettings } from "./settings.ts";
 import { webFilters } from "./web.ts";
-
-const filters = "envoy.extensions.filters.http";
 
 /** The listeners of every Envoy, by name. */
 export function listeners(settings: MeshSettings): Map<string, JsonObject> {
@@ -71,10 +70,6 @@ function manager(prefix: string, routes: string, settings: MeshSettings): JsonOb
     ...(settings.tracing && { tracing: tracing(prefix, settings.tracing.samplingRatio) }),
     ...(settings.tracing?.samplingRatio === 0 && { early_header_mutation_extensions: [noSpan] }),
   });
-}
-
-function filter(name: string, type: string, fields: JsonObject = {}): JsonObject {
-  return { name: `envoy.filters.http.${name}`, typed_config: any(`${filters}.${type}`, fields) };
 }
 
 /** What callers hear whose subscription to a cold version nobody answered: without it they get an empty message. */

@@ -1,10 +1,10 @@
 import { any, type JsonObject } from "../proto/json.ts";
 import { corsPolicy } from "./cors.ts";
+import { filter, filterOn } from "./filters.ts";
 import type { MeshSettings } from "./settings.ts";
 
 const GRPC_WEB = "envoy.filters.http.grpc_web";
 const ROUTE_AGAIN = "rouse.route_again";
-const filters = "envoy.extensions.filters.http";
 
 /** A cluster that is not there, for routes on which a filter answers or finds another route. */
 export const NOBODY_CLUSTER = "nobody";
@@ -15,13 +15,15 @@ export const NOBODY_CLUSTER = "nobody";
  */
 export function webFilters(): JsonObject[] {
   return [
-    { name: "envoy.filters.http.cors", disabled: true, typed_config: any(`${filters}.cors.v3.Cors`) },
-    { name: GRPC_WEB, disabled: true, typed_config: any(`${filters}.grpc_web.v3.GrpcWeb`) },
+    { ...filter("cors", "cors.v3.Cors"), disabled: true },
+    { ...filter("grpc_web", "grpc_web.v3.GrpcWeb"), disabled: true },
     // Sets nothing: it has the route looked up again.
     {
       name: ROUTE_AGAIN,
       disabled: true,
-      typed_config: any(`${filters}.set_filter_state.v3.Config`, { clear_route_cache: true }),
+      typed_config: any("envoy.extensions.filters.http.set_filter_state.v3.Config", {
+        clear_route_cache: true,
+      }),
     },
   ];
 }
@@ -31,9 +33,8 @@ export function webFilters(): JsonObject[] {
  * service's route is found.
  */
 export function grpcWebRoute(settings: MeshSettings): JsonObject {
-  const on = any("envoy.config.route.v3.FilterConfig", { config: {} });
   return {
     route: { cluster: NOBODY_CLUSTER },
-    typed_per_filter_config: { ...corsPolicy(settings), [GRPC_WEB]: on, [ROUTE_AGAIN]: on },
+    typed_per_filter_config: { ...corsPolicy(settings), [GRPC_WEB]: filterOn, [ROUTE_AGAIN]: filterOn },
   };
 }
