@@ -10,6 +10,14 @@ export function versionKey(of: { readonly service: string; readonly version: str
   return `${of.service}@${of.version}`;
 }
 
+/** Map key of a version's instance that is known by its address, as by an Envoy. */
+export function addressKey(
+  of: { readonly service: string; readonly version: string },
+  address: string,
+): string {
+  return `${versionKey(of)} ${address}`;
+}
+
 /** Name of a generation's Envoy cluster: "genome.v1.GenomeService@1.0.0#3". */
 export function clusterName(target: Target): string {
   return `${versionKey(target)}#${target.generation}`;

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { LeftOut } from "#proto/rouse/agent/v1/agent.ts";
 import { type OutlierEvent, outlierLogOf, parseOutlierLine } from "../../mesh-config/outlier-log.ts";
+import { addressKey } from "../../registry/target.ts";
 import { OutlierFile } from "./outlier-file.ts";
 
 /** How often an instance was left out is told of so long a time, ms. */
@@ -37,7 +38,7 @@ export class Outliers {
     const changed = new Set<string>();
     for (const { event, agoMs } of events) {
       const { service, version, address, isOut, forMs, why } = event;
-      const key = `${service}@${version} ${address}`;
+      const key = addressKey(event, address);
       const before = this.#known.get(key);
       if (!isOut && before === undefined) continue;
       const atMs = nowMs - agoMs;

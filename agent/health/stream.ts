@@ -7,6 +7,7 @@ import type {
   WatchHealthRequest,
   WatchHealthResponse,
 } from "#proto/rouse/agent/v1/agent.ts";
+import { addressKey } from "../../registry/target.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Outliers } from "./outliers.ts";
 import type { InstanceVitals } from "./vitals.ts";
@@ -48,7 +49,7 @@ export function streamHealth(
     flush();
   });
   const endOutliers = outliers.watch((changed) => {
-    for (const one of changed) waitingOut.set(`${one.service}@${one.version} ${one.address}`, one);
+    for (const one of changed) waitingOut.set(addressKey(one, one.address), one);
     flush();
   });
   const endJobs = jobs.watch(flush);

@@ -1,5 +1,5 @@
 import type { LeftOut } from "#proto/rouse/agent/v1/agent.ts";
-import { versionKey } from "../../registry/target.ts";
+import { addressKey, versionKey } from "../../registry/target.ts";
 
 interface Version {
   readonly service: string;
@@ -50,7 +50,7 @@ export class Ejections {
     this.#told.set(host, told);
     for (const { service, version, address, agoMs, outForMs, why } of leftOut) {
       const atMs = agoMs.map((ago) => nowMs - ago);
-      told.set(keyOf({ service, version }, address), {
+      told.set(addressKey({ service, version }, address), {
         ...{ service, version, address, why, atMs },
         untilMs: nowMs + outForMs,
       });
@@ -65,7 +65,7 @@ export class Ejections {
    * @param sinceMs What was before is forgiven, or was another instance's.
    */
   of(version: Version, address: string, sinceMs: number, nowMs: number): Ejection[] {
-    const key = keyOf(version, address);
+    const key = addressKey(version, address);
     return [...this.#told].flatMap(([host, told]) => {
       const one = told.get(key);
       if (one === undefined || one.untilMs <= nowMs) return [];
@@ -88,10 +88,6 @@ export class Ejections {
   reset(): void {
     this.#told.clear();
   }
-}
-
-function keyOf(version: Version, address: string): string {
-  return `${versionKey(version)} ${address}`;
 }
 
 /**
