@@ -13,6 +13,9 @@ import { Artifacts } from "../artifacts/store.ts";
 import { gather } from "../artifacts/testing/rig.ts";
 import { type OrdersDatabase, openDatabase } from "../database/connect.ts";
 import { type NewOperation, OperationStore } from "../operations/store.ts";
+import { EngineStore } from "../orders/store/engine-store.ts";
+import type { NewOrder, NewTask } from "../orders/store/new-order.ts";
+import { OrderStore } from "../orders/store/store.ts";
 import { PARTS } from "../parts.ts";
 import { RunStore } from "../runs/store.ts";
 import { TaskStore } from "../tasks/store.ts";
@@ -184,9 +187,73 @@ test("what a task brings, keeps or answers is kept as long as the task", async (
   for (const uri of uris) expect(await stays(uri)).toBe(false);
 });
 
+function order(task: Partial<NewTask>, more: Partial<NewOrder> = {}): NewOrder {
+  const call: NewTask = {
+    name: "main",
+    service: "a.v1.A",
+    version: "1.0.0",
+    method: "Do",
+    kind: "call",
+    provider: "administrator",
+    needs: [],
+    parameters: "{}",
+    inputs: {},
+    metadata: {},
+    retries: 0,
+    deadlineMs: 60_000,
+    room: null,
+    ...task,
+  };
+  return {
+    id: randomUUID(),
+    name: "",
+    priority: 5,
+    metadata: {},
+    caller: "",
+    idempotencyKey: "",
+    digest: Buffer.alloc(32),
+    keepMs: 60_000,
+    tasks: [call],
+    ...more,
+  };
+}
+
+test("what an order that waits for its turn names is kept as long as the order", async () => {
+  const uris = [await put(), await put(), await put(), await put()];
+  const [parameter, second, ofTask = "", ofOrder = ""] = uris;
+  const parameters = JSON.stringify({ reads: [parameter, `${second}?name=b`] });
+  const made = order({ parameters, metadata: { sample: ofTask } }, { metadata: { study: ofOrder } });
+  await new OrderStore(database.pool).insert(made);
+  for (const uri of uris) expect(await stays(uri)).toBe(true);
+  await forget("orders", made.id);
+  for (const uri of uris) expect(await stays(uri)).toBe(false);
+});
+
+test("what a call of an order has answered is kept as long as the order, though the call is forgotten before", async () => {
+  const [answered, noted] = [await put(), await put()];
+  const made = order({});
+  await new OrderStore(database.pool).insert(made);
+  const engine = new EngineStore(database.pool);
+  const operations = new OperationStore(database.pool);
+  const call = operation(Buffer.alloc(0), false);
+  await engine.begin(made.id, "main", undefined);
+  await operations.insert(call);
+  await operations.succeed(call.id, message(answered));
+  const key = { orderId: made.id, task: "main", attempt: 1 };
+  const result = JSON.stringify({ alignment: answered });
+  expect(await engine.succeed(key, { result, outputs: [], said: { noted } })).toBe(true);
+  await forget("operations", call.id);
+  expect(await stays(answered)).toBe(true);
+  expect(await stays(noted)).toBe(true);
+  await forget("orders", made.id);
+  expect(await stays(answered)).toBe(false);
+  expect(await stays(noted)).toBe(false);
+});
+
 test("what is no artifact's name, or one of an artifact that never was, hinders nothing", async () => {
   const never = `artifact:sha256-${"0".repeat(64)}`;
   const operations = new OperationStore(database.pool);
   for (const text of [never, "artifact:sha256-", "artifact:sha256-xyz", `artifact:sha256-${"F".repeat(64)}`])
     await operations.insert(operation(message(text), false));
+  await new OrderStore(database.pool).insert(order({ parameters: JSON.stringify({ never }) }));
 });
