@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ExplainPlacementResponse } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { placementLines } from "../cli/placement-lines.ts";
 import { explained } from "./explain.ts";
+import { whatWouldHelp } from "./placement/changes.ts";
 import type { PlaceableHost } from "./placement/host.ts";
 import { judge } from "./placement/place.ts";
 import { filled, host, needs, running } from "./placement/testing/fleet.ts";
@@ -15,7 +16,7 @@ function lines(hosts: readonly PlaceableHost[], over: Partial<ExplainPlacementRe
     maxInstances: 4,
     rules: "",
     instances: [],
-    ...explained(judge(needs(), hosts)),
+    ...explained(judge(needs(), hosts), () => whatWouldHelp(needs(), hosts)),
     ...over,
   });
 }

@@ -10,7 +10,6 @@ import { resolveSpec, unknownService } from "../registry/spec.ts";
 import type { ServiceState, VersionState } from "../registry/state.ts";
 import { RouseError } from "../sdk/errors.ts";
 import type { Orchestrator } from "./orchestrator.ts";
-import { smallestChanges } from "./placement/changes.ts";
 import type { Verdict } from "./placement/place.ts";
 import type { Start } from "./starts.ts";
 
@@ -39,7 +38,7 @@ export function explainPlacement(
     maxInstances,
     rules: placement === undefined ? "" : placementText(placement),
     instances: placedInstances(state, starts),
-    ...explained(orchestrator.placer.judge(state)),
+    ...explained(orchestrator.placer.judge(state), () => orchestrator.placer.changes(state)),
   };
 }
 
@@ -78,14 +77,14 @@ function placedInstances(state: VersionState, starts: readonly Start[]): PlacedI
 /** The verdicts as the API has them, and what they come to. */
 export function explained(
   verdicts: readonly Verdict[],
+  whatWouldHelp: () => string[],
 ): Pick<ExplainPlacementResponse, "hosts" | "nextHost" | "changes"> {
   const [best] = verdicts;
   const isPlaced = best?.fits === true;
-  const misfits = verdicts.map((verdict) => (verdict.fits ? [] : verdict.misfits));
   return {
     hosts: verdicts.map(verdictOf),
     nextHost: isPlaced ? best.host.name : "",
-    changes: isPlaced ? [] : smallestChanges(misfits),
+    changes: isPlaced ? [] : whatWouldHelp(),
   };
 }
 

@@ -37,7 +37,9 @@ describe("a core service on one host", () => {
     expect(first).toBe(`${service} 1.0.0: 1 instance, 2 to 4 by its contract`);
     expect(rules).toBe("placement by its contract: with the mesh, one for each host");
     expect(lines).toContain("No host fits one more.");
-    expect(lines).toContain("What would help: add a host.");
+    expect(lines.join("\n")).toMatch(
+      /^What would help: add a host with [\d.]+ cores?, \d+ [MG]iB memory\.$/m,
+    );
     expect(lines.join("\n")).toMatch(/runs an instance of it already$/);
     expect(lines.join("\n")).toMatch(/\n\S+ +\S+ +the only host: [\d.]+ = fit [\d.]+/);
   });

@@ -1,5 +1,7 @@
 import { hourlyCost } from "../../registry/hourly-cost.ts";
-import { type Amounts, attribute, type HostMode, type PlaceableHost } from "./host.ts";
+import { KINDS, TOLERANCE } from "./amounts.ts";
+import { attribute, type HostMode, type PlaceableHost, splitLabel } from "./host.ts";
+import { freed, hostMend, type Mend, withoutService } from "./mend.ts";
 import { type Needs, spreadsOf, versionOf } from "./needs.ts";
 import { countSpread, matches } from "./score.ts";
 
@@ -7,10 +9,8 @@ import { countSpread, matches } from "./score.ts";
 export interface Misfit {
   /** Predicate of the host's name: "has 0.25 of 4 cores free, 0.5 needed". */
   readonly why: string;
-  /** Imperative: "free 0.25 cores on b". */
-  readonly change: string;
-  /** How much is asked for with that, to find the smallest; a command is 1, a new machine 100. */
-  readonly effort: number;
+  /** Absent: this host will not do, whatever is done to it. */
+  readonly mend?: Mend;
 }
 
 /** What a filter must know of all hosts. */
@@ -32,9 +32,6 @@ export function occupancy(needs: Needs, hosts: readonly PlaceableHost[]): Occupa
   }
   return { instances: countSpread(needs, hosts), costPerHour };
 }
-
-/** Sums of decimal fractions differ in the last bits. */
-export const TOLERANCE = 1e-9;
 
 /** Whether the host can take the instance; as {@link misfits}, without words. */
 export function fits(needs: Needs, host: PlaceableHost, taken: Occupancy): boolean {
@@ -87,7 +84,7 @@ const MODES: Readonly<
 function modeMisfit({ name, mode = "active" }: PlaceableHost): Misfit[] {
   if (mode === "active") return [];
   const [why, change, effort] = MODES[mode];
-  return [{ why, change: `${change} ${name}`, effort }];
+  return [{ why, mend: hostMend(`${change} ${name}`, effort, () => ({ mode: "active" })) }];
 }
 
 function labelMisfits(needs: Needs, host: PlaceableHost): Misfit[] {
@@ -96,33 +93,35 @@ function labelMisfits(needs: Needs, host: PlaceableHost): Misfit[] {
     .map(([label, value]) => lacks(`${label}=${value}`, host));
 }
 
-function lacks(label: string, host: PlaceableHost): Misfit {
-  return { why: `lacks the label ${label}`, change: `give ${host.name} the label ${label}`, effort: 10 };
+function lacks(label: string, { name: host }: PlaceableHost): Misfit {
+  const why = `lacks the label ${label}`;
+  const [name, value] = splitLabel(label);
+  // Who it is and where it stands are no words that could be changed.
+  if (name === "host" || name === "zone") return { why };
+  if (name === "runtime") return { why, mend: runtimeMend(host, value) };
+  const given = ({ labels }: PlaceableHost) => ({ labels: { ...labels, [name]: value } });
+  return { why, mend: hostMend(`give ${host} the label ${label}`, 10, given) };
+}
+
+function avoids(label: string, { name: host, labels }: PlaceableHost): Misfit {
+  const why = `has the label ${label}, which the contract avoids`;
+  const [name, value] = splitLabel(label);
+  if (labels[name] !== value) return { why };
+  const taken = ({ labels: now }: PlaceableHost) => ({
+    labels: Object.fromEntries(Object.entries(now).filter((one) => one.join("=") !== label)),
+  });
+  return { why, mend: hostMend(`take the label ${label} from ${host}`, 10, taken) };
 }
 
 function runtimeMisfit(needs: Needs, host: PlaceableHost): Misfit[] {
   if (needs.image !== true || !isBare(host)) return [];
-  return [
-    {
-      why: `runs no images (its runtime is ${host.runtime})`,
-      change: `run the agent of ${host.name} with --runtime docker`,
-      effort: 15,
-    },
-  ];
+  const why = `runs no images (its runtime is ${host.runtime})`;
+  return [{ why, mend: runtimeMend(host.name, "docker") }];
 }
 
-interface Kind {
-  readonly name: keyof Amounts;
-  readonly unit: string;
-  readonly tolerance: number;
-  readonly round: (amount: number, up: boolean) => number;
+function runtimeMend(host: string, runtime: string): Mend {
+  return hostMend(`run the agent of ${host} with --runtime ${runtime}`, 15, () => ({ runtime }));
 }
-
-const KINDS: readonly Kind[] = [
-  { name: "gpu", unit: "GPUs", tolerance: 0, round: (count) => count },
-  { name: "cpu", unit: "cores", tolerance: TOLERANCE, round: roundCores },
-  { name: "memory", unit: "MiB", tolerance: 0, round: roundMebibytes },
-];
 
 function roomMisfits(needs: Needs, host: PlaceableHost): Misfit[] {
   const short = KINDS.filter(({ name, tolerance }) => needs[name] > host[name] - host.used[name] + tolerance);
@@ -133,98 +132,88 @@ function roomMisfits(needs: Needs, host: PlaceableHost): Misfit[] {
     const beside = jobs === 0 ? "" : ` (jobs have ${jobs})`;
     return `${free} of ${all} ${unit} free${beside}, ${round(needs[name], true)}${name === "memory" ? " MiB" : ""} needed`;
   });
-  const tooSmall = short.some(({ name, tolerance }) => needs[name] > host[name] + tolerance);
+  const reasons = `has ${why.join(", and ")}`;
+  if (short.some(({ name, tolerance }) => needs[name] > host[name] + tolerance)) return [{ why: reasons }];
+  const missing = { cpu: 0, memory: 0, gpu: 0 };
+  let effort = 0;
   const amounts = short.map(({ name, unit, round }) => {
-    const amount = tooSmall ? needs[name] : needs[name] - (host[name] - host.used[name]);
-    return `${round(amount, true)} ${unit}`;
+    missing[name] = needs[name] - (host[name] - host.used[name]);
+    effort += 2 + (needs[name] + host.used[name]) / host[name] - 1;
+    return `${round(missing[name], true)} ${unit}`;
   });
-  const effort = short.reduce(
-    (sum, { name }) => sum + 2 + (needs[name] + host.used[name]) / host[name] - 1,
-    0,
-  );
-  return [
-    {
-      why: `has ${why.join(", and ")}`,
-      change: tooSmall
-        ? `add a host with ${amounts.join(" and ")}`
-        : `free ${amounts.join(" and ")} on ${host.name}`,
-      effort: tooSmall ? 100 : effort,
-    },
-  ];
+  const free = ({ used }: PlaceableHost) => ({ used: freed(used, missing) });
+  return [{ why: reasons, mend: hostMend(`free ${amounts.join(" and ")} on ${host.name}`, effort, free) }];
 }
 
 function spreadMisfits(needs: Needs, host: PlaceableHost, taken: Occupancy): Misfit[] {
   return spreadsOf(needs).flatMap(({ over, strict }, n) => {
     const value = attribute(host, over);
     if (!strict || (taken.instances[n]?.get(value) ?? 0) === 0) return [];
-    if (over === "host")
-      return [{ why: "runs an instance of it already", change: "add a host", effort: 100 }];
+    if (over === "host") return [{ why: "runs an instance of it already" }];
     const why =
       value === ""
         ? `has no ${over}, and neither has a host that runs an instance of it already`
         : `is in ${over} ${value}, which has an instance of it already`;
-    return [{ why, change: `add a host of another ${over}`, effort: 101 }];
+    return [{ why }];
   });
 }
 
 function affinityMisfits(needs: Needs, host: PlaceableHost): Misfit[] {
   const found: Misfit[] = [];
+  const repelling = host.repels?.get(needs.service ?? "") ?? NOBODY;
   for (const rule of needs.rules?.affinity ?? []) {
     if (!rule.strict || matches(rule, host)) continue;
     if (rule.label !== undefined) found.push(lacks(rule.label, host));
-    else
-      found.push({
-        why: `runs no instance of ${rule.service}`,
-        change: `start ${rule.service} on ${host.name}`,
-        effort: 6,
-      });
+    else if (rule.service !== undefined) found.push(lacksService(rule.service, needs, host));
   }
   for (const rule of needs.rules?.antiAffinity ?? []) {
     if (!rule.strict || !matches(rule, host)) continue;
-    if (rule.label !== undefined)
-      found.push({
-        why: `has the label ${rule.label}, which the contract avoids`,
-        change: `take the label ${rule.label} from ${host.name}`,
-        effort: 10,
-      });
-    else
-      found.push({
-        why: `runs ${rule.service}, from which it keeps apart`,
-        change: `move ${rule.service} off ${host.name}`,
-        effort: 5,
-      });
+    if (rule.label !== undefined) found.push(avoids(rule.label, host));
+    else if (rule.service !== undefined)
+      found.push(beside(rule.service, `runs ${rule.service}, from which it keeps apart`, needs, host));
   }
-  const by = host.repels?.get(needs.service ?? "");
-  if (by !== undefined)
-    found.push({
-      why: `runs ${by}, which keeps apart from it`,
-      change: `move ${by} off ${host.name}`,
-      effort: 5,
-    });
+  for (const by of repelling) found.push(beside(by, `runs ${by}, which keeps apart from it`, needs, host));
   return found;
 }
 
+const NOBODY: ReadonlySet<string> = new Set();
+
+function lacksService(service: string, needs: Needs, { name }: PlaceableHost): Misfit {
+  const why = `runs no instance of ${service}`;
+  // It would have to be there before it is there.
+  if (service === needs.service) return { why };
+  const started = (host: PlaceableHost) => ({ services: new Map([...(host.services ?? []), [service, 1]]) });
+  return { why, mend: hostMend(`start ${service} on ${name}`, 6, started) };
+}
+
+function beside(service: string, why: string, needs: Needs, { name }: PlaceableHost): Misfit {
+  // Moved, it would be in the way elsewhere.
+  if (service === needs.service) return { why };
+  const moved = (host: PlaceableHost) => withoutService(host, service);
+  return { why, mend: hostMend(`move ${service} off ${name}`, 5, moved) };
+}
+
 function costMisfit(needs: Needs, host: PlaceableHost, taken: Occupancy): Misfit[] {
-  const most = needs.rules?.maxCostPerHour;
+  const { rules } = needs;
+  const most = rules?.maxCostPerHour;
   const cost = taken.costPerHour + hourlyCost(needs, host);
-  if (most === undefined || cost <= most + TOLERANCE) return [];
+  if (rules === undefined || most === undefined || cost <= most + TOLERANCE) return [];
+  const raised = Math.ceil(cost * 1_000) / 1_000;
   return [
     {
       why: `would bring the cost to ${money(cost)} per hour, ${money(most)} allowed`,
-      change: `raise max_cost_per_hour to ${money(Math.ceil(cost * 1_000) / 1_000)}`,
-      effort: 4,
+      mend: {
+        text: `raise max_cost_per_hour to ${money(raised)}`,
+        effort: 4,
+        done: ({ host: same, needs: before }) => ({
+          host: same,
+          needs: { ...before, rules: { ...rules, maxCostPerHour: raised } },
+        }),
+      },
     },
   ];
 }
 
 function money(amount: number): string {
   return String(Math.round(amount * 1_000) / 1_000);
-}
-
-function roundCores(cores: number, up: boolean): number {
-  return up ? Math.ceil(cores * 100 - 1e-6) / 100 : Math.round(cores * 100) / 100;
-}
-
-function roundMebibytes(bytes: number, up: boolean): number {
-  return up ? Math.ceil(bytes / 2 ** 20) : Math.floor(bytes / 2 ** 20);
 }

@@ -1,6 +1,7 @@
 import { hourlyCost } from "../../registry/hourly-cost.ts";
 import type { AffinityRule } from "../../registry/placement-rules.ts";
-import { isBare, TOLERANCE } from "./filter.ts";
+import { TOLERANCE } from "./amounts.ts";
+import { isBare } from "./filter.ts";
 import { type Amounts, type HostFacts, type PlaceableHost, splitLabel } from "./host.ts";
 import { AttributeColumns, CapacityClasses } from "./host-columns.ts";
 import { HostRow, type Occupant } from "./host-rows.ts";

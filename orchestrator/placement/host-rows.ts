@@ -24,7 +24,7 @@ export class HostRow implements PlaceableHost {
   #gpu = 0;
   readonly versions = new Map<string, number>();
   readonly services = new Map<string, number>();
-  readonly repels = new Map<string, string>();
+  readonly repels = new Map<string, Set<string>>();
   readonly #repelling: Occupant[] = [];
   #jobs: Amounts | undefined;
 
@@ -107,7 +107,7 @@ export class HostRow implements PlaceableHost {
     }
     this.repels.clear();
     for (const { service, repels } of this.#repelling)
-      for (const other of repels) this.repels.set(other, service);
+      for (const other of repels) this.repels.set(other, (this.repels.get(other) ?? new Set()).add(service));
   }
 }
 

@@ -37,8 +37,8 @@ export interface PlaceableHost extends HostFacts {
   readonly versions?: ReadonlyMap<string, number>;
   /** The same by service. */
   readonly services?: ReadonlyMap<string, number>;
-  /** Services from which something here keeps apart strictly, with the service that does. */
-  readonly repels?: ReadonlyMap<string, string>;
+  /** Services from which something here keeps apart strictly, with the services that do. */
+  readonly repels?: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** The value of a host's attribute: "host", "zone", "runtime", or a label; "" where it has none. */

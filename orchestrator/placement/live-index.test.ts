@@ -81,7 +81,7 @@ describe("what is counted on a host", () => {
       used: { cpu: 1, memory: 2 * gib, gpu: 0 },
       versions: new Map([["a.v1.A@1.0.0", 2]]),
       services: new Map([["a.v1.A", 2]]),
-      repels: new Map([["b.v1.B", "a.v1.A"]]),
+      repels: new Map([["b.v1.B", new Set(["a.v1.A"])]]),
     });
     expect(b?.used.cpu).toBe(0);
   });

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
+import { whatWouldHelp } from "./changes.ts";
+import type { PlaceableHost } from "./host.ts";
+import type { Needs } from "./needs.ts";
 import { judge, place } from "./place.ts";
 import { filled, gib, host, needs, rules, running } from "./testing/fleet.ts";
+import { obey } from "./testing/obey.ts";
 
 const strict = { strict: true, weight: 50 };
 const soft = { strict: false, weight: 50 };
@@ -75,7 +79,16 @@ describe("a host is chosen", () => {
 });
 
 describe("no host is chosen", () => {
-  const reason = (...given: Parameters<typeof place>) => place(...given).reason;
+  /** What is said; each change that it names is tried. */
+  const reason = (asked: Needs, hosts: readonly PlaceableHost[]) => {
+    const said = place(asked, hosts).reason;
+    for (const change of whatWouldHelp(asked, hosts)) {
+      if (change.startsWith("loosen the contract")) continue;
+      const after = obey(change, { needs: asked, hosts });
+      expect([change, place(after.needs, after.hosts).reason]).toEqual([change, undefined]);
+    }
+    return said;
+  };
 
   test("when there is none, or none answers", () => {
     const none = 'no host has announced itself; start an agent with "rouse agent" or "rouse up"';
@@ -93,11 +106,11 @@ describe("no host is chosen", () => {
         "What would help: free 255 MiB on memory, or free 0.25 cores on cores",
     );
     expect(reason(needs({ gpu: 1 }), [host("a")])).toBe(
-      "no host fits: a has 0 of 0 GPUs free, 1 needed. What would help: add a host with 1 GPUs",
+      "no host fits: a has 0 of 0 GPUs free, 1 needed. What would help: add a host with 0.5 cores, 256 MiB memory, 1 GPU",
     );
     expect(reason(needs({ cpu: 8, memory: 16 * gib }), [host("a")])).toBe(
       "no host fits: a has 4 of 4 cores free, 8 needed, and 8192 of 8192 MiB free, 16384 MiB needed. " +
-        "What would help: add a host with 8 cores and 16384 MiB",
+        "What would help: add a host with 8 cores, 16 GiB memory",
     );
   });
 
@@ -155,14 +168,14 @@ describe("no host is chosen", () => {
     const zoned = [running("a", "a.v1.Service", 1, { zone: "east" }), host("b", { zone: "east" })];
     expect(place(apart("host"), zoned).host).toBe("b");
     expect(reason(apart("host"), zoned.slice(0, 1))).toBe(
-      "no host fits: a runs an instance of it already. What would help: add a host",
+      "no host fits: a runs an instance of it already. What would help: add a host with 0.5 cores, 256 MiB memory",
     );
     expect(reason(apart("zone"), zoned.slice(1).concat(zoned[0] ?? []))).toBe(
       "no host fits: a is in zone east, which has an instance of it already; b is in zone east, which has an instance of it already. " +
-        "What would help: add a host of another zone",
+        "What would help: add a host of another zone with 0.5 cores, 256 MiB memory",
     );
     expect(reason(apart("rack"), [running("a", "a.v1.Service", 1)])).toBe(
-      "no host fits: a has no rack, and neither has a host that runs an instance of it already. What would help: add a host of another rack",
+      "no host fits: a has no rack, and neither has a host that runs an instance of it already. What would help: add a host of another rack with 0.5 cores, 256 MiB memory",
     );
   });
 
@@ -176,10 +189,57 @@ describe("no host is chosen", () => {
     expect(reason(needs({ rules: near }), beside)).toBe(
       "no host fits: a runs no instance of b.v1.Cache. What would help: start b.v1.Cache on a",
     );
-    const shy = host("a", { repels: new Map([["a.v1.Service", "b.v1.Shy"]]) });
+    const shy = running("a", "b.v1.Shy", 1, { repels: new Map([["a.v1.Service", new Set(["b.v1.Shy"])]]) });
     expect(reason(needs(), [shy])).toBe(
       "no host fits: a runs b.v1.Shy, which keeps apart from it. What would help: move b.v1.Shy off a",
     );
+  });
+
+  test("that is too small without saying all that one would have to be", () => {
+    const asked = {
+      cpu: 8,
+      memory: gib,
+      gpu: 1,
+      image: true,
+      labels: { disk: "ssd" },
+      rules: rules({
+        spread: [{ over: "zone", ...strict }],
+        affinity: [{ service: "b.v1.Cache", ...strict }],
+        antiAffinity: [{ label: "net=slow", ...strict }],
+        maxCostPerHour: 3,
+      }),
+    };
+    expect(reason(needs(asked), [host("a", { cpu: 2, gpu: 1, runtime: "process" })])).toMatch(
+      /What would help: add a host of another zone with 8 cores, 1 GiB memory, 1 GPU, label disk=ssd, no label net=slow, runtime docker, at most 3 of cost per hour and start b\.v1\.Cache there$/,
+    );
+    const another = [host("a", { cpu: 2 }), host("b", { cpu: 16, labels: { disk: "hdd" } })];
+    expect(reason(needs({ cpu: 8, labels: { disk: "ssd" } }), another)).toMatch(
+      /What would help: give b the label disk=ssd$/,
+    );
+  });
+
+  test("where a change for one rule would break another, or mends that too, and where none can help", () => {
+    const apart = rules({
+      spread: [{ over: "disk", ...strict }],
+      affinity: [{ label: "disk=ssd", ...strict }],
+    });
+    const ssd = running("a", "a.v1.Service", 1, { labels: { disk: "ssd" } });
+    expect(reason(needs({ rules: apart }), [ssd, host("b", { labels: { disk: "hdd" } })])).toMatch(
+      /What would help: loosen the contract: no host can be all that it asks for$/,
+    );
+    const avoids = rules({ antiAffinity: [{ label: "disk=hdd", ...strict }] });
+    expect(
+      reason(needs({ rules: avoids, labels: { disk: "ssd" } }), [host("b", { labels: { disk: "hdd" } })]),
+    ).toMatch(/What would help: give b the label disk=ssd$/);
+    const zoned = needs({ labels: { zone: "east" } });
+    expect(reason(zoned, [host("a", { zone: "west" })])).toMatch(
+      /What would help: add a host with 0\.5 cores, 256 MiB memory, label zone=east$/,
+    );
+    expect(reason(needs({ labels: { host: "a" }, cpu: 8 }), [host("a"), host("b")])).toMatch(
+      /What would help: loosen the contract/,
+    );
+    const itself = rules({ affinity: [{ service: "a.v1.Service", ...strict }] });
+    expect(reason(needs({ rules: itself }), [host("a")])).toMatch(/What would help: loosen the contract/);
   });
 
   test("that would cost more than the contract allows, those that run included", () => {

@@ -1,4 +1,4 @@
-import { smallestChanges } from "./changes.ts";
+import { whatWouldHelp } from "./changes.ts";
 import { fits, type Misfit, misfits, occupancy } from "./filter.ts";
 import type { PlaceableHost } from "./host.ts";
 import type { Needs } from "./needs.ts";
@@ -88,7 +88,7 @@ export function nowhere(needs: Needs, hosts: readonly PlaceableHost[]): Placemen
     .map(({ host, misfits: [first] }) => `${host.name} ${first?.why}`)
     .join("; ");
   const more = all.length > SHOWN ? `; and ${all.length - SHOWN} more` : "";
-  const changes = smallestChanges(all.map((one) => one.misfits));
+  const changes = whatWouldHelp(needs, hosts);
   return { reason: `no host fits: ${shown}${more}. What would help: ${changes.join(", or ")}` };
 }
 

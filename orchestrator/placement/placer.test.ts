@@ -22,8 +22,15 @@ test("a host is chosen with its reasons, and none without", () => {
     why: "best of 1 that fit, of 2 hosts: 0.18 = fit 0.18",
   });
   expect(placerOf(hostState("b", { cpu: 0.25 })).place(state).reason).toBe(
-    "no host fits: b has 0.25 of 0.25 cores free, 0.5 needed. What would help: add a host with 0.5 cores",
+    "no host fits: b has 0.25 of 0.25 cores free, 0.5 needed. What would help: add a host with 0.5 cores, 256 MiB memory",
   );
+});
+
+test("what would help is told of hosts as the index has them", () => {
+  const mode = { mode: "cordoned" as const, reason: "", atMs: 1 };
+  expect(placerOf(hostState("a", { cpu: 0.25 }), hostState("b", { mode })).changes(state)).toEqual([
+    "uncordon b",
+  ]);
 });
 
 test("where a version was made ready it starts, unless that host is quarantined", () => {

@@ -3,6 +3,7 @@ import { versionKey } from "../../registry/target.ts";
 import { steadyMs } from "../../sdk/steady.ts";
 import type { Starts } from "../starts.ts";
 import { Callers } from "./callers.ts";
+import { whatWouldHelp } from "./changes.ts";
 import type { Amounts, PlaceableHost } from "./host.ts";
 import { type Fleet, LiveIndex } from "./live-index.ts";
 import { type Needs, versionNeeds } from "./needs.ts";
@@ -44,6 +45,11 @@ export class Placer {
   /** What speaks for and against each host. */
   judge(state: VersionState, nowMs = steadyMs()): Verdict[] {
     return judge(this.#needs(state, nowMs), this.#live.current().hosts());
+  }
+
+  /** What would have to change where no host takes one more: {@link whatWouldHelp}. */
+  changes(state: VersionState, nowMs = steadyMs()): string[] {
+    return whatWouldHelp(this.#needs(state, nowMs), this.#live.current().hosts());
   }
 
   /** The hosts with what they gave away. Not to be kept: they change. */

@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { whatWouldHelp } from "./changes.ts";
 import { fits, occupancy } from "./filter.ts";
-import { attribute, hasLabel } from "./host.ts";
+import { attribute, hasLabel, type PlaceableHost } from "./host.ts";
+import type { Needs } from "./needs.ts";
 import { place } from "./place.ts";
+import { obey } from "./testing/obey.ts";
 import { type Arrival, anyArrivals, anyHosts, Ledger } from "./testing/random.ts";
 
 /** Places all arrivals one after the other; those that fit nowhere are left out. */
@@ -80,7 +83,7 @@ describe("whatever comes and goes,", () => {
     );
   });
 
-  test("what no host takes really fits nowhere, and a refusal says of what would help", () => {
+  test("what no host takes really fits nowhere, and what a refusal says would help does help", () => {
     fc.assert(
       fc.property(anyHosts(), anyArrivals(), (facts, arrivals) => {
         const ledger = new Ledger(facts);
@@ -93,8 +96,20 @@ describe("whatever comes and goes,", () => {
           const placement = place(arrival.needs, hosts);
           const taken = occupancy(arrival.needs, hosts);
           expect(hosts.some((host) => fits(arrival.needs, host, taken))).toBe(placement.host !== undefined);
-          if (placement.host === undefined && placement.empty !== true)
+          if (placement.host === undefined && placement.empty !== true) {
             expect(placement.reason).toMatch(/^no host fits: .+\. What would help: .+$/);
+            const changes = whatWouldHelp(arrival.needs, hosts);
+            expect(placement.reason?.endsWith(changes.join(", or "))).toBe(true);
+            for (const change of changes) {
+              if (change.startsWith("loosen the contract")) {
+                for (const host of anyNewHosts(arrival.needs))
+                  expect(fits(arrival.needs, host, occupancy(arrival.needs, [...hosts, host]))).toBe(false);
+                continue;
+              }
+              const after = obey(change, { needs: arrival.needs, hosts });
+              expect([change, place(after.needs, after.hosts).reason]).toEqual([change, undefined]);
+            }
+          }
           if (placement.host !== undefined) ledger.add(placement.host, arrival.needs);
         }
       }),
@@ -116,6 +131,23 @@ describe("whatever comes and goes,", () => {
     );
   });
 });
+
+/** Hosts of every kind that matters here, with room for anything and free of charge. */
+function anyNewHosts({ service, rules }: Needs): PlaceableHost[] {
+  const started = (rules?.affinity ?? []).flatMap((rule) =>
+    rule.strict && rule.service !== undefined && rule.service !== service ? [[rule.service, 1] as const] : [],
+  );
+  const room = { cpu: 100, memory: 2 ** 40, gpu: 8, used: { cpu: 0, memory: 0, gpu: 0 }, runtime: "docker" };
+  return ["east", "west", "other"].flatMap((zone) =>
+    ["ssd", "hdd", "other"].map((disk) => ({
+      ...room,
+      name: "new",
+      zone,
+      labels: { zone, disk },
+      services: new Map(started),
+    })),
+  );
+}
 
 function shuffle<T>(items: readonly T[], seed: number): T[] {
   let state = seed | 0;

@@ -158,12 +158,15 @@ export class Ledger {
         },
         versions: count((needs) => versionOf(needs) ?? ""),
         services: count(({ service = "" }) => service),
-        repels: new Map(
-          here.flatMap(({ rules, service = "" }) =>
-            repelledBy(rules).map((other) => [other, service] as const),
-          ),
-        ),
+        repels: repelledHere(here),
       };
     });
   }
+}
+
+function repelledHere(here: readonly Needs[]): Map<string, Set<string>> {
+  const repels = new Map<string, Set<string>>();
+  for (const { rules, service = "" } of here)
+    for (const other of repelledBy(rules)) repels.set(other, (repels.get(other) ?? new Set()).add(service));
+  return repels;
 }
