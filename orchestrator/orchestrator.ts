@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { ActivateResponse, StageTimes } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { ControlPlane } from "../registry/control-planes.ts";
+import { Ends } from "../registry/ends.ts";
 import type { HostState } from "../registry/hosts.ts";
 import type { Activation, MeshState, VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
@@ -75,6 +76,7 @@ export class Orchestrator {
   readonly agents = new Agents();
   readonly demand = new Demand();
   readonly overlay = new Overlay();
+  readonly #ends = new Ends();
   readonly starts = new Starts();
   readonly stopping = new Set<string>();
   readonly setbacks = new Setbacks();
@@ -226,6 +228,7 @@ export class Orchestrator {
       if (shown.has(id)) continue;
       this.stopping.delete(id);
       this.demand.forgetInstance(id);
+      this.#ends.forget(id);
     }
   }
 
@@ -273,6 +276,7 @@ export class Orchestrator {
     return {
       demand: this.demand,
       overlay: this.overlay,
+      ends: this.#ends,
       starts: this.starts,
       stopping: this.stopping,
       setbacks: this.setbacks,

@@ -1,5 +1,7 @@
+import type { Ends } from "../registry/ends.ts";
 import type { VersionState } from "../registry/state.ts";
 import { type Adviser, joinAdvice } from "./adviser.ts";
+import { clamped } from "./clamped.ts";
 import type { Demand } from "./demand.ts";
 import type { Overlay } from "./overlay.ts";
 import type { VersionView } from "./plan.ts";
@@ -10,6 +12,7 @@ import type { Starts } from "./starts.ts";
 export interface Sources {
   readonly demand: Demand;
   readonly overlay: Overlay;
+  readonly ends: Ends;
   readonly starts: Starts;
   readonly stopping: ReadonlySet<string>;
   readonly setbacks: Setbacks;
@@ -26,8 +29,8 @@ export function versionView(
   sources: Sources,
   nowMs: number,
 ): VersionView {
-  const { demand, overlay, starts, stopping, setbacks, advisers } = sources;
-  const state = overlay.apply(service, version, shown, nowMs);
+  const { demand, overlay, ends, starts, stopping, setbacks, advisers } = sources;
+  const state = clamped(service, version, overlay.apply(service, version, shown, nowMs), ends, nowMs);
   const target = { service, version, generation: state.activation.generation };
   const ids = new Set(state.instances.map(({ id }) => id));
   const starting = starts.of(service, version, ids, nowMs);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { HealthClient } from "#proto/rouse/orchestrator/v1/health.ts";
 import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { withClient } from "../cli/connect.ts";
 import { readHosts } from "../cli/host-modes.ts";
@@ -35,6 +36,10 @@ const RESTLESS = "4.0.0";
 const UNKNOWN = "9.0.0";
 /** In containers. */
 const CONTAINED = "5.0.0";
+/** One of its two instances falls ill. */
+const SICK = "6.0.0";
+/** It ends as soon as it is started. */
+const BROKEN = "7.0.0";
 
 /** All that Consul knows now, to be put back later: its indexes go backwards then. */
 async function takeSnapshot({ consul, data, run }: TestHost) {
@@ -51,20 +56,22 @@ async function takeSnapshot({ consul, data, run }: TestHost) {
 
 describe.runIf(available)("faults under load: two hosts, two instances, calls from both hosts", () => {
   let hosts: TestHosts;
-  let clock: string;
+  let clocks: string;
+  /** By how much a host's clock is off, in ms. */
+  const clockOf = (host: string) => join(clocks, host);
   const probes: Probe[] = [];
-  const register = async (options: ProbeOptions) => {
+  const register = async (options: ProbeOptions, ...args: readonly string[]) => {
     const probe = await makeProbe(options);
     probes.push(probe);
-    await probe.register(hosts.of("h1").data);
+    await probe.register(hosts.of("h1").data, ...args);
   };
   beforeAll(async () => {
-    clock = join(await mkdtemp(join(tmpdir(), "rouse-clock-")), "ahead");
+    clocks = await mkdtemp(join(tmpdir(), "rouse-clocks-"));
     const NODE_OPTIONS = `--import=${join(root, "test/support/clock.mjs")}`;
-    const env = { NODE_OPTIONS, ROUSE_TEST_CLOCK: clock };
+    const env = (host: string) => ({ NODE_OPTIONS, ROUSE_TEST_CLOCK: clockOf(host) });
     hosts = await startHosts([
-      { args: ["--control-planes", "2"], env, diskMiB: 512 },
-      { env, diskMiB: 192 },
+      { args: ["--control-planes", "2"], env: env("h1"), diskMiB: 512 },
+      { env: env("h2"), diskMiB: 192 },
     ]);
     await register({ version: WARM, minInstances: 2 });
     await register({ version: COLD });
@@ -74,7 +81,7 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
   afterAll(async () => {
     await hosts?.close();
     for (const probe of probes) await probe.remove();
-    if (clock !== undefined) await rm(join(clock, ".."), { recursive: true, force: true });
+    if (clocks !== undefined) await rm(clocks, { recursive: true, force: true });
   });
 
   const client = (host: string, version: string, retries?: number) =>
@@ -169,6 +176,17 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
       return planes.length === 2 && planes[0]?.leading === true;
     });
   const childOf = (id = ""): ChildName => (id.endsWith("-2") ? "control-plane-2" : "control-plane");
+
+  /** Sets the clock of a host, as somebody might: all that runs there sees it. */
+  async function setClock(host: string, aheadMs: number) {
+    writeFileSync(clockOf(host), String(aheadMs));
+    const control: ChildName[] = ["registry", "control-plane", "control-plane-2"];
+    for (const name of [...(host === "h1" ? control : []), "agent" as const])
+      await until(`the clock of ${name} is set`, async () => {
+        const seen = `${clockOf(host)}.${hosts.of(host).childPid(name)}`;
+        return (await readFile(seen, "utf8").catch(() => "")) === String(aheadMs);
+      });
+  }
 
   test("agents that are killed: nothing is lost, nothing changes", async () => {
     const before = await ids(WARM);
@@ -277,19 +295,10 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
       using rare = client("h1", RARE);
       const { instance } = await rare.echo({ text: "x" }, { deadlineMs: 60_000 });
       const before = await ids(WARM);
-      const names: ChildName[] = ["registry", "control-plane", "control-plane-2", "agent"];
-      const jump = async (aheadMs: number) => {
-        writeFileSync(clock, String(aheadMs));
-        for (const name of names)
-          await until(`the clock of ${name} is set`, async () => {
-            const seen = await readFile(`${clock}.${hosts.of("h1").childPid(name)}`, "utf8").catch(() => "");
-            return seen === String(aheadMs);
-          });
-      };
       const lost = await under(each, async () => {
         using restless = client("h1", RESTLESS, 0);
         for (const aheadMs of [HOUR_MS, -HOUR_MS]) {
-          await jump(aheadMs);
+          await Promise.all(["h1", "h2"].map((host) => setClock(host, aheadMs)));
           // A start, and an end that a timer brings about.
           await restless.echo({ text: "x" }, { deadlineMs: 60_000 });
           await untilIdle();
@@ -300,6 +309,56 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
       expect(await version(RARE)).toMatchObject({ generation: 1 });
       await settled();
       expect(await ids(WARM)).toEqual(before);
+      await coldIsCold();
+    },
+    SLOW_MS,
+  );
+
+  test(
+    "a leader whose clock is an hour behind its predecessor's: a quarantine and a back-off end in time all the same",
+    async () => {
+      const h1 = hosts.of("h1");
+      await register({ version: SICK, minInstances: 2 });
+      await register({ version: BROKEN }, "--env", "PROBE_FAIL=exit");
+      await until("two instances serve", async () => (await ids(SICK)).length === 2);
+      await bothControlPlanes();
+      const [leader, follower] = await controlPlanes();
+      using sick = client("h1", SICK, 0);
+      using broken = client("h1", BROKEN, 0);
+      const { instance: ill } = await sick.echo({ text: "fall ill" }, { deadlineMs: 60_000 });
+      const condition = async () => {
+        const health = await withClient(HealthClient, h1.control, (api) => unary(api, "listHealth", {}));
+        return health.instances.find(({ instanceId }) => instanceId === ill)?.condition?.name;
+      };
+      try {
+        // The one that leads goes on by the clock that it began with.
+        await setClock("h1", -HOUR_MS);
+        await h1.restart(childOf(follower?.id));
+        await bothControlPlanes();
+        const isQuarantined = async () => (await condition().catch(() => undefined)) === "quarantined";
+        const given = async () => {
+          const { reason, generation } = await version(BROKEN);
+          return reason === "" ? 0 : generation;
+        };
+        const calls = [traffic(sick, 1), traffic(broken, 1)];
+        // The third back-off lasts 8 s: the next leader finds it.
+        await until(
+          "both are given up for now",
+          async () => (await given()) >= 3 && (await isQuarantined()),
+          120_000,
+        ).finally(() => Promise.all(calls.map((each) => each.stop())));
+        const before = await given();
+        await h1.restart(childOf(leader?.id));
+        await bothControlPlanes();
+        await until("the instance is tried again", async () => {
+          const now = await condition().catch(() => "unknown");
+          return now === "probation" || now === undefined;
+        });
+        await until("the back-off is over", async () => (await version(BROKEN)).generation > before);
+      } finally {
+        await setClock("h1", 0);
+      }
+      await settled();
       await coldIsCold();
     },
     SLOW_MS,

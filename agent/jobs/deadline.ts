@@ -1,5 +1,7 @@
 import type { Logger } from "pino";
+import { Ends } from "../../registry/ends.ts";
 import type { HostModeState } from "../../registry/host-record.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 
 /** Longest time of a Node timer, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -11,6 +13,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export class JobsDeadline {
   readonly #stopAll: (reason: string) => Promise<void>;
   readonly #log: Logger;
+  readonly #ends = new Ends();
   #timer: NodeJS.Timeout | undefined;
 
   /** @param stopAll Ends all jobs, and says why. */
@@ -22,8 +25,14 @@ export class JobsDeadline {
   /** Takes what is wanted of the host from now on; undefined: nothing. */
   follow(mode: HostModeState | undefined): void {
     clearTimeout(this.#timer);
-    if (mode?.deadlineMs === undefined) return;
-    const leftMs = Math.max(0, mode.deadlineMs - Date.now());
+    if (mode?.deadlineMs === undefined) {
+      this.#ends.forget("host");
+      return;
+    }
+    const { deadlineMs, atMs } = mode;
+    const nowMs = steadyMs();
+    // The leader wrote it by the clock of its own host.
+    const leftMs = Math.max(0, this.#ends.of("host", deadlineMs, deadlineMs - atMs, nowMs) - nowMs);
     const over = () => (leftMs > LONGEST_TIMER ? this.follow(mode) : this.#over(mode));
     this.#timer = setTimeout(over, Math.min(leftMs, LONGEST_TIMER)).unref();
   }

@@ -3,6 +3,7 @@ import type { Container } from "dockerode";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { RouseError } from "../../sdk/errors.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import type { Bundles } from "../artifacts/bundles.ts";
 import { labels } from "../runtimes/docker/container-options.ts";
 import { type Engine, statusOf } from "../runtimes/docker/engine.ts";
@@ -66,7 +67,7 @@ export class DockerJobs implements JobSandboxes {
         container = await make();
       }
       await container.start();
-      return this.#unit(container.id, Date.now());
+      return this.#unit(container.id, steadyMs());
     } catch (error) {
       if (container !== undefined) await removals.remove(container.id);
       throw engine.explain(error, what);

@@ -1,7 +1,9 @@
 import type { Logger } from "pino";
 import { type Job, type JobError, type JobOutput, JobState } from "#proto/rouse/agent/v1/jobs.ts";
+import { clampEnd } from "../../registry/ends.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { hasEnded } from "../../sdk/job-states.ts";
+import { steadyMs } from "../../sdk/steady.ts";
 import { lastLines } from "../endings.ts";
 import type { LogQuery, OutputLine } from "../runtimes/runtime.ts";
 import type { ArtifactClient } from "./artifact-client.ts";
@@ -76,7 +78,7 @@ export class ManagedJob implements JobVoice {
   }
 
   get deadlineMs(): number {
-    return (this.#job.startedAtMs || Date.now()) + this.spec.timeMs;
+    return (this.#job.startedAtMs || steadyMs()) + this.spec.timeMs;
   }
 
   /** Resolves when it has ended and nothing of it is left. */
@@ -303,12 +305,14 @@ export class ManagedJob implements JobVoice {
   #account(): void {
     const { used, startedAtMs } = this.#job;
     if (used === undefined || startedAtMs === 0) return;
-    used.wallMs = Math.max(1, Math.round(Date.now() - startedAtMs));
+    used.wallMs = Math.max(1, Math.round(steadyMs() - startedAtMs));
     used.cost = (this.#context.costPerHour(this.spec) * used.wallMs) / 3_600_000;
   }
 
   #untilDeadline(): void {
-    const leftMs = this.deadlineMs - Date.now();
+    const nowMs = steadyMs();
+    // The engine, or a former agent, may have said by another clock when it began.
+    const leftMs = clampEnd(this.deadlineMs, this.spec.timeMs, nowMs) - nowMs;
     if (leftMs > LONGEST_TIMER) this.#after(LONGEST_TIMER, () => this.#untilDeadline());
     else this.#after(Math.max(0, leftMs), () => void this.#kill({ kind: "time" }));
   }

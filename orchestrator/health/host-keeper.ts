@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { HealthRecord } from "../../registry/health-record.ts";
 import type { HostState } from "../../registry/hosts.ts";
 import { steadyMs } from "../../sdk/steady.ts";
-import { canSpare, HOST_LIMITS, healthy, nextChangeMs, step, type Verdict } from "./machine.ts";
+import { canSpare, HOST_LIMITS, healthy, nextChangeMs, step, takenOver, type Verdict } from "./machine.ts";
 import type { Outcomes } from "./outcomes.ts";
 
 export interface HostKeeperDeps {
@@ -39,10 +39,14 @@ export class HostKeeper {
   }
 
   /** Takes over what a former leader wrote, and goes on from there. */
-  lead(): void {
-    for (const { host, health } of this.#deps.hosts())
-      if (health !== undefined) this.#records.set(host, health);
-    this.look();
+  lead(nowMs = steadyMs()): void {
+    for (const { host, health } of this.#deps.hosts()) {
+      if (health === undefined) continue;
+      const record = takenOver(health, nowMs, HOST_LIMITS);
+      this.#records.set(host, record);
+      if (record !== health) this.#write(host, record);
+    }
+    this.look(nowMs);
   }
 
   reset(): void {
@@ -110,11 +114,14 @@ export class HostKeeper {
     if (condition === before?.condition && reason === before.reason) return;
     if (condition !== before?.condition)
       this.#deps.log.warn({ host, reason, strikes }, `host is ${condition}`);
-    this.#deps.write(host, isWell ? undefined : record).catch((err: unknown) => {
+    this.#write(host, isWell ? undefined : record);
+  }
+
+  #write(host: string, record: HealthRecord | undefined): void {
+    this.#deps.write(host, record).catch((err: unknown) => {
       this.#deps.log.warn({ err, host }, "the health of a host is not written; it is tried again");
       const again = () => {
-        const now = this.#records.get(host);
-        if (this.#deps.token() !== undefined && now === record) this.#keep(host, record, undefined);
+        if (this.#deps.token() !== undefined && this.#records.get(host) === record) this.#write(host, record);
       };
       setTimeout(again, RETRY_MS).unref();
     });

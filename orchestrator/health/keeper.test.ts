@@ -134,6 +134,17 @@ describe("one of two instances whose calls fail", () => {
     expect(conditions()).toEqual({ a: "quarantined" });
   });
 
+  test("is tried again in time by a next leader whose clock is an hour behind, and who says so", () => {
+    pass(4);
+    nowMs -= 3_600_000;
+    keeper = makeKeeper();
+    expect(pass(0)).toEqual({ unfit: ["a"], leaving: [] });
+    expect(stored?.instances.a).toMatchObject({ condition: "quarantined", untilMs: nowMs + 10_000 });
+    calls = { b: [5, 0] };
+    pass(11);
+    expect(conditions()).toEqual({ a: "probation" });
+  });
+
   test("is used again when a person says so", () => {
     pass(4);
     calls = {};

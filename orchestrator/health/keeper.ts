@@ -7,7 +7,7 @@ import { versionKey } from "../../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser, Leaving } from "../adviser.ts";
 import { assess, CallWindow, isShared } from "./assess.ts";
 import { doubtful, Ejections } from "./ejections.ts";
-import { canSpare, condemned, healthy, nextChangeMs, step, type Verdict } from "./machine.ts";
+import { canSpare, condemned, healthy, nextChangeMs, step, takenOver, type Verdict } from "./machine.ts";
 
 interface Version {
   readonly service: string;
@@ -168,9 +168,12 @@ export class HealthKeeper implements Adviser {
       let known = this.#known.get(id);
       if (known === undefined) {
         const written = state.health?.instances[id];
+        const record = written === undefined ? healthy(nowMs) : takenOver(written, nowMs);
+        // Its host has a clock of its own.
+        const forgivenMs = written === undefined ? Math.min(startedAtMs, nowMs) : record.sinceMs;
         known = {
-          ...{ service, version, host, address, metMs: nowMs, record: written ?? healthy(nowMs) },
-          ...{ forgivenMs: written?.sinceMs ?? startedAtMs, leftOutUntilMs: Number.POSITIVE_INFINITY },
+          ...{ service, version, host, address, metMs: nowMs, record },
+          ...{ forgivenMs, leftOutUntilMs: Number.POSITIVE_INFINITY },
           calls: new CallWindow(),
           isGoing: false,
         };

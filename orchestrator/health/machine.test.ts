@@ -10,6 +10,7 @@ import {
   nextChangeMs,
   quarantineMs,
   step,
+  takenOver,
   type Verdict,
 } from "./machine.ts";
 
@@ -196,5 +197,41 @@ describe("in any history", () => {
         expect(record.condition).toBe("healthy");
       }),
     );
+  });
+});
+
+describe("a record that a former leader wrote by its clock", () => {
+  const nowMs = 10_000_000;
+  const aheadMs = nowMs + 3_600_000;
+
+  test("is as it was where its clock was ours", () => {
+    const record = at("quarantined", { sinceMs: nowMs - 1, untilMs: nowMs + 9_999, strikes: 1 });
+    expect(takenOver(record, nowMs)).toBe(record);
+    const well = at("healthy", { sinceMs: nowMs - 1, strikes: 1 });
+    expect(takenOver(well, nowMs)).toBe(well);
+  });
+
+  test.each<[string, HealthRecord, number]>([
+    ["the first quarantine", at("quarantined", { strikes: 1 }), 10_000],
+    ["the second", at("quarantined", { strikes: 2 }), 20_000],
+    ["probation", at("probation", { strikes: 2 }), 15_000],
+  ])("%s ends within its span, though that clock was an hour ahead", (_, record, spanMs) => {
+    const written = { ...record, sinceMs: aheadMs, untilMs: aheadMs + spanMs, badAtMs: aheadMs };
+    expect(takenOver(written, nowMs)).toEqual({
+      ...record,
+      sinceMs: nowMs,
+      untilMs: nowMs + spanMs,
+      badAtMs: nowMs,
+    });
+  });
+
+  test("a host's quarantine has a span of its own", () => {
+    const written = at("quarantined", { strikes: 1, sinceMs: aheadMs, untilMs: aheadMs + 60_000 });
+    expect(takenOver(written, nowMs, HOST_LIMITS).untilMs).toBe(nowMs + 60_000);
+  });
+
+  test("what is forgiven after a healthy time is so, too", () => {
+    const written = at("healthy", { strikes: 1, sinceMs: aheadMs });
+    expect(takenOver(written, nowMs)).toEqual(at("healthy", { strikes: 1, sinceMs: nowMs }));
   });
 });

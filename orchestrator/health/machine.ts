@@ -1,3 +1,4 @@
+import { clampEnd } from "../../registry/ends.ts";
 import type { Condition, HealthRecord } from "../../registry/health-record.ts";
 
 /** What is seen at one moment. */
@@ -116,6 +117,28 @@ export function nextChangeMs(
     case "retired":
       return undefined;
   }
+}
+
+/**
+ * A record that a former leader wrote by its clock, as this one's has it: nothing began in the future, and what ends does so within its
+ * span from now. Pure; the same object when that holds already.
+ */
+export function takenOver(
+  record: HealthRecord,
+  nowMs: number,
+  limits: Limits = INSTANCE_LIMITS,
+): HealthRecord {
+  const { condition, sinceMs, untilMs, badAtMs, strikes } = record;
+  const longestMs = condition === "probation" ? limits.probationMs : quarantineMs(strikes, limits);
+  const isAhead = (ms: number | undefined, mostMs: number) => ms !== undefined && ms > mostMs;
+  if (!isAhead(sinceMs, nowMs) && !isAhead(badAtMs, nowMs) && !isAhead(untilMs, nowMs + longestMs))
+    return record;
+  return {
+    ...record,
+    sinceMs: Math.min(sinceMs, nowMs),
+    ...(untilMs === undefined ? {} : { untilMs: clampEnd(untilMs, longestMs, nowMs) }),
+    ...(badAtMs === undefined ? {} : { badAtMs: Math.min(badAtMs, nowMs) }),
+  };
 }
 
 /** Length of the n-th quarantine, ms. */

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { manifest, version } from "../../mesh-config/testing/state.ts";
 import type { HostState } from "../../registry/hosts.ts";
 import type { InstanceState } from "../../registry/state.ts";
-import { hostAdvice } from "./adviser.ts";
+import type { AdvisedVersion } from "../adviser.ts";
+import { HostsAdviser, hostAdvice } from "./adviser.ts";
 
 const host = (name: string, changes: Partial<HostState> = {}): [string, HostState] => [
   name,
@@ -42,4 +44,16 @@ test("instances of draining hosts leave, those of lost ones are gone, all others
     lost: new Set(["i-e"]),
     lookAgainMs: 9,
   });
+});
+
+test("a drain that a leader began whose clock was an hour ahead ends within its span, and its end does not move", () => {
+  const mode = { mode: "draining", reason: "", atMs: 4_600_000, deadlineMs: 4_660_000 } as const;
+  const adviser = new HostsAdviser(() => new Map([host("b", { mode })]));
+  const state = version(manifest("a.v1.A", "1.0.0"), { generation: 1 }, [instance("i", "b")]);
+  const advised = { service: "a.v1.A", version: "1.0.0", state } as unknown as AdvisedVersion;
+  for (const nowMs of [1_000_000, 1_030_000, 2_000_000])
+    expect(adviser.advise(advised, nowMs)).toMatchObject({
+      leaving: new Map([["i", { reason: "host b drains", byMs: 1_060_000, stopByMs: 1_060_000 }]]),
+      lookAgainMs: 1_060_000,
+    });
 });

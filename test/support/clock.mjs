@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
 // Loaded by NODE_OPTIONS=--import: the clock of this process, and of all that it starts, is off by what a file says, in ms, as
-// when somebody sets the machine's clock. What is counted since a process began (performance.now, timers) goes on evenly, as it does then.
+// when somebody sets the machine's clock. What is counted since a process began (performance.now, timers) goes on evenly, as it does then;
+// when it began is what the clock said then.
 const file = process.env.ROUSE_TEST_CLOCK ?? "";
 const RealDate = Date;
 let aheadMs = 0;
@@ -31,4 +32,9 @@ function look() {
     // Nobody has set it yet.
   }
 }
+look();
+Object.defineProperty(performance, "timeOrigin", {
+  value: performance.timeOrigin + aheadMs,
+  configurable: true,
+});
 setInterval(look, 50).unref();
