@@ -21,6 +21,8 @@ export interface ActivationOptions {
   readonly followLeader: FollowLeader;
   readonly onReady: (ready: Ready) => void;
   readonly onStages: (stages: StageTimes) => void;
+  /** A leader has answered, and is told all that is wanted. */
+  readonly onLed?: () => void;
   /** The stream to the leader broke, or could not be opened. */
   readonly onBroken?: (address: string) => void;
   /** What has drained, to be said again on a new stream. */
@@ -147,6 +149,7 @@ export class Activation {
         for (const value of this.#wanted.values()) this.#send({ $case: "wanted", value });
         for (const target of this.#options.drained()) this.drained(target);
         for (const target of this.#options.behind()) this.behind(target);
+        this.#options.onLed?.();
         return;
       case "ready":
         this.#options.onReady(kind.value);

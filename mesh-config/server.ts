@@ -60,6 +60,8 @@ export interface MeshConfigDeps {
   readonly readDescriptorSet?: ReadDescriptorSet;
   /** How long a disconnected Envoy counts as serving still, ms; default 10,000. */
   readonly graceMs?: number;
+  /** How long after a start timeout without word from an orchestrator callers are told that there is none, ms; default 10,000. */
+  readonly silenceMs?: number;
 }
 
 export interface RunningMeshConfig {
@@ -93,11 +95,13 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
       control.ready(target, { id: instanceId, address, host, draining: false });
     },
     onStages: ({ target, placedMs, createdMs, startedMs, readyMs, host }) => {
-      if (target !== undefined)
-        wakes.times(clusterName(target), { placedMs, createdMs, startedMs, readyMs }, host);
+      if (target === undefined) return;
+      wakes.times(clusterName(target), { placedMs, createdMs, startedMs, readyMs }, host);
+      wants.heard(target);
     },
+    onLed: () => wants.led(),
   });
-  const wants = new Wants(() => control as Control, activation, wakes, log);
+  const wants = new Wants(() => control as Control, activation, wakes, log, deps.silenceMs);
 
   const { readDescriptorSet } = deps;
   const json =

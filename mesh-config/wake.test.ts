@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { credentials, status } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
 import { MeshConfigClient, type WatchWakesResponse } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
@@ -181,6 +182,7 @@ test("held and later callers hear why a start failed; after the back-off a call 
 
 test("without any word from an orchestrator held callers are told so, and a late start still serves", async () => {
   rig = await startRig({
+    silenceMs: 1_000,
     prepare: (mesh) => mesh.put(version(manifest(service, "1.0.0", { startTimeoutMs: 200 }))),
   });
   const answer = await rig.client.echo(service);
@@ -193,6 +195,27 @@ test("without any word from an orchestrator held callers are told so, and a late
   const echo = await rig.echo(service, "one");
   rig.orchestrator.ready(target, "i1", echo.address);
   await expect.poll(() => rig.client.echo(service)).toEqual({ text: "one:hi" });
+});
+
+test("held callers wait for as long as an orchestrator says that it tries", async () => {
+  const silenceMs = 4_000;
+  rig = await startRig({
+    silenceMs,
+    prepare: (mesh) => mesh.put(version(manifest(service, "1.0.0", { startTimeoutMs: 100 }))),
+  });
+  const echo = await rig.echo(service, "one");
+  const wanted = Promise.withResolvers<void>();
+  rig.orchestrator.onWanted = () => wanted.resolve();
+  const held = rig.client.echo(service, "hi", { deadlineMs: 120_000 });
+  await wanted.promise;
+  const beganMs = performance.now();
+  // It would be given up by then.
+  while (performance.now() - beganMs < 1.5 * silenceMs) {
+    rig.orchestrator.failed(target, "it exited");
+    await sleep(200);
+  }
+  rig.orchestrator.ready(target, "i1", echo.address);
+  expect(await held).toEqual({ text: "one:hi" });
 });
 
 test("a call that is held while routes move on is answered by the generation it waits for", async () => {

@@ -5,8 +5,11 @@ import type { Activation } from "./activation.ts";
 import type { Wakes } from "./wakes.ts";
 import type { Control } from "./xds/control.ts";
 
-/** A start that fails is told by the orchestrator; when it says nothing for so long after the start's own limit, we do. */
-const SILENCE_MS = 1_000;
+/**
+ * The orchestrator tells of each start that fails; when it says nothing for so long after the start's own limit, we do, ms. It takes
+ * five seconds to find out that a host is dead, and as much to give up an agent.
+ */
+const SILENCE_MS = 10_000;
 
 /** Follows each wish for a cold generation from the first held call until it serves, fails, or is out of date. */
 export class Wants {
@@ -14,13 +17,21 @@ export class Wants {
   readonly #activation: Activation;
   readonly #wakes: Wakes;
   readonly #log: Logger;
+  readonly #silenceMs: number;
   readonly #timers = new Map<string, NodeJS.Timeout>();
 
-  constructor(control: () => Control, activation: Activation, wakes: Wakes, log: Logger) {
+  constructor(
+    control: () => Control,
+    activation: Activation,
+    wakes: Wakes,
+    log: Logger,
+    silenceMs = SILENCE_MS,
+  ) {
     this.#control = control;
     this.#activation = activation;
     this.#wakes = wakes;
     this.#log = log;
+    this.#silenceMs = silenceMs;
   }
 
   /** @param thawing id of the instance on standby that the calls were sent to already. */
@@ -28,12 +39,18 @@ export class Wants {
     const name = clusterName(target);
     if (this.#timers.has(name)) return;
     this.#activation.want(target, this.#wakes.held(target), thawing);
-    const limit = this.#control().version(target)?.manifest.startTimeoutMs ?? 0;
-    this.#timers.set(
-      name,
-      setTimeout(() => this.#silence(target, limit), limit + SILENCE_MS),
-    );
+    this.#listen(target);
     this.#log.info({ cluster: name }, "calls are held for a cold version");
+  }
+
+  /** An orchestrator is at it: it has said how a start went, and there may be another. */
+  heard(target: Target): void {
+    if (this.#timers.has(clusterName(target))) this.#listen(target);
+  }
+
+  /** An orchestrator leads from now on, and has been told all that is wanted. */
+  led(): void {
+    for (const target of this.#activation.wanted()) this.heard(target);
   }
 
   /** Ends the wishes that came true or cannot any more. */
@@ -64,6 +81,16 @@ export class Wants {
     if (generation > target.generation) return `generation ${generation} took its place`;
     if (control.serves(target)) return "serves";
     return stopped?.reason ?? failure?.message;
+  }
+
+  #listen(target: Target): void {
+    const name = clusterName(target);
+    const limit = this.#control().version(target)?.manifest.startTimeoutMs ?? 0;
+    clearTimeout(this.#timers.get(name));
+    this.#timers.set(
+      name,
+      setTimeout(() => this.#silence(target, limit), limit + this.#silenceMs),
+    );
   }
 
   #silence(target: Target, limitMs: number): void {

@@ -1,3 +1,4 @@
+import type { VersionManifest } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName } from "../registry/target.ts";
 
@@ -13,15 +14,23 @@ export interface Attempt {
   readonly failedMs: number;
 }
 
-/** So often a version is started for those who wait, in all. */
+/**
+ * So often a version is started for those who wait, in all. Two hosts with the same fault of their own are rare, three are hardly
+ * chance: then it is the version, which must not be tried on every host of a large mesh.
+ */
 const MOST_TRIES = 3;
-/** So often it may end in the same way before its contract or its code is taken for broken. */
+/** So often it may end in the same way on hosts where it was tried before, until its contract or its code is taken for broken. */
 const SAME_ENDS = 2;
 
 /** What may go better at the next start, on whatever host. */
 const PASSING = new Set(["INSTANCE_EXITED", "INSTANCE_LOST", "SPAWN_FAILED", "HOST_FULL"]);
 /** What may go better on another host only. */
 const LOCAL = new Set([
+  "START_TIMEOUT",
+  // Its agent said nothing, or is not back in time.
+  "UNAVAILABLE",
+  "DEADLINE_EXCEEDED",
+  "HOST_SETTLING",
   "MOUNT_MISSING",
   "IMAGE_NOT_FOUND",
   "IMAGE_NEEDS_ENGINE",
@@ -38,20 +47,27 @@ const LOCAL = new Set([
  *
  * @param attempts - All that failed so far, the latest last.
  * @param isElsewhere - There is a host where it was not tried yet.
- * @param startTimeoutMs - By the contract: what remains of it must be as long as the latest attempt took.
+ * @param waitedForMs - Until when callers wait, ms since 1970: what remains must be as long as the latest attempt took.
  */
-export function triesAgain(
-  attempts: readonly Attempt[],
-  isElsewhere: boolean,
-  startTimeoutMs: number,
-): boolean {
-  const [first] = attempts;
+export function triesAgain(attempts: readonly Attempt[], isElsewhere: boolean, waitedForMs: number): boolean {
   const last = attempts.at(-1);
-  if (first === undefined || last === undefined || attempts.length >= MOST_TRIES) return false;
-  if (!PASSING.has(last.reason) && !(LOCAL.has(last.reason) && isElsewhere)) return false;
-  if (last.failedMs - first.beganMs + (last.failedMs - last.beganMs) > startTimeoutMs) return false;
-  // Where it fails does not matter: what ends in the same way twice ends so a third time.
+  if (last === undefined || attempts.length >= MOST_TRIES) return false;
+  if (last.failedMs + (last.failedMs - last.beganMs) > waitedForMs) return false;
+  if (isElsewhere) return PASSING.has(last.reason) || LOCAL.has(last.reason);
+  if (!PASSING.has(last.reason)) return false;
   return attempts.filter((attempt) => endOf(attempt) === endOf(last)).length < SAME_ENDS;
+}
+
+/**
+ * How long callers wait for a cold version, ms: the deadline that generated clients give a call, of the method with the longest one
+ * (sdk/client/attempt.ts). Envoy, which holds the calls, tells nobody what the deadline of one is.
+ */
+export function patienceMs({
+  startTimeoutMs,
+  methods,
+}: Pick<VersionManifest, "startTimeoutMs" | "methods">): number {
+  const longest = methods.map(({ deadlineMs }) => (deadlineMs === 0 ? Number.POSITIVE_INFINITY : deadlineMs));
+  return startTimeoutMs + Math.max(...longest);
 }
 
 /** What two ends have in common: the reason, and the exit code or signal. */

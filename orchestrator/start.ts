@@ -5,7 +5,7 @@ import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import { steadyMs } from "../sdk/steady.ts";
 import { instanceSpec } from "./agents.ts";
-import { tellAttempts, triesAgain } from "./attempts.ts";
+import { patienceMs, tellAttempts, triesAgain } from "./attempts.ts";
 import { fail, hostAddress, served } from "./execute.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { servingInstance } from "./serving.ts";
@@ -87,7 +87,8 @@ async function run(
       if (orchestrator.token === token) orchestrator.follow();
       return;
     }
-    const hasTime = !isGone && steadyMs() - wantedMs < startTimeoutMs;
+    // Callers may wait for longer, but there may be other hosts.
+    const hasTime = !isGone && steadyMs() - beganMs < startTimeoutMs;
     const isElsewhere = () => orchestrator.placer.fitsBeside(state, new Set([host]));
     const pauseMs = hasTime ? pauseAfter(error, isElsewhere) : undefined;
     if (pauseMs !== undefined) {
@@ -106,7 +107,9 @@ async function run(
     orchestrator.starts.remove(instanceId);
     if (orchestrator.token !== token) return;
     if (isGone) {
-      // Not the version's fault: the next plan starts it elsewhere.
+      // Not the version's fault: the next plan starts it elsewhere, and who holds its calls is to know that somebody is at it.
+      const error = `host ${host} is gone`;
+      orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error });
       orchestrator.log.warn({ version: clusterName(target), host }, "a start ended with its host");
       return;
     }
@@ -131,7 +134,8 @@ async function run(
     const isUntried = orchestrator.placer.fitsBeside(state, tried);
     const message = tellAttempts(all);
     orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
-    if (!triesAgain(all, isUntried, startTimeoutMs)) return fail(orchestrator, target, message);
+    if (!triesAgain(all, isUntried, wantedMs + patienceMs(state.manifest)))
+      return fail(orchestrator, target, message);
     orchestrator.log.warn({ version: clusterName(target), ...attempt }, "start failed; it is tried again");
   }
 }

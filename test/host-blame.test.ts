@@ -1,4 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { AgentClient } from "#proto/rouse/agent/v1/agent.ts";
 import { HealthClient } from "#proto/rouse/orchestrator/v1/health.ts";
 import { withClient } from "../cli/connect.ts";
 import { readHosts } from "../cli/host-modes.ts";
@@ -11,7 +15,7 @@ import { makeProbe, type Probe, type ProbeOptions } from "./support/probe.ts";
 
 const { available } = testHosts();
 
-describe.runIf(available)("of two hosts", () => {
+describe.runIf(available)("of hosts", () => {
   let hosts: TestHosts;
   const probes: Probe[] = [];
 
@@ -101,5 +105,65 @@ describe.runIf(available)("of two hosts", () => {
       },
       120_000,
     );
+  }, 300_000);
+
+  /** The hosts on which an instance of the version is being started. */
+  const startingOn = async (version: string) => {
+    const found: string[] = [];
+    for (const { name, agent } of hosts.all) {
+      const { instances } = await withClient(AgentClient, agent, (client) =>
+        unary(client, "listInstances", {}),
+      );
+      if (instances.some((one) => one.version === version && one.state === "INSTANCE_STATE_STARTING"))
+        found.push(name);
+    }
+    return found;
+  };
+  const call = async (version: string) => {
+    using client = createProbeServiceClient({ target: hosts.of("h1").edge, version, retries: 0 });
+    return await client.echo({ text: "x" }, { deadlineMs: 240_000 });
+  };
+
+  test("a call whose start dies in the same way on two hosts is answered by a third", async () => {
+    await hosts.add();
+    const folder = await mkdtemp(join(tmpdir(), "probe-fails-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    await hosts.of("h1").rouse("cordon", "h1");
+    await register(
+      { version: "4.0.0" },
+      "--env",
+      "PROBE_FAIL_ON=h2,h3",
+      "--env",
+      `PROBE_FAIL_AFTER=${folder}`,
+    );
+    const answer = call("4.0.0");
+    const tried: string[] = [];
+    const dieOnNext = async (before: () => Promise<unknown>) => {
+      await until("it is started on another host", async () => {
+        const [next] = (await startingOn("4.0.0")).filter((name) => !tried.includes(name));
+        if (next !== undefined) tried.push(next);
+        return next !== undefined;
+      });
+      await before();
+      await writeFile(join(folder, tried.at(-1) ?? ""), "");
+    };
+    await dieOnNext(async () => undefined);
+    await dieOnNext(() => hosts.of("h1").rouse("uncordon", "h1"));
+    expect((await answer).version).toBe("4.0.0");
+    expect(tried.sort()).toEqual(["h2", "h3"]);
+    await until("it runs on h1 only", async () => {
+      const counts = (await runningOn("4.0.0")).map((ids) => ids.length);
+      return counts.join() === "1,0,0";
+    });
+  }, 300_000);
+
+  test("a call whose start dies with its host is answered by another one", async () => {
+    for (const name of ["h1", "h3"]) await hosts.of("h1").rouse("cordon", name);
+    await register({ version: "5.0.0" }, "--env", "PROBE_FAIL_ON=h2", "--env", "PROBE_FAIL_AFTER=/nowhere");
+    const answer = call("5.0.0");
+    await until("it is started on h2", async () => (await startingOn("5.0.0")).includes("h2"));
+    for (const name of ["h1", "h3"]) await hosts.of("h1").rouse("uncordon", name);
+    await hosts.of("h2").die();
+    expect((await answer).version).toBe("5.0.0");
   }, 300_000);
 });

@@ -53,6 +53,13 @@ export class TestOrchestrator {
     for (const stream of this.#streams) stream.write({ kind: { $case: "ready", value } });
   }
 
+  /** Says that a start failed, and nothing more. */
+  failed(target: Target, error: string): void {
+    const times = { wantedMs: 0, placedMs: 0, createdMs: 0, startedMs: 0, readyMs: 0 };
+    const value = { target, ...times, host: "h1", error };
+    for (const stream of this.#streams) stream.write({ kind: { $case: "stages", value } });
+  }
+
   close(): void {
     this.#server.forceShutdown();
   }

@@ -12,6 +12,7 @@ import { instance, TestMesh } from "./state.ts";
 
 export interface RigOptions {
   readonly graceMs?: number;
+  readonly silenceMs?: number;
   /** How many control planes there are; Envoy prefers the first. Default 1. */
   readonly controlPlanes?: number;
   readonly envoyLog?: string;
@@ -91,6 +92,7 @@ export async function startRig(options: RigOptions = {}): Promise<TestRig> {
         watch: mesh.watch,
         log,
         graceMs: options.graceMs ?? 100,
+        ...(options.silenceMs !== undefined && { silenceMs: options.silenceMs }),
       });
     const controls = new Map<number, MeshConfigProcess>();
     const startControl = async (index: number) => void controls.set(index, await start(index));
