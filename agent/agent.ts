@@ -3,6 +3,7 @@ import { InstanceSpec, InstanceState, type StartTimes } from "#proto/rouse/agent
 import { RouseError } from "../sdk/errors.ts";
 import { steadyMs } from "../sdk/steady.ts";
 import type { Bundles } from "./artifacts/bundles.ts";
+import type { Copies } from "./artifacts/copies.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Folders } from "./folders.ts";
 import type { Hook } from "./hooks/hook.ts";
@@ -27,6 +28,7 @@ export interface AgentParts {
   readonly notify: NotifySocket;
   readonly records: RecordFolder;
   readonly bundles: Bundles;
+  readonly copies: Copies;
   readonly prepared: Prepared;
   readonly capacity: Capacity;
   readonly hooks: readonly Hook[];
@@ -59,7 +61,7 @@ export class Agent {
 
   /** Adopts what a former agent left running, then removes what it left otherwise. To be called once, at first. */
   async recover(): Promise<void> {
-    const { records, runtime, log, folders, bundles, capacity, jobs } = this.#parts;
+    const { records, runtime, log, folders, bundles, copies, capacity, jobs } = this.#parts;
     for (const record of records.load()) {
       const instance = new ManagedInstance(record, this.#parts);
       this.#instances.set(record.id, instance);
@@ -79,7 +81,8 @@ export class Agent {
     for (const what of await runtime.sweep(inUse))
       log.info({ what }, "removed what a former agent left behind");
     await sweepOutput(folders.logs, new Set(this.#instances.keys()));
-    for (const what of await bundles.sweep(inUse)) log.info({ what }, "removed a bundle that nothing uses");
+    const kept = new Set([...inUse, ...copies.digests]);
+    for (const what of await bundles.sweep(kept)) log.info({ what }, "removed a bundle that nothing uses");
     this.#tidyLater();
   }
 
@@ -167,11 +170,30 @@ export class Agent {
   }
 
   async forget(service: string, version: string): Promise<void> {
-    const { runtime, prepared, bundles } = this.#parts;
+    const { runtime, prepared } = this.#parts;
     const forgotten = prepared.remove(service, version);
     await runtime.forget(service, version);
+    await this.#removeUnused(forgotten.map(({ bundle }) => bundle));
+  }
+
+  /** As KeepBundles of the API. */
+  async keepBundles(digests: readonly string[]): Promise<void> {
+    const { copies, bundles } = this.#parts;
+    await this.#removeUnused(copies.set(digests));
+    const failures: unknown[] = [];
+    for (const digest of digests) {
+      // Another leader has said something else meanwhile.
+      if (!copies.digests.has(digest)) continue;
+      await bundles.copy(digest).catch((thrown: unknown) => failures.push(thrown));
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #removeUnused(digests: readonly string[]): Promise<void> {
+    const { bundles, copies } = this.#parts;
     const used = this.#bundlesInUse();
-    for (const { bundle } of forgotten) if (bundle !== "" && !used.has(bundle)) await bundles.remove(bundle);
+    for (const digest of digests)
+      if (digest !== "" && !used.has(digest) && !copies.digests.has(digest)) await bundles.remove(digest);
   }
 
   setGeneration(id: string, generation: number): ManagedInstance {

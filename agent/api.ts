@@ -7,10 +7,12 @@ import {
   type LogsRequest,
 } from "#proto/rouse/agent/v1/agent.ts";
 import { JobsService } from "#proto/rouse/agent/v1/jobs.ts";
+import { sendBundle } from "../registry/send-bundle.ts";
 import { encodeErrorDetails } from "../sdk/error-details.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { listen } from "../sdk/grpc.ts";
 import type { Agent } from "./agent.ts";
+import type { Bundles } from "./artifacts/bundles.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Fencing } from "./fencing.ts";
 import type { Outliers } from "./health/outliers.ts";
@@ -26,6 +28,7 @@ import type { Settlement } from "./settlement.ts";
 /** What the API answers from. */
 export interface ServerParts {
   readonly agent: Agent;
+  readonly bundles: Bundles;
   readonly fencing: Fencing;
   readonly settlement: Settlement;
   readonly capacity: Capacity;
@@ -55,6 +58,7 @@ export async function serveAgent(
 
 function handlers({
   agent,
+  bundles,
   fencing,
   settlement,
   capacity,
@@ -122,6 +126,12 @@ function handlers({
         standby: standbys.length,
         standbyMemoryBytes: standbys.reduce((sum, { record }) => sum + record.spec.memoryBytes, 0),
       };
+    }),
+    getBundle: (call) => void sendBundle(call, bundles.read(call.request.digest)),
+    keepBundles: unary(async ({ fencingToken, digests }) => {
+      fencing.check(fencingToken);
+      await agent.keepBundles(digests);
+      return {};
     }),
     watchHealth: (call) => streamHealth(vitals, jobs, outliers, call),
     logs: (call) => void answerLogs(agent, call),

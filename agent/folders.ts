@@ -16,6 +16,8 @@ export interface Folders {
   /** Layers of images that do not change. */
   readonly layers: string;
   readonly fencing: string;
+  /** Which bundles this host keeps for others. */
+  readonly copies: string;
   /** The agent's own, with all of these but `run`. */
   readonly agent: string;
   /** Names this data folder on containers, cgroups and processes, so that agents of other folders leave them alone. */
@@ -36,6 +38,7 @@ export function makeFolders(dataDir: string): Folders {
     logs: join(agent, "logs"),
     layers: join(agent, "layers"),
     fencing: join(agent, "fencing.json"),
+    copies: join(agent, "copies.json"),
     agent,
     owner: createHash("sha256").update(data).digest("hex").slice(0, 16),
   };

@@ -4,7 +4,10 @@ import { registerHost } from "../registry/hosts.ts";
 import { makeLog } from "../sdk/log.ts";
 import { Agent } from "./agent.ts";
 import { serveAgent } from "./api.ts";
+import { BundleSources } from "./artifacts/bundle-sources.ts";
 import { Bundles } from "./artifacts/bundles.ts";
+import { Copies } from "./artifacts/copies.ts";
+import { bundlePlaces } from "./artifacts/places.ts";
 import { Capacity } from "./capacity.ts";
 import { Guardian } from "./control-planes/guardian.ts";
 import { Fencing } from "./fencing.ts";
@@ -63,8 +66,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const host = options.host || hostname();
   const folders = makeFolders(options.dataDir);
   const notify = await NotifySocket.open(folders.notifySocket, log);
-  const bundles = new Bundles(folders.bundles, options.registry);
   const consul = new ConsulClient({ address: options.consul });
+  const sources = new BundleSources(options.registry, (digest) => bundlePlaces(consul, host, digest));
+  const bundles = new Bundles(folders.bundles, sources);
   const closers: (() => Promise<void> | void)[] = [() => notify.close(), () => consul.close()];
   const closeAll = async () => {
     for (const close of closers.reverse()) await close();
@@ -112,6 +116,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       notify,
       records,
       bundles,
+      copies: new Copies(folders.copies),
       prepared,
       capacity,
       hooks: [
@@ -139,6 +144,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     });
     const { server, address } = await serveAgent(options.listen ?? "127.0.0.1:8073", {
       agent,
+      bundles,
       fencing,
       settlement,
       capacity,

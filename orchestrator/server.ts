@@ -6,6 +6,7 @@ import type { ControlPlane } from "../registry/control-planes.ts";
 import { watchHosts } from "../registry/hosts.ts";
 import { campaign, type Leader, readLeader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
+import { Copies } from "./copies.ts";
 import { OrchestratorHealth } from "./health/health.ts";
 import { addHealthService } from "./health/service.ts";
 import { HostsAdviser } from "./hosts/adviser.ts";
@@ -57,6 +58,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
       deaths.look();
       orchestrator.evaluateAll();
       preparer.kick();
+      copies.kick();
     },
   });
   let elected: Leader | undefined;
@@ -88,10 +90,12 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   });
   health.attach(orchestrator);
   const preparer = new Preparer(orchestrator);
+  const copies = new Copies(orchestrator);
   const deaths = new HostDeaths(orchestrator, consul);
   const changed = () => {
     orchestrator.evaluateChanged();
     preparer.kick();
+    copies.kick();
   };
   addOrchestratorService(server, orchestrator, consul);
   addHealthService(server, orchestrator, health);
@@ -116,6 +120,8 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
             health.sync();
             deaths.look();
             preparer.kick();
+            copies.reset();
+            copies.kick();
           });
         },
         onLost: () => {

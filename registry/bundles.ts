@@ -167,7 +167,8 @@ function noRoom(thrown: unknown, folder: string): unknown {
   return code === "ENOSPC" || code === "EDQUOT" ? noRoomIn(folder, thrown) : thrown;
 }
 
-function noRoomIn(folder: string, cause?: unknown): RouseError {
+/** The disk of a folder of bundles is too full for one more. */
+export function noRoomIn(folder: string, cause?: unknown): RouseError {
   return new RouseError(
     "RESOURCE_EXHAUSTED",
     `There is no room for the bundle in ${folder}. Free some, or delete bundles there that no version uses.`,

@@ -119,6 +119,15 @@ const hostMetaSchema = z.looseObject({
   speed: z.coerce.number().default(1),
 });
 
+/** The agents that answer now. Any Consul server may say so, one that has lost its leader as well. */
+export async function listAgents(
+  consul: ConsulClient,
+): Promise<{ readonly host: string; readonly address: string }[]> {
+  const query = { passing: "1", stale: "" };
+  const response = await consul.request("GET", `/v1/health/service/${HOST_SERVICE}`, { query });
+  return hostsAnswerSchema.parse(JSON.parse(response.text)).flatMap((entry) => hostOf(entry));
+}
+
 export interface HostsWatch {
   /** Resolves after the first read; rejects on close before it. */
   readonly ready: Promise<void>;

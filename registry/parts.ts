@@ -92,6 +92,11 @@ export async function findOrders(consul: ConsulClient): Promise<string | undefin
   return first?.Meta?.address;
 }
 
+/** Where registries answer, "host:port"; there is one, but while it moves. */
+export async function findRegistries(consul: ConsulClient): Promise<string[]> {
+  return (await passing(consul, REGISTRY_SERVICE)).flatMap(({ Meta }) => Meta?.address ?? []);
+}
+
 async function passing(consul: ConsulClient, service: string) {
   const response = await consul.request("GET", `/v1/health/service/${service}`, { query: { passing: "1" } });
   return answerSchema.parse(JSON.parse(response.text)).map(({ Service }) => Service);

@@ -1,8 +1,6 @@
-import type { handleClientStreamingCall, handleServerStreamingCall } from "@grpc/grpc-js";
+import type { handleClientStreamingCall } from "@grpc/grpc-js";
 import type {
   Artifact,
-  GetBundleRequest,
-  GetBundleResponse,
   PutBundleRequest,
   PutBundleResponse,
   RegistryServer,
@@ -25,6 +23,7 @@ import { guardTag } from "./releases/tag-guard.ts";
 import { sharesOf } from "./releases/tag-moves.ts";
 import { removeVersion } from "./remove-version.ts";
 import { untilRouted } from "./routed.ts";
+import { sendBundle } from "./send-bundle.ts";
 import { readService } from "./service-record.ts";
 import { setTag } from "./set-tag.ts";
 import { unknownService, unknownVersion } from "./spec.ts";
@@ -117,7 +116,7 @@ export function registryService(context: RegistryContext): RegistryServer {
       return { previous: [...previous] };
     }),
     putBundle: putBundle(bundles, access),
-    getBundle: getBundle(bundles),
+    getBundle: (call) => sendBundle(call, bundles.get(call.request.digest)),
   };
 }
 
@@ -145,22 +144,5 @@ function putBundle(
       (stored) => callback(null, stored),
       (thrown: unknown) => callback(statusObject(thrown)),
     );
-  };
-}
-
-function getBundle(bundles: BundleStore): handleServerStreamingCall<GetBundleRequest, GetBundleResponse> {
-  return async (call) => {
-    const gone = new Promise<void>((resolve) => call.on("cancelled", () => resolve()));
-    try {
-      for await (const chunk of bundles.get(call.request.digest)) {
-        if (call.cancelled) return;
-        if (call.write({ chunk })) continue;
-        const drained = new Promise<void>((resolve) => call.once("drain", () => resolve()));
-        await Promise.race([drained, gone]);
-      }
-      call.end();
-    } catch (thrown) {
-      call.emit("error", statusObject(thrown));
-    }
   };
 }

@@ -1,26 +1,31 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, statfs } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { credentials, status } from "@grpc/grpc-js";
 import { extract } from "tar-stream";
-import { type GetBundleResponse, RegistryClient } from "#proto/rouse/registry/v1/registry.ts";
+import { noRoomIn } from "../../registry/bundles.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { callError } from "../../sdk/grpc.ts";
+import type { BundleSource, BundleSources } from "./bundle-sources.ts";
 
-/** The bundles of this host: tar files from the registry, and the folders that they were unpacked into. */
+/** A piece of a bundle that another host asks for, bytes. */
+const READ_BYTES = 256 * 1024;
+
+/** Copies for others leave this host's instances so much of the disk, bytes. */
+const COPIES_LEAVE_BYTES = 256 * 2 ** 20;
+
+/** The bundles of this host: tar files from the registry or another host, and the folders that they were unpacked into. */
 export class Bundles {
   readonly #folder: string;
-  readonly #registry: string;
+  readonly #sources: BundleSources;
   /** What is being made now, so that two starts do it once. */
   readonly #making = new Map<string, Promise<string>>();
 
-  /** @param registry "host:port". */
-  constructor(folder: string, registry: string) {
+  constructor(folder: string, sources: BundleSources) {
     this.#folder = folder;
-    this.#registry = registry;
+    this.#sources = sources;
   }
 
   /**
@@ -33,6 +38,30 @@ export class Bundles {
     checkDigest(digest);
     const file = join(this.#folder, `${digest}.tar`);
     return this.#once(file, () => this.#fetch(digest, file));
+  }
+
+  /** As {@link tar}, for others, while the disk has room. @throws RouseError RESOURCE_EXHAUSTED BUNDLE_NO_ROOM; as {@link tar}. */
+  async copy(digest: string): Promise<void> {
+    checkDigest(digest);
+    if (existsSync(join(this.#folder, `${digest}.tar`))) return;
+    const { bavail, bsize } = await statfs(this.#folder);
+    if (bavail * bsize < COPIES_LEAVE_BYTES) throw noRoomIn(this.#folder);
+    await this.tar(digest);
+  }
+
+  /**
+   * Reads the tar file of a bundle, for another host.
+   *
+   * @throws RouseError NOT_FOUND BUNDLE_UNKNOWN when this host has none, INVALID_ARGUMENT BUNDLE_DIGEST_INVALID.
+   */
+  async *read(digest: string): AsyncGenerator<Buffer> {
+    checkDigest(digest);
+    const file = join(this.#folder, `${digest}.tar`);
+    if (!existsSync(file))
+      throw new RouseError("NOT_FOUND", `This host has no bundle ${digest}. Ask the registry for it.`, {
+        reason: "BUNDLE_UNKNOWN",
+      });
+    for await (const piece of createReadStream(file, { highWaterMark: READ_BYTES })) yield piece as Buffer;
   }
 
   /** The folder that holds a bundle's files. @throws as {@link tar}. */
@@ -76,56 +105,50 @@ export class Bundles {
   }
 
   async #fetch(digest: string, file: string): Promise<void> {
-    const client = new RegistryClient(this.#registry, credentials.createInsecure(), {
-      "grpc.enable_http_proxy": 0,
-    });
     const partial = `${file}.part`;
-    const hash = createHash("sha256");
-    try {
-      const chunks = client.getBundle({ digest }) as AsyncIterable<GetBundleResponse>;
-      const bytes = Readable.from(hashed(chunks, hash));
-      await pipeline(bytes, createWriteStream(partial));
-      const got = hash.digest("hex");
-      if (got !== digest)
-        throw new RouseError(
-          "DATA_LOSS",
-          `The registry at ${this.#registry} sent a bundle with digest ${got} in place of ${digest}. Register the version again.`,
-          { reason: "BUNDLE_CORRUPT" },
-        );
-      await rename(partial, file);
-    } catch (error) {
-      await rm(partial, { force: true });
-      throw this.#why(digest, error);
-    } finally {
-      client.close();
+    const broken = new Map<string, RouseError>();
+    for (;;) {
+      const source = await this.#sources.open(digest, broken);
+      try {
+        await save(source, digest, partial);
+        return await rename(partial, file);
+      } catch (thrown) {
+        await rm(partial, { force: true });
+        // A full disk is nobody else's fault.
+        if (isOfThisHost(thrown)) throw callError(thrown);
+        broken.set(source.address, callError(thrown));
+      } finally {
+        source.close();
+      }
     }
-  }
-
-  #why(digest: string, error: unknown): RouseError {
-    const known = callError(error);
-    if (known.code === status.NOT_FOUND)
-      return new RouseError(
-        "FAILED_PRECONDITION",
-        `The registry at ${this.#registry} has no bundle ${digest}. Run "rouse register" again.`,
-        { reason: "BUNDLE_UNKNOWN", cause: error },
-      );
-    if (known.code !== status.UNAVAILABLE) return known;
-    return new RouseError(
-      "UNAVAILABLE",
-      `The registry at ${this.#registry} does not answer, so bundle ${digest} cannot be fetched (${known.message}).`,
-      { reason: "REGISTRY_UNREACHABLE", cause: error },
-    );
   }
 }
 
+async function save({ address, pieces }: BundleSource, digest: string, file: string): Promise<void> {
+  const hash = createHash("sha256");
+  await pipeline(Readable.from(hashed(pieces, hash)), createWriteStream(file));
+  const got = hash.digest("hex");
+  if (got === digest) return;
+  throw new RouseError(
+    "DATA_LOSS",
+    `${address} sent a bundle with digest ${got} in place of ${digest}. Register the version again.`,
+    { reason: "BUNDLE_CORRUPT" },
+  );
+}
+
 async function* hashed(
-  chunks: AsyncIterable<GetBundleResponse>,
+  pieces: AsyncIterable<Buffer>,
   hash: ReturnType<typeof createHash>,
 ): AsyncGenerator<Buffer> {
-  for await (const { chunk } of chunks) {
-    hash.update(chunk);
-    yield chunk;
+  for await (const piece of pieces) {
+    hash.update(piece);
+    yield piece;
   }
+}
+
+/** Whether an error came from a system call, not from a call to another host. */
+function isOfThisHost(thrown: unknown): boolean {
+  return thrown instanceof Error && "syscall" in thrown;
 }
 
 /** Unpacks beside the folder and renames, so that a folder is either whole or not there. */

@@ -1,0 +1,115 @@
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { unary } from "../../sdk/grpc.ts";
+import { failure, type Rig, startRig, type TestAgent, until } from "../testing/rig.ts";
+
+let rig: Rig;
+/** Has the bundle; the registry of all does not answer. */
+let first: TestAgent;
+beforeAll(async () => {
+  rig = await startRig();
+  first = await rig.start({ runtime: "process", host: "first" });
+  await until("it is known", async () => (await agents()).includes("first"));
+});
+afterAll(async () => {
+  first?.close();
+  await rig?.close();
+});
+
+async function agents(): Promise<string[]> {
+  const { text } = await rig.kv.request("GET", "/v1/health/service/rouse-agent", { query: { passing: "1" } });
+  return (JSON.parse(text) as { Service: { Meta: { host: string } } }[]).map((one) => one.Service.Meta.host);
+}
+
+/** One more agent with a data folder of its own. */
+async function another(host: string, options: Parameters<Rig["start"]>[0] = {}) {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(rig.dataDir, `${host}-`)));
+  const agent = await rig.start({ runtime: "process", host, ...options, dataDir });
+  const tar = (digest = rig.bundle.digest) => join(dataDir, "agent", "bundles", `${digest}.tar`);
+  const close = async () => {
+    agent.close();
+    await agent.agent?.close({ stopInstances: true });
+  };
+  onTestFinished(close);
+  return { ...agent, tar, dataDir, end: close };
+}
+
+const prepare = ({ client }: TestAgent, bundle = rig.bundle.digest) =>
+  unary(
+    client,
+    "prepareVersion",
+    { fencingToken: 0, spec: rig.spec("serve", { bundle }) },
+    { deadlineMs: 60_000 },
+  );
+const keep = ({ client }: TestAgent, ...digests: string[]) =>
+  unary(client, "keepBundles", { fencingToken: 0, digests }, { deadlineMs: 60_000 });
+
+test("a bundle that the registry does not give comes from another host", async () => {
+  const agent = await another("second");
+  const { instance } = await agent.start("there", rig.spec("serve"));
+  expect(instance?.id).toBe("there");
+  expect((await readFile(agent.tar())).equals(await readFile(rig.bundle.file))).toBe(true);
+});
+
+test("a registry that is silent is not waited for", async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => sockets.push(socket)).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+  const registry = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const agent = await another("patient", { registry });
+  await prepare(agent);
+  expect(existsSync(agent.tar())).toBe(true);
+});
+
+test("one that is damaged on another host is taken from a third", async () => {
+  // Who keeps it is asked first, so that all are damaged but one.
+  const damaged = await Promise.all(["bad-1", "bad-2", "bad-3"].map((host) => another(host)));
+  for (const { tar, dataDir } of damaged) {
+    await mkdir(join(dataDir, "agent", "bundles"), { recursive: true });
+    await writeFile(tar(), "not that");
+  }
+  await until("all are known", async () => {
+    const known = await agents();
+    return ["bad-1", "bad-2", "bad-3"].every((host) => known.includes(host));
+  });
+  const agent = await another("third");
+  await prepare(agent);
+  expect((await readFile(agent.tar())).equals(await readFile(rig.bundle.file))).toBe(true);
+});
+
+test("one that nobody has is told", async () => {
+  const digest = "0".repeat(64);
+  const error = await failure(prepare(first, digest));
+  expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "REGISTRY_UNREACHABLE" });
+  expect(error.message).toMatch(
+    /^The registry at 127\.0\.0\.1:1 does not answer, and no other host has the bundle 0{64} \(/,
+  );
+});
+
+test("copies for others are fetched, stay over a restart, and go when they are not named any more", async () => {
+  const { dataDir, end, tar, ...agent } = await another("keeper");
+  await keep(agent, rig.bundle.digest);
+  expect(existsSync(tar())).toBe(true);
+  await end();
+  const again = await another("keeper", { dataDir });
+  expect(existsSync(tar())).toBe(true);
+  await prepare(again);
+  await keep(again);
+  // Something is to be ready to start from it.
+  expect(existsSync(tar())).toBe(true);
+  await keep(again, rig.bundle.digest);
+  const { service, version } = rig.spec("serve");
+  await unary(again.client, "forgetVersion", { fencingToken: 0, service, version });
+  expect(existsSync(tar())).toBe(true);
+  await keep(again);
+  expect(existsSync(tar())).toBe(false);
+  expect(await failure(keep(again, "../../etc"))).toMatchObject({ reason: "BUNDLE_DIGEST_INVALID" });
+});
