@@ -258,6 +258,9 @@ describe("an agent with the process runtime", () => {
     await until("Consul has it again", async () => (await rig.registered().catch(() => [])).length === 1);
     const stranger = { Name: SERVICE, ID: "ghost", Tags: ["rouse"], Meta: { host: "test-host" } };
     await rig.kv.request("PUT", "/v1/agent/service/register", { body: JSON.stringify(stranger) });
+    // The catalog hears of it a moment later than this Consul.
+    const here = async () => (await rig.kv.request("GET", "/v1/agent/services")).text;
+    await until("the ghost is taken out", async () => !(await here()).includes('"ghost"'));
     await until("the ghost is gone", async () => (await rig.registered()).every(({ id }) => id !== "ghost"));
     await agent.stop("kept");
   });
