@@ -10,6 +10,7 @@ import type { Changes } from "./database/changes.ts";
 import type { ContentGuard } from "./edge-keys.ts";
 import type { MeshCalls } from "./operations/mesh-call.ts";
 import type { VersionPins } from "./pins/pins.ts";
+import type { Rights } from "./rights.ts";
 import type { LocalRuns } from "./runs/local-runs.ts";
 
 /** What a part has from the beginning. */
@@ -26,10 +27,12 @@ export interface PartContext {
   readonly artifacts: Artifacts;
   /** Keeps versions in the catalog of which something has not ended. */
   readonly pins: VersionPins;
+  /** Who may see and change whose work. */
+  readonly rights: Rights;
   /** Durable runs that this process is asked for and works on. */
   readonly localRuns: LocalRuns;
-  /** Asks callers at the edge for a key before contents are given or taken over HTTP. Default: none is asked for. */
-  readonly guardContent?: ContentGuard;
+  /** Looks at the keys of callers at the edge before contents are given or taken over HTTP. */
+  readonly guardContent: ContentGuard;
   /** Folder of orders; a part keeps files in one of its own below it. */
   readonly folder: string;
   /**

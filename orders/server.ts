@@ -1,13 +1,15 @@
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import { accessOf } from "../registry/access.ts";
+import { type Access, accessOf } from "../registry/access.ts";
 import { ConsulClient } from "../registry/consul.ts";
 import { MeshFollower } from "../registry/follower.ts";
 import { watchHosts } from "../registry/hosts.ts";
 import { type HttpRoute, type RunningHttp, startHttp } from "../registry/http.ts";
+import { ownerOf, servicesOf } from "../registry/ownership.ts";
 import { announceOrders } from "../registry/parts.ts";
 import { listen } from "../sdk/grpc.ts";
 import { makeLog } from "../sdk/log.ts";
@@ -22,6 +24,7 @@ import { MeshCalls, MOST_BYTES } from "./operations/mesh-call.ts";
 import type { OpenContext, PartContext } from "./part.ts";
 import { PARTS } from "./parts.ts";
 import { VersionPins } from "./pins/pins.ts";
+import { type Owners, Rights } from "./rights.ts";
 import { LocalRuns } from "./runs/local-runs.ts";
 
 export interface OrdersOptions {
@@ -38,8 +41,10 @@ export interface OrdersOptions {
   /** HTTP side, "host:port"; port 0: any; undefined: none. */
   readonly http?: string;
   readonly artifacts?: ArtifactSettings;
-  /** The administrator's key: callers at the edge need that or a provider's, but for what they know the id of. Default: none does. */
-  readonly guard?: string;
+  /** The administrator's key, when it is known; asked for each time that somebody brings a key. */
+  readonly administrator?: () => string | undefined;
+  /** Callers at the edge need a provider's key or the administrator's, but for what they know the id of. Default: none does. */
+  readonly guarded?: boolean;
   readonly log?: Logger;
 }
 
@@ -126,7 +131,16 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
   });
   const pins = new VersionPins(consul, log.child({ part: "pins" }));
   const localRuns = new LocalRuns();
-  const access = options.guard === undefined ? undefined : accessOf(consul, options.guard);
+  const guarded = options.guarded === true;
+  const nobodys = randomUUID();
+  const access: Access = {
+    identify: (metadata) => accessOf(consul, options.administrator?.() ?? nobodys).identify(metadata),
+  };
+  const keys = { access, guarded };
+  const owners: Owners = {
+    ownerOf: (service) => ownerOf({ consul }, service),
+    servicesOf: (provider) => servicesOf({ consul }, provider),
+  };
   const context: PartContext = {
     log,
     consul,
@@ -138,11 +152,12 @@ export async function startOrders(options: OrdersOptions): Promise<RunningOrders
     localRuns,
     folder,
     opened,
-    ...(access !== undefined && { guardContent: contentKeysAtEdge(access) }),
+    rights: new Rights(guarded ? owners : undefined),
+    guardContent: contentKeysAtEdge(keys),
   };
   const server = new Server({
     "grpc.max_receive_message_length": 2 * MOST_BYTES,
-    interceptors: [refuseForeignPages, ...(access === undefined ? [] : [keysAtEdge(access)])],
+    interceptors: [refuseForeignPages, keysAtEdge(keys)],
   });
   const routes: HttpRoute[] = [];
   for (const part of PARTS) {

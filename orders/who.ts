@@ -3,10 +3,18 @@ import { EDGE_HEADER } from "../mesh-config/resources/registry-routes.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { CALLER_HEADER, USER_HEADER } from "../sdk/usage/caller.ts";
 
+/** Metadata in which those before the handlers note whose key a call at the edge brought; what callers say there is taken off. */
+export const PROVIDER_HEADER = "x-rouse-provider";
+
 /** Who makes a call. */
 export interface Who {
-  /** A service, a person, or "outside"; as they say themselves, for within the mesh all trust one another. */
+  /**
+   * A service, a person, or "outside"; as they say themselves, for within the mesh all trust one another. Of a call at the edge that
+   * brings a key its provider.
+   */
   readonly name: string;
+  /** Provider whose key a call at the edge brings, or "administrator"; empty: none. */
+  readonly provider: string;
   /** The service that calls; empty: none. */
   readonly service: string;
   /** The call came in through the edge. */
@@ -29,9 +37,17 @@ export function whoAsks(headers: Readonly<Record<string, string | string[] | und
 
 function who(header: (name: string) => string | undefined): Who {
   const outside = header(EDGE_HEADER) !== undefined;
-  if (outside) return { name: "outside", service: "", outside };
+  if (outside) {
+    const provider = header(PROVIDER_HEADER) ?? "";
+    return { name: provider || "outside", provider, service: "", outside };
+  }
   const service = header(CALLER_HEADER)?.slice(0, LONGEST) ?? "";
-  return { name: service || header(USER_HEADER)?.slice(0, LONGEST) || "somebody", service, outside };
+  return {
+    name: service || header(USER_HEADER)?.slice(0, LONGEST) || "somebody",
+    provider: "",
+    service,
+    outside,
+  };
 }
 
 /**

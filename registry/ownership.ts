@@ -2,8 +2,8 @@ import { z } from "zod";
 import { RouseError } from "../sdk/errors.ts";
 import { ADMINISTRATOR, type Caller } from "./access.ts";
 import type { ConsulClient } from "./consul.ts";
-import { nameKey, ownerKey, providerKey } from "./keys.ts";
-import { readKey, type TransactionStep } from "./kv.ts";
+import { nameKey, OWNERS_PREFIX, ownerKey, providerKey } from "./keys.ts";
+import { listKeys, readKey, type TransactionStep } from "./kv.ts";
 import { lookOf } from "./look-alike.ts";
 import { providerSchema } from "./providers/records.ts";
 import { parseValue, unchanged } from "./service-record.ts";
@@ -36,6 +36,15 @@ export async function ownerOf(
   if (owner?.service === service) return owner.provider;
   // Registered before there were providers.
   return alive && owner === undefined ? ADMINISTRATOR : undefined;
+}
+
+/** Services that a provider owns. */
+export async function servicesOf(
+  { consul }: { readonly consul: ConsulClient },
+  provider: string,
+): Promise<string[]> {
+  const owners = (await listKeys(consul, OWNERS_PREFIX)).map((item) => parseValue(ownerSchema, item));
+  return owners.filter((owner) => owner.provider === provider).map(({ service }) => service);
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OperationState, OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
+import { OrderState, OrdersClient } from "#proto/rouse/orders/v1/orders.ts";
 import { withClient } from "../cli/connect.ts";
 import { artifacts, operation, type PutOptions } from "../sdk/client/index.ts";
 import { unary } from "../sdk/grpc.ts";
@@ -269,6 +270,119 @@ describe("refused is", () => {
   test("a time that the contract does not allow", async () => {
     const said = await fails("call", `${SERVICE}/Work`, "{}", "--async", "--deadline", "700000");
     expect(said).toContain("deadline_ms is 700000; the contract allows 600000 at most");
+  });
+});
+
+describe("of what is asked for with a provider's key at the edge", () => {
+  const keys: Record<string, string> = {};
+  beforeAll(async () => {
+    for (const provider of ["anna", "bert"]) {
+      const made = await rouseOk(
+        ["provider", "create", provider, "--contact", "a@example.org", "--registry", mesh.registry],
+        {
+          XDG_CONFIG_HOME: join(mesh.data, "config"),
+          ROUSE_KEY: adminKey(),
+        },
+      );
+      keys[provider] = /^rouse_\S+$/m.exec(made)?.[0] ?? "";
+    }
+    keys.administrator = adminKey();
+  });
+  const headersOf = (provider: string) => ({ authorization: `Bearer ${keys[provider]}` });
+  const metadataOf = (provider: string) => {
+    const metadata = new Metadata();
+    if (provider !== "") metadata.set("authorization", `Bearer ${keys[provider]}`);
+    return { metadata, deadlineMs: 60_000 };
+  };
+  const notYours = {
+    status: "PERMISSION_DENIED",
+    reason: "NOT_YOUR_WORK",
+    message: expect.stringMatching(/^(Operation|Order|Run) \S+ was asked for with a provider's key/),
+  };
+
+  test("an async call is its provider's: another one neither lists, reads nor cancels it", async () => {
+    using worker = client();
+    const slow = { ...work, steps: 600, stepMs: 1_000 };
+    const started = await worker.async.work(slow, { headers: headersOf("anna"), idempotencyKey: "anna's" });
+    const { id } = started;
+    const at = (provider: string) =>
+      operation(methods.work, id, {
+        target: mesh.edge,
+        ...(provider !== "" && { headers: headersOf(provider) }),
+      });
+    const watched = async (of: ReturnType<typeof at>) => {
+      for await (const _ of of.watch()) return;
+    };
+    const listed = (provider: string) =>
+      withClient(OperationsClient, mesh.edge, async (edge) => {
+        const asked = { service: SERVICE, state: OperationState.UNSPECIFIED, limit: 500 };
+        const { operations } = await unary(edge, "listOperations", asked, metadataOf(provider));
+        return operations.some((one) => one.id === id);
+      });
+    expect(await listed("anna")).toBe(true);
+    expect(await listed("administrator")).toBe(true);
+    expect(await listed("bert")).toBe(false);
+    for (const other of ["bert", ""]) {
+      await expect(at(other).get()).rejects.toMatchObject(notYours);
+      await expect(at(other).wait({ timeoutMs: 1_000 })).rejects.toMatchObject(notYours);
+      await expect(watched(at(other))).rejects.toMatchObject(notYours);
+      await expect(at(other).cancel("mine")).rejects.toMatchObject(notYours);
+    }
+    const again = { headers: headersOf("bert"), idempotencyKey: "anna's" };
+    await expect(worker.async.work(slow, again)).rejects.toMatchObject(notYours);
+    expect(await at("anna").get()).toMatchObject({ error: undefined });
+    await at("anna").cancel("enough");
+    await expect(at("administrator").wait()).rejects.toMatchObject({ reason: "OPERATION_CANCELLED" });
+  });
+
+  test("the same goes for orders", async () => {
+    await withClient(OrdersClient, mesh.edge, async (edge) => {
+      const task = {
+        name: "",
+        service: SERVICE,
+        version: "",
+        method: "Work",
+        parameters: '{"steps":600,"stepMs":1000}',
+      };
+      const tasks = [{ ...task, inputs: {}, metadata: {}, after: [] }];
+      const order = { name: "", tasks, metadata: {}, idempotencyKey: "", keepMs: 0, validateOnly: false };
+      const { id } = await unary(edge, "createOrder", order, metadataOf("anna"));
+      const listed = async (provider: string) => {
+        const asked = { service: SERVICE, state: OrderState.UNSPECIFIED, limit: 500 };
+        const { orders } = await unary(edge, "listOrders", asked, metadataOf(provider));
+        return orders.some((one) => one.id === id);
+      };
+      expect(await Promise.all(["anna", "bert", "administrator"].map(listed))).toEqual([true, false, true]);
+      for (const other of ["bert", ""]) {
+        await expect(unary(edge, "getOrder", { id }, metadataOf(other))).rejects.toMatchObject(notYours);
+        const cancel = unary(edge, "cancelOrder", { id, reason: "mine" }, metadataOf(other));
+        await expect(cancel).rejects.toMatchObject(notYours);
+      }
+      const cancelled = await unary(edge, "cancelOrder", { id, reason: "enough" }, metadataOf("anna"));
+      expect(cancelled).toMatchObject({ state: OrderState.CANCELLED, asker: "anna" });
+    });
+  });
+
+  test("an artifact's history tells whose key it was stored with", async () => {
+    const stored = async (provider: string) => {
+      const headers = headersOf(provider);
+      const store = artifacts({ target: mesh.edge, headers });
+      try {
+        const { uri } = await store.put(Buffer.from("fleece"));
+        const request = { method: "PUT", body: "fleece by HTTP", headers };
+        const answer = await fetch(`http://${mesh.edge}/content/new?name=fleece`, request);
+        const other = (await answer.json()) as { readonly uri: string };
+        const histories = await Promise.all([uri, other.uri].map((each) => store.history(each)));
+        return histories.map((events) => events.map(({ by }) => by));
+      } finally {
+        store.close();
+      }
+    };
+    expect(await stored("anna")).toEqual([["anna"], ["anna"]]);
+    expect(await stored("bert")).toEqual([
+      ["anna", "bert"],
+      ["anna", "bert"],
+    ]);
   });
 });
 

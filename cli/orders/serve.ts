@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { type ArtifactFlags, addArtifactFlags, artifactSettings } from "../artifact-flags.ts";
 import { dataFolder } from "../connect.ts";
+import { administratorsKey } from "../keys.ts";
 import { guardWorkHelp, parseAddress } from "../up/options.ts";
 
 interface ServeFlags extends ArtifactFlags {
@@ -34,13 +35,16 @@ export function addServe(orders: Command): void {
       const { startOrders } = await import("../../orders/server.ts");
       const { adminKey } = await import("../../registry/access.ts");
       const { listen, consul, mesh, database, http, guardWork, data } = flags;
+      // Who needs it first makes it.
+      if (guardWork === true) await adminKey(join(dataFolder(data), "registry"));
       const server = await startOrders({
         listen,
         consul,
         mesh,
         ...(database === undefined ? {} : { database }),
         ...(http === undefined ? {} : { http }),
-        ...(guardWork === true && { guard: await adminKey(join(dataFolder(data), "registry")) }),
+        administrator: () => administratorsKey(dataFolder(data))?.key,
+        guarded: guardWork === true,
         artifacts: artifactSettings(flags),
         dataDir: join(dataFolder(data), "orders"),
       });

@@ -11,11 +11,12 @@ export const operationsPart: OrdersPart = {
   name: "operations",
   tables: operationsTables,
   channels: [OPERATIONS_CHANNEL, CALLS_CHANNEL],
-  serve(server, { mesh, pins, localRuns, opened }) {
+  serve(server, { mesh, pins, localRuns, rights, opened }) {
     const service = operationsService({
       state: () => mesh.state(),
       pins,
       localRuns,
+      rights,
       async opened() {
         const { pool, changes } = await opened();
         return { store: new OperationStore(pool), changes };

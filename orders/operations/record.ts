@@ -52,6 +52,7 @@ export const rowSchema = z.object({
   revision: count,
   durable: z.boolean(),
   parent: z.string().nullable(),
+  asker: z.string(),
 });
 export type OperationRow = z.infer<typeof rowSchema>;
 
@@ -81,6 +82,7 @@ export function toApi(row: OperationRow): Operation {
     attempts: row.attempts,
     caller: row.caller,
     revision: row.revision,
+    asker: row.asker,
   };
 }
 

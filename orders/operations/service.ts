@@ -1,20 +1,20 @@
 import type { Metadata } from "@grpc/grpc-js";
 import type { OperationsServer } from "#proto/rouse/orders/v1/operations.ts";
-import { EDGE_HEADER } from "../../mesh-config/resources/registry-routes.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { answer, statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import type { Changes } from "../database/changes.ts";
 import { unreachable } from "../database/connect.ts";
 import { follow, last, streamAnswers, waitForEnd } from "../follow.ts";
 import { isId } from "../id.ts";
 import { untilAborted } from "../leader.ts";
 import type { VersionPins } from "../pins/pins.ts";
+import type { Rights } from "../rights.ts";
 import type { LocalRuns } from "../runs/local-runs.ts";
+import { whoCalls } from "../who.ts";
 import { isOver, type OperationRow, stateName, toApi } from "./record.ts";
 import { OPERATIONS_CHANNEL } from "./runner.ts";
-import { keyReused, newOperation } from "./start.ts";
+import { type Asker, keyReused, newOperation } from "./start.ts";
 import { type OperationStore, unknownOperation } from "./store.ts";
 
 /** What the service answers from; the database may have to be started first. */
@@ -23,6 +23,7 @@ export interface OperationsDeps {
   /** Keeps versions in the catalog. */
   readonly pins: Pick<VersionPins, "during">;
   readonly localRuns: LocalRuns;
+  readonly rights: Rights;
   readonly opened: () => Promise<{ readonly store: OperationStore; readonly changes: Changes }>;
 }
 
@@ -34,11 +35,21 @@ const SURELY_WRITTEN_MS = 5_000;
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 /** The service rouse.orders.v1.Operations. */
-export function operationsService({ state, pins, localRuns, opened }: OperationsDeps): OperationsServer {
+export function operationsService({
+  state,
+  pins,
+  localRuns,
+  rights,
+  opened,
+}: OperationsDeps): OperationsServer {
   const known = async (id: string): Promise<OperationRow> => {
     const { store } = await opened();
     const row = isId(id) ? await store.get(id) : undefined;
     if (row === undefined) throw unknownOperation(id);
+    return row;
+  };
+  const check = async (row: OperationRow, metadata: Metadata): Promise<OperationRow> => {
+    await rights.check(metadata, { ...row, services: [row.service] }, `Operation ${row.id}`);
     return row;
   };
   const followed = async function* (id: string, signal: AbortSignal) {
@@ -64,6 +75,7 @@ export function operationsService({ state, pins, localRuns, opened }: Operations
         );
         if (row.id !== made.id && !row.request_digest.equals(made.requestDigest))
           throw keyReused(made, row.id);
+        if (row.id !== made.id) await check(row, metadata);
         if (request.waitMs === 0 || isOver(row)) return row;
         const timer = setTimeout(() => gone.abort(), Math.min(request.waitMs, LONGEST_WAIT_MS));
         try {
@@ -82,25 +94,32 @@ export function operationsService({ state, pins, localRuns, opened }: Operations
         (thrown: unknown) => callback(statusObject(thrown)),
       );
     },
-    getOperation: answer(async ({ id }) => toApi(await known(id))),
+    getOperation: answer(async ({ id }, metadata) => toApi(await check(await known(id), metadata))),
     waitOperation: (call, callback) => {
       const { id, timeoutMs } = call.request;
-      waitForEnd(call, timeoutMs, (signal) => followed(id, signal)).then(
+      const wait = async () => {
+        await check(await known(id), call.metadata);
+        return waitForEnd(call, timeoutMs, (signal) => followed(id, signal));
+      };
+      wait().then(
         (row) => callback(null, toApi(row)),
         (thrown: unknown) => callback(statusObject(thrown)),
       );
     },
     watchOperation: (call) =>
       void streamAnswers(call, async function* (signal) {
+        await check(await known(call.request.id), call.metadata);
         for await (const row of followed(call.request.id, signal)) yield toApi(row);
       }),
-    listOperations: answer(async ({ service, state: wanted, limit }) => {
+    listOperations: answer(async ({ service, state: wanted, limit }, metadata) => {
+      const scope = await rights.scope(metadata);
       const { store } = await opened();
-      const rows = await store.list(service, stateName(wanted), Math.min(limit || LIMIT.default, LIMIT.most));
+      const most = Math.min(limit || LIMIT.default, LIMIT.most);
+      const rows = await store.list(service, stateName(wanted), most, scope);
       return { operations: rows.map(toApi) };
     }),
-    cancelOperation: answer(async ({ id, reason }) => {
-      const row = await known(id);
+    cancelOperation: answer(async ({ id, reason }, metadata) => {
+      const row = await check(await known(id), metadata);
       const { store } = await opened();
       const why = reason === "" ? "" : `: ${reason.slice(0, LONGEST_NOTE)}`;
       const error = new RouseError("CANCELLED", `The operation was cancelled${why}.`, {
@@ -123,8 +142,7 @@ export function operationsService({ state, pins, localRuns, opened }: Operations
   };
 }
 
-export function askerOf(metadata: Metadata) {
-  const [caller] = metadata.get(CALLER_HEADER);
-  const outside = metadata.get(EDGE_HEADER).length > 0;
-  return { caller: typeof caller === "string" && !outside ? caller : "", outside };
+export function askerOf(metadata: Metadata): Asker {
+  const { service: caller, provider, outside } = whoCalls(metadata);
+  return { caller, provider, outside };
 }

@@ -18,6 +18,8 @@ const MOST_RUN_REQUEST_BYTES = 3 * 2 ** 20;
 export interface Asker {
   /** Service that calls; empty: somebody outside. */
   readonly caller: string;
+  /** Provider whose key the call brings; empty: none. */
+  readonly provider: string;
   /** The call came in through the edge. */
   readonly outside: boolean;
 }
@@ -78,6 +80,7 @@ export function newOperation(request: StartOperationRequest, state: MeshState, a
     version,
     method: name,
     caller: asker.caller,
+    asker: asker.provider,
     idempotencyKey,
     request: bytes,
     requestDigest: digest(request.version, request.key, bytes),

@@ -1,6 +1,7 @@
 import type { Pool } from "pg";
 import { RouseError } from "../../sdk/errors.ts";
 import { unreachable } from "../database/connect.ts";
+import type { Scope } from "../rights.ts";
 import { COLUMNS, errorJson, type OperationRow, rowSchema, type StateName } from "./record.ts";
 
 /** A new operation. */
@@ -10,6 +11,8 @@ export interface NewOperation {
   readonly version: string;
   readonly method: string;
   readonly caller: string;
+  /** Provider whose key it is asked for with. Default: none. */
+  readonly asker?: string;
   /** Empty: none. */
   readonly idempotencyKey: string;
   readonly request: Buffer;
@@ -73,13 +76,19 @@ export class OperationStore {
     return (rows as { id: string }[]).map(({ id }) => id);
   }
 
-  /** Newest first, without results. */
-  async list(service: string, state: StateName | undefined, limit: number): Promise<OperationRow[]> {
+  /** Newest first, without results. @param scope of whose work. */
+  async list(
+    service: string,
+    state: StateName | undefined,
+    limit: number,
+    scope?: Scope,
+  ): Promise<OperationRow[]> {
     const columns = COLUMNS.replace(" response,", " NULL::bytea AS response,");
     return this.#query(
       `SELECT ${columns} FROM operations WHERE ($1 = '' OR service = $1) AND ($2::text IS NULL OR state = $2)
+         AND ($4::text IS NULL OR asker = $4 OR service = ANY($5) OR caller = ANY($5))
        ORDER BY created_at DESC LIMIT $3`,
-      [service, state ?? null, limit],
+      [service, state ?? null, limit, scope?.provider ?? null, scope?.services ?? []],
     );
   }
 
@@ -162,17 +171,18 @@ export function insertion(made: NewOperation): { name: string; text: string; val
     made.headers === undefined ? null : JSON.stringify(made.headers),
     made.durable,
     made.parent ?? null,
+    made.asker ?? "",
   ];
   const insert = `INSERT INTO operations (id, service, version, method, caller, idempotency_key, request, request_digest, idempotent,
-      deadline_ms, start_timeout_ms, keep_ms, headers, durable, parent, state)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'waiting')
+      deadline_ms, start_timeout_ms, keep_ms, headers, durable, parent, asker, state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'waiting')
     ON CONFLICT (service, method, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING ${COLUMNS}`;
   if (!made.durable) return { name: "start-operation", text: insert, values };
-  const run = "INSERT INTO runs (id, key) SELECT id, $16 FROM made";
+  const run = "INSERT INTO runs (id, key) SELECT id, $17 FROM made";
   // Nobody is told of it before its steps, whose commits put it on disk as well: it need not wait for the disk itself.
   const commit = made.awaited === true ? "off" : "on";
-  const chosen = "set_config('synchronous_commit', $17, true) IS NOT NULL";
+  const chosen = "set_config('synchronous_commit', $18, true) IS NOT NULL";
   return {
     name: "start-run",
     text: `WITH made AS (${insert}), run AS (${run}) SELECT ${COLUMNS} FROM made WHERE ${chosen}`,

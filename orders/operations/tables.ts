@@ -34,4 +34,6 @@ export const operationsTables: readonly string[] = [
   "ALTER TABLE operations ADD COLUMN headers text",
   // jsonb takes no NUL and no half of a surrogate pair, which messages of programs may hold.
   "ALTER TABLE operations ALTER COLUMN error TYPE json",
+  // Provider whose key it was asked for with.
+  "ALTER TABLE operations ADD COLUMN asker text NOT NULL DEFAULT ''",
 ];

@@ -42,6 +42,7 @@ export const ordersPart: OrdersPart = {
       },
       jobLogs: jobLogs(hosts),
       pins: context.pins,
+      rights: context.rights,
     });
     server.addService(OrdersService, service);
   },

@@ -9,6 +9,7 @@ import { isId } from "../id.ts";
 import { errorJson } from "../operations/record.ts";
 import { askerOf } from "../operations/service.ts";
 import type { VersionPins } from "../pins/pins.ts";
+import type { Rights } from "../rights.ts";
 import { accept, orderKeyReused, type Surroundings } from "./accept/accept.ts";
 import { type JobLogs, orderLogs } from "./order-logs.ts";
 import { isOver, orderToApi, stateNameOf } from "./store/record.ts";
@@ -23,6 +24,7 @@ export interface OrdersServiceDeps {
     readonly artifacts: ArtifactStore;
   }>;
   readonly jobLogs: JobLogs;
+  readonly rights: Rights;
   /** Keeps versions in the catalog. */
   readonly pins: Pick<VersionPins, "during">;
 }
@@ -32,11 +34,18 @@ const LONGEST_REASON = 500;
 
 /** The service rouse.orders.v1.Orders. */
 export function ordersService(deps: OrdersServiceDeps): OrdersServer {
-  const { opened, jobLogs, pins } = deps;
+  const { opened, jobLogs, pins, rights } = deps;
   const known = async (id: string): Promise<OrderWithTasks> => {
     const { store } = await opened();
     const found = isId(id) ? await store.get(id) : undefined;
     if (found === undefined) throw unknownOrder(id);
+    return found;
+  };
+  const own = async (id: string, metadata: Metadata): Promise<OrderWithTasks> => {
+    const found = await known(id);
+    const { asker, caller } = found.order;
+    const services = found.tasks.map(({ service }) => service);
+    await rights.check(metadata, { asker, caller, services }, `Order ${id}`);
     return found;
   };
   const api = async ({ order, tasks }: OrderWithTasks): Promise<Order> => {
@@ -51,11 +60,12 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
     yield* follow({ changes, channel: ORDERS_CHANNEL, id, read, revisionOf, isOver: over }, signal);
   };
   return {
-    createOrder: answer((request, metadata) => create(deps, request, metadata, known, api)),
-    getOrder: answer(async ({ id }) => api(await known(id))),
+    createOrder: answer((request, metadata) => create(deps, request, metadata, own, api)),
+    getOrder: answer(async ({ id }, metadata) => api(await own(id, metadata))),
     waitOrder: (call, callback) => {
       const { id, timeoutMs } = call.request;
-      waitForEnd(call, timeoutMs, (signal) => followed(id, signal))
+      own(id, call.metadata)
+        .then(() => waitForEnd(call, timeoutMs, (signal) => followed(id, signal)))
         .then(api)
         .then(
           (order) => callback(null, order),
@@ -64,19 +74,22 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
     },
     watchOrder: (call) =>
       void streamAnswers(call, async function* (signal) {
+        await own(call.request.id, call.metadata);
         for await (const order of followed(call.request.id, signal)) yield api(order);
       }),
-    listOrders: answer(async ({ service, state, limit }) => {
+    listOrders: answer(async ({ service, state, limit }, metadata) => {
+      const scope = await rights.scope(metadata);
       const { store } = await opened();
       const found = await store.list(
         service,
         stateNameOf(state),
         Math.min(limit || LIMIT.default, LIMIT.most),
+        scope,
       );
       return { orders: found.map(({ order, tasks }) => ({ ...orderToApi(order, tasks), tasks: [] })) };
     }),
-    cancelOrder: answer(async ({ id, reason }) => {
-      await known(id);
+    cancelOrder: answer(async ({ id, reason }, metadata) => {
+      await own(id, metadata);
       const { store } = await opened();
       const why = reason === "" ? "" : `: ${reason.slice(0, LONGEST_REASON)}`;
       const error = new RouseError("CANCELLED", `The order was cancelled${why}.`, {
@@ -85,8 +98,8 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
       await store.cancel(id, errorJson(error));
       return api(await known(id));
     }),
-    retryOrder: answer(async ({ id }) => {
-      const { order, tasks } = await known(id);
+    retryOrder: answer(async ({ id }, metadata) => {
+      const { order, tasks } = await own(id, metadata);
       const { store } = await opened();
       const left = isOver(order) ? versionsOf(tasks.filter(({ state }) => state !== "succeeded")) : [];
       if (!(await pins.during(left, () => store.retry(id))))
@@ -97,7 +110,7 @@ export function ordersService(deps: OrdersServiceDeps): OrdersServer {
       const { id, task, follow: goesOn } = call.request;
       return void streamAnswers(call, async function* (signal) {
         const { store } = await opened();
-        const { tasks } = await known(id);
+        const { tasks } = await own(id, call.metadata);
         if (task !== "" && !tasks.some(({ name }) => name === task)) throw unknownTask(id, task, tasks);
         yield* orderLogs({ store, jobLogs, orders: followed(id, signal), id, task, follow: goesOn, signal });
       });
@@ -109,7 +122,7 @@ async function create(
   { surroundings, opened, pins }: OrdersServiceDeps,
   request: CreateOrderRequest,
   metadata: Metadata,
-  known: (id: string) => Promise<OrderWithTasks>,
+  own: (id: string, metadata: Metadata) => Promise<OrderWithTasks>,
   api: (order: OrderWithTasks) => Promise<Order>,
 ): Promise<Order> {
   const { order, artifacts: uris } = await accept(request, askerOf(metadata), await surroundings());
@@ -131,7 +144,7 @@ async function create(
     const row = await pins.during(versionsOf(order.tasks), () => store.insert(order));
     kept = row.id === order.id;
     if (!kept && !row.digest.equals(order.digest)) throw orderKeyReused(order.idempotencyKey, row.id);
-    return api(await known(row.id));
+    return api(await own(row.id, metadata));
   } finally {
     if (!kept && uris.size > 0) await artifacts.release(holder).catch(() => undefined);
   }
@@ -166,6 +179,7 @@ function checkedOnly({
     priority,
     metadata,
     caller: "",
+    asker: "",
     digest: Buffer.alloc(0),
     keep_ms: 0,
   } as const;

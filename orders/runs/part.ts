@@ -13,10 +13,11 @@ export const runsPart: OrdersPart = {
   name: "runs",
   tables: runsTables,
   channels: [RUNS_CHANNEL],
-  serve(server, { mesh, pins, opened }) {
+  serve(server, { mesh, pins, rights, opened }) {
     const service = runsService({
       state: () => mesh.state(),
       pins,
+      rights,
       async opened() {
         const { pool } = await opened();
         return { runs: new RunStore(pool), operations: new OperationStore(pool) };
@@ -34,7 +35,8 @@ export const runsPart: OrdersPart = {
       deaths: new MemoryDeaths(endedInstances(hosts)),
       async child(run, call) {
         const request = { ...call, idempotencyKey: "", keepMs: 0, waitMs: 0 };
-        const made = newOperation(request, await mesh.state(), { caller: run.service, outside: false });
+        const asker = { caller: run.service, provider: run.asker, outside: false };
+        const made = newOperation(request, await mesh.state(), asker);
         await pins.pin(made.service, made.version);
         return { ...made, parent: run.id };
       },

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { RunState, RunsClient, RunsService } from "#proto/rouse/orders/v1/runs.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { listen, unary } from "../../sdk/grpc.ts";
+import { Rights } from "../rights.ts";
 import { runsService } from "./service.ts";
 import { EngineRig, SERVICE } from "./testing/rig.ts";
 
@@ -26,6 +27,7 @@ beforeAll(async () => {
         return write();
       },
     },
+    rights: new Rights(undefined),
     opened: async () => rig,
   };
   server.addService(RunsService, runsService(deps));

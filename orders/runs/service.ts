@@ -1,3 +1,4 @@
+import type { Metadata } from "@grpc/grpc-js";
 import { type JournalEntry, type Run, RunState, type RunsServer } from "#proto/rouse/orders/v1/runs.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { answer } from "../../sdk/answer.ts";
@@ -6,6 +7,7 @@ import { isId } from "../id.ts";
 import { isOver, type StateName } from "../operations/record.ts";
 import type { OperationStore } from "../operations/store.ts";
 import type { VersionPins } from "../pins/pins.ts";
+import type { Rights } from "../rights.ts";
 import { whoCalls, withinMesh } from "../who.ts";
 import { MOST_ENTRY_BYTES } from "./limits.ts";
 import { type EntryRow, type RunRow, runToApi, toEntry } from "./record.ts";
@@ -16,6 +18,7 @@ export interface RunsDeps {
   readonly state: () => Promise<MeshState>;
   /** Keeps versions in the catalog. */
   readonly pins: Pick<VersionPins, "during">;
+  readonly rights: Rights;
   readonly opened: () => Promise<{ readonly runs: RunStore; readonly operations: OperationStore }>;
 }
 
@@ -37,15 +40,21 @@ const wanted: Readonly<Partial<Record<RunState, { states: readonly StateName[]; 
 };
 
 /** The service rouse.orders.v1.Runs. */
-export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
+export function runsService({ state, pins, rights, opened }: RunsDeps): RunsServer {
   const known = async (id: string): Promise<RunRow> => {
     const { runs } = await opened();
     const row = isId(id) ? await runs.get(id) : undefined;
     if (row === undefined) throw unknownRun(id);
     return row;
   };
+  const own = async (id: string, metadata: Metadata): Promise<RunRow> => {
+    const row = await known(id);
+    await rights.check(metadata, { ...row, services: [row.service] }, `Run ${id}`);
+    return row;
+  };
   return {
-    listRuns: answer(async ({ service, version, key, state: asked, limit }) => {
+    listRuns: answer(async ({ service, version, key, state: asked, limit }, metadata) => {
+      const scope = await rights.scope(metadata);
       const { runs } = await opened();
       const { states, sleeping } = wanted[asked] ?? { states: ALL };
       const rows = await runs.list({
@@ -55,15 +64,16 @@ export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
         states,
         sleeping,
         limit: Math.min(limit || LIMIT.default, LIMIT.most),
+        scope,
       });
       return { runs: rows.map(runToApi) };
     }),
-    getRun: answer(async ({ id }) => {
-      const row = await known(id);
+    getRun: answer(async ({ id }, metadata) => {
+      const row = await own(id, metadata);
       return withJournal(row, await (await opened()).runs.journal(id));
     }),
-    cancelRun: answer(async ({ id, reason }) => {
-      const row = await known(id);
+    cancelRun: answer(async ({ id, reason }, metadata) => {
+      const row = await own(id, metadata);
       const { operations } = await opened();
       const why = reason === "" ? "" : `: ${reason.slice(0, LONGEST_REASON)}`;
       const error = new RouseError("CANCELLED", `The run was cancelled${why}.`, {
@@ -72,8 +82,8 @@ export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
       if (!isOver(row)) await operations.fail(id, error, "cancelled");
       return runToApi(await known(id));
     }),
-    retryRun: answer(async ({ id, from, version }) => {
-      const row = await known(id);
+    retryRun: answer(async ({ id, from, version }, metadata) => {
+      const row = await own(id, metadata);
       if (!isOver(row)) throw notEnded(id, "A run that goes on cannot be retried");
       if (from > row.entries) throw noStep(id, from, row.entries);
       const other = version === "" ? row.version : version;
@@ -87,8 +97,8 @@ export function runsService({ state, pins, opened }: RunsDeps): RunsServer {
         throw notEnded(id, "Somebody else retries it already");
       return runToApi(await known(id));
     }),
-    answerRun: answer(async ({ id, name, value }) => {
-      const row = await known(id);
+    answerRun: answer(async ({ id, name, value }, metadata) => {
+      const row = await own(id, metadata);
       if (isOver(row)) {
         throw new RouseError("FAILED_PRECONDITION", `Run ${id} has ended and takes no answers any more.`, {
           reason: "RUN_IS_OVER",

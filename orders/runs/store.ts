@@ -7,6 +7,7 @@ import { inTransaction } from "../artifacts/transaction.ts";
 import { unreachable } from "../database/connect.ts";
 import { COLUMNS, errorJson, type OperationRow, rowSchema, type StateName } from "../operations/record.ts";
 import { insertion, type NewOperation } from "../operations/store.ts";
+import type { Scope } from "../rights.ts";
 import { Batch } from "./batch.ts";
 import {
   ENTRY_COLUMNS,
@@ -99,13 +100,25 @@ export class RunStore {
     readonly states: readonly StateName[];
     readonly sleeping: boolean | undefined;
     readonly limit: number;
+    /** Of whose work. */
+    readonly scope?: Scope;
   }): Promise<RunRow[]> {
     const columns = RUN_COLUMNS.replace(" o.response,", " NULL::bytea AS response,");
     return this.#runs(
       `SELECT ${columns} ${FROM_RUNS} WHERE o.durable AND ($1 = '' OR o.service = $1) AND ($2 = '' OR o.version = $2)
          AND ($3 = '' OR r.key = $3) AND o.state = ANY ($4) AND ($5::boolean IS NULL OR (r.waiting IS NOT NULL) = $5)
+         AND ($7::text IS NULL OR o.asker = $7 OR o.service = ANY ($8) OR o.caller = ANY ($8))
        ORDER BY o.created_at DESC LIMIT $6`,
-      [wanted.service, wanted.version, wanted.key, wanted.states, wanted.sleeping ?? null, wanted.limit],
+      [
+        wanted.service,
+        wanted.version,
+        wanted.key,
+        wanted.states,
+        wanted.sleeping ?? null,
+        wanted.limit,
+        wanted.scope?.provider ?? null,
+        wanted.scope?.services ?? [],
+      ],
     );
   }
 

@@ -13,7 +13,7 @@ export const tasksPart: OrdersPart = {
   name: "tasks",
   tables: taskTables,
   channels: [TASKS_CHANGED, TASKS_READY, TASK_WORKERS_CHANGED],
-  serve(server, { log, opened }) {
+  serve(server, { log, rights, opened }) {
     const made = new WeakMap<OpenContext, TasksDeps>();
     server.addService(
       TasksService,
@@ -28,7 +28,7 @@ export const tasksPart: OrdersPart = {
         const deps = { tasks, workers, reports, changes, news: new TaskNews(changes), log };
         made.set(context, deps);
         return deps;
-      }),
+      }, rights),
     );
   },
   async lead({ pool, changes }, signal) {

@@ -11,6 +11,7 @@ import { answer, statusObject } from "../../sdk/answer.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
 import { streamAnswers } from "../follow.ts";
+import type { Rights } from "../rights.ts";
 import type { TaskNews } from "./news.ts";
 import { changeToApi, stateName, type TaskRow, toApi } from "./record.ts";
 import { invalid, taskOrder } from "./settings.ts";
@@ -31,7 +32,7 @@ const PAGE = 16;
 const BRIEF_PAGE = 500;
 
 /** The service rouse.orders.v1.Tasks. @param opened the database may have to be started first. */
-export function tasksService(opened: () => Promise<TasksDeps>): TasksServer {
+export function tasksService(opened: () => Promise<TasksDeps>, rights: Rights): TasksServer {
   return {
     submitTask: answer(async ({ task, idempotencyKey }, metadata) => {
       keepInside(metadata);
@@ -45,11 +46,12 @@ export function tasksService(opened: () => Promise<TasksDeps>): TasksServer {
     }),
     getTask: answer(async ({ id }) => toApi(await (await opened()).tasks.get(id))),
     watchTask: (call) => void streamAnswers(call, (signal) => watch(call.request, opened, signal)),
-    listTasks: answer(async ({ queue, state, roots, limit }) => {
+    listTasks: answer(async ({ queue, state, roots, limit }, metadata) => {
+      const scope = await rights.scope(metadata);
       const { tasks } = await opened();
       const wanted = state === TaskState.UNSPECIFIED ? undefined : stateName(state);
       const most = Math.min(limit || LIMIT.default, LIMIT.most);
-      const rows = await tasks.list({ queue: cleanText(queue), state: wanted, roots, limit: most });
+      const rows = await tasks.list({ queue: cleanText(queue), state: wanted, roots, limit: most, scope });
       return { tasks: rows.map(toApi) };
     }),
     listSubtasks: (call) => void streamAnswers(call, () => subtasks(call.request, opened)),
@@ -73,15 +75,22 @@ export function tasksService(opened: () => Promise<TasksDeps>): TasksServer {
       keepInside(metadata);
       return toApi(await (await opened()).tasks.wake(id, revision));
     }),
-    listWorkers: answer(async ({ queue }) => {
+    listWorkers: answer(async ({ queue }, metadata) => {
+      const scope = await rights.scope(metadata);
       const { workers } = await opened();
-      const rows = await workers.list(cleanText(queue));
+      const all = await workers.list(cleanText(queue));
+      const rows = all.filter((row) => scope === undefined || scope.services.includes(serviceOf(row.queue)));
       return {
         workers: rows.map(({ leaseUntil, ...row }) => ({ ...row, leaseUntilMs: leaseUntil.getTime() })),
       };
     }),
     work: (call) => work(call, opened),
   };
+}
+
+/** Whose contract a queue's tasks are of, where its name is that of a method. */
+function serviceOf(queue: string): string {
+  return queue.split("/", 1)[0] ?? "";
 }
 
 /** From outside the mesh, tasks may be looked at and cancelled, but neither given nor taken. */

@@ -3,6 +3,7 @@ import type { Pool, PoolClient } from "pg";
 import type { RouseError } from "../../sdk/errors.ts";
 import { unreachable } from "../database/connect.ts";
 import { isId } from "../id.ts";
+import type { Scope } from "../rights.ts";
 import {
   alreadyOver,
   cancelled,
@@ -63,12 +64,15 @@ export class TaskStore {
     readonly state: TaskStateName | undefined;
     readonly roots: boolean;
     readonly limit: number;
+    /** Of whose work. */
+    readonly scope?: Scope;
   }): Promise<TaskRow[]> {
     const { rows } = await this.query(
       `SELECT ${BRIEF_COLUMNS} FROM tasks
        WHERE ($1 = '' OR queue = $1) AND ($2::text IS NULL OR state = $2) AND (NOT $3 OR parent IS NULL)
+         AND ($5::text[] IS NULL OR caller = ANY ($5) OR split_part(queue, '/', 1) = ANY ($5))
        ORDER BY created_at DESC LIMIT $4`,
-      [filter.queue, filter.state ?? null, filter.roots, filter.limit],
+      [filter.queue, filter.state ?? null, filter.roots, filter.limit, filter.scope?.services ?? null],
     );
     return rows.map(rowOf);
   }

@@ -31,6 +31,11 @@ export interface AsyncCallOptions {
   readonly key?: string;
   /** Waits so long for the end before it answers, ms: a call that is done by then has its result at once. Default 0. */
   readonly waitMs?: number;
+  /**
+   * Headers with which it is started and followed, such as `authorization: Bearer KEY` at the edge; the method itself does not get
+   * them. Default: none.
+   */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** An operation as it is at one moment. */
@@ -95,7 +100,7 @@ export function asyncMethods(
         // What orders or the mesh say of it is told as it is.
         throw isAway(error) && error.reason === error.status ? ordersAway(error, "async calls") : error;
       });
-      return handle(method, started.id, channel, started);
+      return handle(method, started.id, channel, { started, headers: options.headers });
     };
   }
   return out;
@@ -125,7 +130,7 @@ export function start(
   options: AsyncCallOptions & { readonly signal?: AbortSignal },
 ): Promise<Operation> {
   const bytes = (method.encodeRequest as (message: unknown) => Uint8Array)(request);
-  const { idempotencyKey = "", deadlineMs = 0, keepMs = 0, key = "", waitMs = 0, signal } = options;
+  const { idempotencyKey = "", deadlineMs = 0, keepMs = 0, key = "", waitMs = 0, signal, headers } = options;
   return unary(
     clientOf(channel),
     "startOperation",
@@ -140,7 +145,7 @@ export function start(
       key,
       waitMs,
     },
-    { deadlineMs: START_MS + waitMs, metadata: callerMetadata(), ...(signal && { signal }) },
+    { deadlineMs: START_MS + waitMs, metadata: metadataOf(headers), ...(signal && { signal }) },
   );
 }
 
@@ -152,9 +157,9 @@ export function start(
 export function operation<Method extends AnyMethodDefinition>(
   method: Method,
   id: string,
-  options: Pick<ClientOptions, "target"> = {},
+  options: Pick<ClientOptions, "target"> & Pick<AsyncCallOptions, "headers"> = {},
 ): OperationHandle<ResponseOf<Method>> {
-  return handle(method, id, shareChannel(defaultTarget(options), MOST_BYTES));
+  return handle(method, id, shareChannel(defaultTarget(options), MOST_BYTES), options);
 }
 
 /** An operation, as it was started if that is known. */
@@ -162,15 +167,19 @@ export function handle<Method extends AnyMethodDefinition>(
   method: Method,
   id: string,
   channel: SharedChannel,
-  started?: Operation,
+  {
+    started,
+    headers,
+  }: { readonly started?: Operation; readonly headers?: AsyncCallOptions["headers"] | undefined } = {},
 ): OperationHandle<ResponseOf<Method>> {
+  const metadata = metadataOf(headers);
   type Response = ResponseOf<Method>;
   const view = (found: Operation): OperationView<Response> => viewOf(method, found);
   const early = started !== undefined && started.endedAtMs > 0 ? started : undefined;
   return {
     id,
     ended: early !== undefined,
-    get: async () => view(await unary(clientOf(channel), "getOperation", { id })),
+    get: async () => view(await unary(clientOf(channel), "getOperation", { id }, { metadata })),
     async wait({ timeoutMs = Number.POSITIVE_INFINITY, signal } = {}) {
       const endMs = performance.now() + timeoutMs;
       for (;;) {
@@ -182,7 +191,7 @@ export function handle<Method extends AnyMethodDefinition>(
               clientOf(channel),
               "waitOperation",
               { id, timeoutMs: Math.round(leftMs) },
-              { deadlineMs: leftMs + 10_000, ...(signal && { signal }) },
+              { deadlineMs: leftMs + 10_000, metadata, ...(signal && { signal }) },
             ),
           ));
         if (found !== undefined && found.endedAtMs > 0) {
@@ -198,7 +207,7 @@ export function handle<Method extends AnyMethodDefinition>(
     async *watch({ signal } = {}) {
       let revision = 0;
       for (;;) {
-        const stream = clientOf(channel).watchOperation({ id });
+        const stream = clientOf(channel).watchOperation({ id }, metadata);
         const cancel = () => stream.cancel();
         signal?.addEventListener("abort", cancel, { once: true });
         try {
@@ -219,7 +228,7 @@ export function handle<Method extends AnyMethodDefinition>(
       }
     },
     async cancel(reason = "") {
-      await unary(clientOf(channel), "cancelOperation", { id, reason });
+      await unary(clientOf(channel), "cancelOperation", { id, reason }, { metadata });
     },
   };
 }
@@ -268,8 +277,9 @@ function notEnded(id: string, timeoutMs: number): RouseError {
   );
 }
 
-function callerMetadata(): Metadata {
+function metadataOf(headers: AsyncCallOptions["headers"] = {}): Metadata {
   const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   if (process.env.ROUSE_SERVICE) metadata.set(CALLER_HEADER, process.env.ROUSE_SERVICE);
   return metadata;
 }

@@ -49,7 +49,7 @@ export async function startAndWait(
       );
       if (started !== undefined) {
         const timeoutMs = Math.max(1, Math.round(endMs - performance.now()));
-        return await handle(at.method, started.id, at.channel, started).wait({ ...options, timeoutMs });
+        return await handle(at.method, started.id, at.channel, { started }).wait({ ...options, timeoutMs });
       }
       await pause(Math.min(AWAY_MS, Math.max(1, giveUpMs - performance.now())), signal);
     }

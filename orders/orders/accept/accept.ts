@@ -57,6 +57,7 @@ export async function accept(
     priority,
     metadata,
     caller: asker.caller,
+    asker: asker.provider,
     idempotencyKey,
     digest: digestOf(request),
     keepMs,

@@ -34,6 +34,8 @@ export interface NewOrder {
   readonly metadata: Readonly<Record<string, string>>;
   /** Service that ordered; empty: somebody outside. */
   readonly caller: string;
+  /** Provider whose key it is asked for with. Default: none. */
+  readonly asker?: string;
   /** Empty: none. */
   readonly idempotencyKey: string;
   /** SHA-256 of what the key stands for. */

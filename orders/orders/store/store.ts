@@ -1,6 +1,7 @@
 import type { Pool } from "pg";
 import { RouseError } from "../../../sdk/errors.ts";
 import { unreachable } from "../../database/connect.ts";
+import type { Scope } from "../../rights.ts";
 import type { NewOrder } from "./new-order.ts";
 import { salvageRow } from "./readable.ts";
 import {
@@ -45,8 +46,8 @@ export class OrderStore {
     // Arrays rather than JSON: parameters may be large, and PostgreSQL's JSON takes no NUL. An array of arrays must be a rectangle.
     const rows = await this.#run(
       `WITH made AS (
-         INSERT INTO orders (id, name, priority, metadata, caller, idempotency_key, digest, keep_ms, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued')
+         INSERT INTO orders (id, name, priority, metadata, caller, idempotency_key, digest, keep_ms, asker, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $24, 'queued')
          ON CONFLICT (idempotency_key) DO NOTHING RETURNING id, digest
        ), tasks AS (
          INSERT INTO order_tasks (order_id, position, name, service, version, method, kind, provider, needs, parameters, inputs,
@@ -83,6 +84,7 @@ export class OrderStore {
         column("deadlineMs"),
         column("room"),
         column("state"),
+        made.asker ?? "",
       ],
     );
     const [row] = rows as Pick<OrderRow, "id" | "digest">[];
@@ -107,13 +109,20 @@ export class OrderStore {
     return Number(row?.n ?? 0);
   }
 
-  /** Newest first. Of tasks what lists need: states, progress and what was used. */
-  async list(service: string, state: OrderStateName | undefined, limit: number): Promise<OrderWithTasks[]> {
+  /** Newest first. Of tasks what lists need: states, progress and what was used. @param scope of whose work. */
+  async list(
+    service: string,
+    state: OrderStateName | undefined,
+    limit: number,
+    scope?: Scope,
+  ): Promise<OrderWithTasks[]> {
     const orders = await this.#orders(
       `SELECT ${ORDER_COLUMNS} FROM orders WHERE ($2::text IS NULL OR state = $2)
          AND ($1 = '' OR EXISTS (SELECT 1 FROM order_tasks WHERE order_id = orders.id AND service = $1))
+         AND ($4::text IS NULL OR asker = $4 OR caller = ANY($5)
+           OR EXISTS (SELECT 1 FROM order_tasks WHERE order_id = orders.id AND service = ANY($5)))
        ORDER BY sequence DESC LIMIT $3`,
-      [service, state ?? null, limit],
+      [service, state ?? null, limit, scope?.provider ?? null, scope?.services ?? []],
     );
     const tasks = await this.#tasks(
       orders.map(({ id }) => id),

@@ -74,4 +74,6 @@ export const ordersTables: readonly string[] = [
    CREATE FUNCTION tell_order() RETURNS trigger LANGUAGE plpgsql AS
      $$ BEGIN PERFORM pg_notify('${ORDERS_CHANNEL}', NEW.id::text); RETURN NULL; END $$;
    CREATE TRIGGER tell_order AFTER INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION tell_order();`,
+  // Provider whose key it was asked for with.
+  "ALTER TABLE orders ADD COLUMN asker text NOT NULL DEFAULT ''",
 ];

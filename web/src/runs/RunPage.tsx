@@ -88,7 +88,7 @@ function Found({ run, operation, reload }: FoundProps) {
 }
 
 function Facts({ run, operation }: Omit<FoundProps, "reload">) {
-  const { id, service, version, method, createdAtMs, expiresAtMs, caller } = operation;
+  const { id, service, version, method, createdAtMs, expiresAtMs, caller, asker } = operation;
   const ran = ranFor(operation);
   return (
     <dl class="facts panel">
@@ -100,7 +100,7 @@ function Facts({ run, operation }: Omit<FoundProps, "reload">) {
       </dd>
       <dt>Asked for</dt>
       <dd>
-        <Time ms={createdAtMs} /> by {caller || "somebody outside the mesh"}
+        <Time ms={createdAtMs} /> by {caller || asker || "somebody outside the mesh"}
         {run.parent !== "" && (
           <>
             , as a part of{" "}

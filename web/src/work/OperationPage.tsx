@@ -80,7 +80,8 @@ function Found({ operation }: { readonly operation: Operation }) {
 }
 
 function Facts({ operation }: { readonly operation: Operation }) {
-  const { id, service, version, method, createdAtMs, endedAtMs, expiresAtMs, attempts, caller } = operation;
+  const { id, service, version, method, createdAtMs, endedAtMs, expiresAtMs, attempts, caller, asker } =
+    operation;
   const ran = ranFor(operation);
   return (
     <dl class="facts panel">
@@ -91,7 +92,7 @@ function Facts({ operation }: { readonly operation: Operation }) {
       </dd>
       <dt>Asked for</dt>
       <dd>
-        <Time ms={createdAtMs} /> by {caller || "somebody outside the mesh"}
+        <Time ms={createdAtMs} /> by {caller || asker || "somebody outside the mesh"}
       </dd>
       {ran !== undefined && (
         <>

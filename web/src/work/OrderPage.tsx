@@ -109,13 +109,13 @@ function Found({ order, task, turn, onRetried }: FoundProps) {
 }
 
 function Facts({ order }: { readonly order: Order }) {
-  const { id, priority, metadata, createdAtMs, endedAtMs, expiresAtMs, caller, used } = order;
+  const { id, priority, metadata, createdAtMs, endedAtMs, expiresAtMs, caller, asker, used } = order;
   const text = usedText(used);
   return (
     <dl class="facts panel">
       <dt>Given</dt>
       <dd>
-        <Time ms={createdAtMs} /> by {caller || "somebody outside the mesh"}, priority {priority}
+        <Time ms={createdAtMs} /> by {caller || asker || "somebody outside the mesh"}, priority {priority}
       </dd>
       {text !== "" && (
         <>

@@ -82,7 +82,7 @@ function OrderTable({ orders }: { readonly orders: readonly Order[] }) {
               <td>{`${order.tasksSucceeded} of ${order.taskCount}`}</td>
               <td class="number">{order.priority}</td>
               <td class="number">{costText(order.used?.cost ?? 0)}</td>
-              <td>{order.caller || "outside"}</td>
+              <td>{order.caller || order.asker || "outside"}</td>
               <td>
                 <Time ms={order.createdAtMs} />
               </td>
