@@ -138,7 +138,7 @@ function report(rounds: Rounds, peak: number): BenchResult {
     about:
       `Storing and reading ${BYTES / 2 ** 20} MiB, medians of ${ROUNDS} rounds. "copy" is copyFile, which leaves the bytes in the page cache; "copy, on disk" waits for ` +
       'the disk, as storing does; reading does not. "same disk" is what the command line on the host of orders does, which may write to the store\'s folder: the bytes go ' +
-      'from file to file. "sent" is what anybody else does, here too on one host, so that both ends share its cores. Storing compares SHA-256 of both sides, or the CRC-32s of all blocks where the bytes are copied; reading compares with SHA-256, and what is sent with its blocks\' checksums before. ' +
+      'from file to file. "sent" is what anybody else does, here too on one host, so that both ends share its cores. Storing what is sent compares SHA-256 of both sides. Of what is copied orders makes SHA-256; the client makes the CRC-32s of all blocks, which are kept for reads to compare, and of which every eighth is compared before the answer, the others some seconds later. Reading compares with SHA-256, and what is sent with its blocks\' checksums before. ' +
       `The server of orders had ${Math.round(peak / 2 ** 20)} MiB of memory at most.`,
     rows: WAYS.map(row),
     figure: { name: "put on the same disk / copy on disk", value, goal: "≥ 0.5", met: value >= 0.5 },

@@ -94,7 +94,12 @@ export class ArtifactClient {
       }
       const { uri, bytes } = await this.#patiently((stub) =>
         // What was written is brought to disk, and looked at as a whole.
-        unary(stub, "finishUpload", { id, sha256: "", blockSums: "" }, { deadlineMs: 600_000, metadata }),
+        unary(
+          stub,
+          "finishUpload",
+          { id, sha256: "", blockSums: Buffer.alloc(0) },
+          { deadlineMs: 600_000, metadata },
+        ),
       );
       return { uri, bytes };
     } catch (thrown) {

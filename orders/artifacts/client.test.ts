@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { writeSync } from "node:fs";
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -8,7 +9,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ArtifactsClient, ArtifactsService } from "#proto/rouse/orders/v1/artifacts.ts";
 import { type HttpRoute, type RunningHttp, startHttp } from "../../registry/http.ts";
-import { BlockSums, digestOfSums } from "../../sdk/client/artifacts/block-sums.ts";
+import { BlockSums } from "../../sdk/client/artifacts/block-sums.ts";
 import { type Artifacts, artifacts } from "../../sdk/client/artifacts/client.ts";
 import { listen, unary } from "../../sdk/grpc.ts";
 import { until } from "../../test/support/live.ts";
@@ -266,22 +267,124 @@ describe("on the store's own disk", () => {
     }
   });
 
-  test("a copy that is not what the file is is told, and nothing of it is kept", async () => {
+  /** Begins an upload, and writes to its file what another process would. */
+  const copyOf = async (copied: Buffer) => {
     const { uploads } = rig.artifacts;
     const begin = { id: "", name: "", mediaType: "", metadata: {}, owner: "ada" };
     const { id } = await uploads.begin({ ...begin, keepMs: 0, keepForever: false, holder: "", bytes: 0 });
-    const copied = randomBytes(2 * MIB + 9);
     await writeFile(await uploads.fileOf(id), copied, { flag: "r+" });
-    await uploads.take(id, 0, copied.length);
+    return id;
+  };
+  const sumsOf = (bytes: Buffer) => {
     const sums = new BlockSums();
-    sums.update(copied.subarray(0, -1));
-    sums.update(Buffer.from([1 ^ (copied.at(-1) ?? 0)]));
-    await expect(uploads.finish(id, "", digestOfSums(sums.bytes()))).rejects.toMatchObject({
+    sums.update(bytes);
+    return sums.bytes();
+  };
+  const flipped = (bytes: Buffer, at: number) => {
+    const out = Buffer.from(bytes);
+    out[at] = (out[at] ?? 0) ^ 1;
+    return out;
+  };
+
+  test.each([
+    ["its first block", 5],
+    ["its ninth", 8 * MIB],
+    ["its last", 10 * MIB + 8],
+  ])("a copy that is not what the file is, in %s, is told, and nothing of it is kept", async (_, at) => {
+    const { uploads } = rig.artifacts;
+    const bytes = randomBytes(10 * MIB + 9);
+    const id = await copyOf(flipped(bytes, at));
+    await uploads.take(id, 0, 10 * MIB);
+    await uploads.take(id, 10 * MIB, bytes.length);
+    await expect(uploads.finish(id, "", sumsOf(bytes))).rejects.toMatchObject({
       status: "DATA_LOSS",
       reason: "ARTIFACT_DIGEST_WRONG",
       message: `The copy of the file that the upload ${id} stores has other bytes than the file: it was changed while it was copied, or the disk is at fault. Nothing of it is kept; store it again.`,
     });
     await expect(uploads.get(id)).rejects.toMatchObject({ reason: "UPLOAD_UNKNOWN" });
+  });
+
+  test("in another block it is told by who reads it, or soon by orders", async () => {
+    const { uploads } = rig.artifacts;
+    const bytes = randomBytes(10 * MIB);
+    const wrong = [flipped(bytes, 3 * MIB), flipped(bytes, 5 * MIB)];
+    const uris: string[] = [];
+    for (const copied of wrong) {
+      const id = await copyOf(copied);
+      await uploads.take(id, 0, bytes.length);
+      uris.push(`artifact:sha256-${(await uploads.finish(id, "", sumsOf(bytes))).digest}`);
+    }
+    const [read = "", left = ""] = uris;
+    await expect(gather(client.get(read))).rejects.toMatchObject({
+      reason: "ARTIFACT_CORRUPT",
+      message: expect.stringContaining("bytes 3145728 to 4194303 are not what was stored"),
+    });
+    await until("orders has read the other one", async () =>
+      (await client.history(left)).some(({ what }) => what === "damaged"),
+    );
+    await expect(client.download(left, join(folder, "near-left"))).rejects.toMatchObject({
+      message: expect.stringContaining("bytes 5242880 to 6291455 are not what was stored"),
+    });
+    // What the file is has its own name.
+    const { uri } = await client.put({ file: await file("near-anew", bytes) });
+    expect(uri).toBe(`artifact:sha256-${sha256(bytes)}`);
+    expect(await client.verify(uri)).toBe(bytes.length);
+  });
+
+  test.each(["in the same process", "after a restart"])(
+    "of a copy that another one began all is compared, %s",
+    async (when) => {
+      const bytes = randomBytes(12 * MIB + 1);
+      const kept: string[] = [];
+      for (const began of [flipped(bytes, 3 * MIB), bytes]) {
+        const id = await copyOf(began.subarray(0, 6 * MIB + 5));
+        await rig.artifacts.uploads.take(id, 0, 6 * MIB + 5);
+        const { uploads } = when === "after a restart" ? (await rig.again()).artifacts : rig.artifacts;
+        const handle = await open(await uploads.fileOf(id), "r+");
+        await handle.write(bytes, 6 * MIB + 5, bytes.length - 6 * MIB - 5, 6 * MIB + 5);
+        await handle.close();
+        await uploads.take(id, 6 * MIB + 5, bytes.length);
+        const finishing = uploads.finish(id, "", sumsOf(bytes));
+        if (began === bytes) kept.push((await finishing).digest);
+        else await expect(finishing).rejects.toMatchObject({ reason: "ARTIFACT_DIGEST_WRONG" });
+      }
+      expect(kept).toEqual([sha256(bytes)]);
+      expect(await client.verify(`artifact:sha256-${sha256(bytes)}`)).toBe(bytes.length);
+    },
+  );
+
+  test("what is copied is finished once, with as many checksums as it has blocks", async () => {
+    const { uploads } = rig.artifacts;
+    const bytes = randomBytes(9 * MIB + 1);
+    const id = await copyOf(bytes);
+    await uploads.take(id, 0, bytes.length);
+    await expect(uploads.finish(id, "", sumsOf(bytes).subarray(4))).rejects.toMatchObject({
+      status: "INVALID_ARGUMENT",
+      reason: "UPLOAD_INVALID",
+      message: "The upload cannot be made: block_sums has 36 bytes, where its 9437185 bytes need 40.",
+    });
+    for (let time = 0; time < 2; time++)
+      expect((await uploads.finish(id, "", sumsOf(bytes))).digest).toBe(sha256(bytes));
+  });
+
+  test("a file that is changed meanwhile is stored as it was read", async () => {
+    const bytes = randomBytes(40 * MIB);
+    const path = await file("near-changing", bytes);
+    const handle = await open(path, "r+");
+    let changed = 0;
+    const { uri } = await client.put(
+      { file: path },
+      {
+        onProgress: () => {
+          changed += 1;
+          for (let at = 0; at < bytes.length; at += MIB / 2) writeSync(handle.fd, "changed", at + changed);
+        },
+      },
+    );
+    await handle.close();
+    expect(changed).toBeGreaterThan(0);
+    expect(uri).not.toBe(`artifact:sha256-${sha256(bytes)}`);
+    expect(await client.verify(uri)).toBe(bytes.length);
   });
 
   test("damage is told, and nothing is left that looks whole", async () => {
@@ -371,7 +474,11 @@ describe("over gRPC alone", () => {
         stream.end();
       });
       expect(offset).toBe(bytes.length);
-      const { uri } = await unary(api, "finishUpload", { id, sha256: sha256(bytes), blockSums: "" });
+      const { uri } = await unary(api, "finishUpload", {
+        id,
+        sha256: sha256(bytes),
+        blockSums: Buffer.alloc(0),
+      });
       const chunks: Buffer[] = [];
       for await (const { chunk } of api.readArtifact({ uri, offset: 5, length: 0 })) chunks.push(chunk);
       expect(sha256(Buffer.concat(chunks))).toBe(sha256(bytes.subarray(5)));

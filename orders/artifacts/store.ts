@@ -13,6 +13,7 @@ import { corruptArtifact, heldArtifact, unknownArtifact } from "./errors.ts";
 import { checkHolder, checkMetadata } from "./metadata.ts";
 import { type ArtifactSettings, type OpenArtifacts, openArtifacts } from "./open.ts";
 import { type Readout, type ReadRange, readChecked } from "./read.ts";
+import { Recheck } from "./recheck.ts";
 import { COLUMNS, eventToApi, rowSchema, toApi } from "./record.ts";
 import { runRetention } from "./retention.ts";
 import { addEvent, addHold, type Db, findRow, holdersOf, type LiveRow, liveRow, writeSaid } from "./rows.ts";
@@ -39,12 +40,15 @@ export class Artifacts implements ArtifactStore {
   readonly uploads: Uploads;
   readonly #options: ArtifactsOptions;
   readonly #now: () => number;
+  readonly #recheck: Recheck;
   #opening: Promise<OpenArtifacts> | undefined;
 
   constructor(options: ArtifactsOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.uploads = new Uploads(() => this.open(), this.#now, options.keepMs);
+    this.#recheck = new Recheck((digest) => this.#readAll(digest), options.log);
+    const soon = (digest: string) => this.#recheck.soon(digest);
+    this.uploads = new Uploads(() => this.open(), this.#now, options.keepMs, soon);
   }
 
   /** Opens their store, when it is first needed; what fails is tried again by who needs it next. */
@@ -59,6 +63,7 @@ export class Artifacts implements ArtifactStore {
   }
 
   async close(): Promise<void> {
+    this.#recheck.close();
     const open = await this.#opening?.catch(() => undefined);
     await open?.spool.close();
     open?.contents.close();
@@ -215,6 +220,10 @@ export class Artifacts implements ArtifactStore {
       [digest],
     );
     return rows.map(eventToApi);
+  }
+
+  async #readAll(digest: string): Promise<void> {
+    for await (const _ of this.read(artifactUri(digest)));
   }
 
   #at(): Date {

@@ -13,6 +13,7 @@ import { tooLarge } from "../errors.ts";
 interface Gathered {
   readonly handle: FileHandle;
   readonly hash: Hash;
+  /** Of what was copied here not all: who copied it brings them. */
   readonly sums: BlockSums;
   bytes: number;
   /** A part of it came before this process began, or from another process: only a digest can tell whether it is whole. */
@@ -28,7 +29,7 @@ interface Gathered {
 export interface Finished {
   readonly file: string;
   readonly digest: string;
-  readonly sums: Buffer;
+  readonly sums: BlockSums;
   readonly bytes: number;
   readonly resumed: boolean;
 }
@@ -37,6 +38,11 @@ export interface Finished {
 const WRITE_BYTES = 2 ** 18;
 /** So much is written before the disk is asked to keep it, so that the end has little to wait for; bytes. */
 const SYNC_BYTES = 64 * 2 ** 20;
+/**
+ * Of what another process copies here one block in so many is compared with that process's checksum, and the last of what each message
+ * tells of. To make all of them a second time would take a quarter more time, so orders compares the others a little later.
+ */
+const COMPARED = 8;
 /** An upload that nobody writes to is let go of after this time, ms; its file stays. */
 const IDLE_MS = 60_000;
 
@@ -93,9 +99,12 @@ export class Spool {
     }
   }
 
-  /** The file of an upload, which is there: another process may write to its end, and tell by {@link take}. */
+  /**
+   * The file of an upload, which is there: another process may write to its end, and tell by {@link take}. What one before has copied
+   * was of a source that may have changed since: all of its checksums will be compared.
+   */
   async fileOf(id: string): Promise<string> {
-    await this.#gathered(id);
+    await this.#gatheredWhole(id);
     return this.#fileOf(id);
   }
 
@@ -120,9 +129,13 @@ export class Spool {
     }
   }
 
-  /** Puts all of an upload on disk. Idempotent. */
-  async finish(id: string): Promise<Finished> {
-    const gathered = await this.#gathered(id);
+  /**
+   * Puts all of an upload on disk. Idempotent.
+   *
+   * @param allSums Whether all of its checksums are needed: nobody brings them.
+   */
+  async finish(id: string, allSums: boolean): Promise<Finished> {
+    const gathered = await (allSums ? this.#gatheredWhole(id) : this.#gathered(id));
     await stopWriter(gathered);
     const file = this.#fileOf(id);
     try {
@@ -131,14 +144,8 @@ export class Spool {
     } catch (thrown) {
       throw roomError(this.#folder, thrown);
     }
-    const sums = gathered.sums.bytes();
-    return {
-      file,
-      digest: gathered.hash.copy().digest("hex"),
-      sums,
-      bytes: gathered.bytes,
-      resumed: gathered.resumed,
-    };
+    const { hash, sums, bytes, resumed } = gathered;
+    return { file, digest: hash.copy().digest("hex"), sums, bytes, resumed };
   }
 
   /** Idempotent. */
@@ -220,6 +227,7 @@ export class Spool {
     if (offset !== gathered.bytes) throw wrongOffset(id, offset, gathered.bytes);
     gathered.resumed = true;
     const { handle } = gathered;
+    const last = Math.floor((to - 1) / BLOCK_BYTES);
     const blocks = [Buffer.allocUnsafeSlow(BLOCK_BYTES), Buffer.allocUnsafeSlow(BLOCK_BYTES)] as const;
     const read = (turn: number, at: number) =>
       handle.read(blocks[turn % 2 === 0 ? 0 : 1], 0, Math.min(BLOCK_BYTES, to - at), at);
@@ -236,7 +244,7 @@ export class Spool {
       }
       const block = buffer.subarray(0, bytesRead);
       gathered.hash.update(block);
-      gathered.sums.update(block);
+      gathered.sums.update(block, (number) => number % COMPARED === 0 || number === last);
       gathered.bytes = at;
       gathered.unsynced += bytesRead;
       this.#syncSome(gathered);
@@ -272,6 +280,16 @@ export class Spool {
       gathered.catch(() => this.#open.delete(id));
     }
     return gathered;
+  }
+
+  /** With all of its checksums, for which it is read anew where some were left out. */
+  async #gatheredWhole(id: string): Promise<Gathered> {
+    const opening = this.#gathered(id);
+    const gathered = await opening;
+    if (gathered.sums.complete) return gathered;
+    await stopWriter(gathered);
+    if (this.#open.get(id) === opening) await this.#close(id);
+    return this.#gatheredWhole(id);
   }
 
   async #gather(id: string): Promise<Gathered> {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
 import { z } from "zod";
 import type { BeginUploadRequest, Upload } from "#proto/rouse/orders/v1/artifacts.ts";
-import { digestOfSums } from "../../../sdk/client/artifacts/block-sums.ts";
+import { sumBytesOf } from "../../../sdk/client/artifacts/block-sums.ts";
 import { RouseError } from "../../../sdk/errors.ts";
 import { placeOf } from "../content/content.ts";
 import { doneUpload, invalidUpload, unknownUpload, wrongCopy, wrongDigest } from "../errors.ts";
@@ -29,11 +29,21 @@ export class Uploads {
   readonly #open: () => Promise<OpenArtifacts>;
   readonly #now: () => number;
   readonly #keepMs: number | undefined;
+  readonly #recheck: (digest: string) => void;
   /** When an upload that is written to just now was last noted to be alive, ms since 1970. */
   readonly #touched = new Map<string, number>();
 
-  /** @param keepMs Of those who do not say; undefined: for ever. */
-  constructor(open: () => Promise<OpenArtifacts>, now: () => number, keepMs: number | undefined) {
+  /**
+   * @param keepMs Of those who do not say; undefined: for ever.
+   * @param recheck Told of a content of which not all blocks have been compared.
+   */
+  constructor(
+    open: () => Promise<OpenArtifacts>,
+    now: () => number,
+    keepMs: number | undefined,
+    recheck: (digest: string) => void,
+  ) {
+    this.#recheck = recheck;
     this.#open = open;
     this.#now = now;
     this.#keepMs = keepMs;
@@ -118,13 +128,13 @@ export class Uploads {
    * Makes an artifact of an upload. Again, it answers the same.
    *
    * @param sha256 Of what was sent; empty: it is not compared.
-   * @param blockSums Digest of its blocks' checksums, which is less work; empty: they are not compared.
+   * @param blockSums Its blocks' checksums, made of the source, which reads compare from then on; empty: those of what has arrived.
    * @throws RouseError DATA_LOSS ARTIFACT_DIGEST_WRONG, after which the upload is gone; INVALID_ARGUMENT UPLOAD_INVALID.
    */
   async finish(
     id: string,
     sha256: string,
-    blockSums = "",
+    blockSums: Uint8Array = new Uint8Array(),
   ): Promise<{ readonly digest: string; readonly upload: UploadRow }> {
     if (sha256 !== "" && !DIGEST.test(sha256)) throw invalidUpload("sha256 is no 64 lower-case hex digits");
     const { pool, spool, contents } = await this.#open();
@@ -135,27 +145,36 @@ export class Uploads {
       return { digest: known.digest, upload: known };
     }
     await this.#touchNowAndThen(id);
-    const { file, digest, sums, bytes, resumed } = await spool.finish(id);
-    if (resumed && sha256 === "" && blockSums === "")
+    const own = blockSums.length === 0;
+    // A store that is not on this disk takes longer than to make all of them, and its contents are not read once more for it.
+    const all = own || contents.fileOf === undefined;
+    const { file, digest, sums, bytes, resumed } = await spool.finish(id, all);
+    if (resumed && sha256 === "" && own)
       throw invalidUpload("it went on after a pause, so its sha256 is needed to know that it is whole");
     if (sha256 !== "" && sha256 !== digest) {
       await this.abandon(id);
       throw wrongDigest(sha256, digest);
     }
-    if (blockSums !== "" && blockSums !== digestOfSums(sums)) {
+    if (!own && blockSums.length !== sumBytesOf(bytes))
+      throw invalidUpload(
+        `block_sums has ${blockSums.length} bytes, where its ${bytes} bytes need ${sumBytesOf(bytes)}`,
+      );
+    if (!own && !sums.agree(blockSums)) {
       await this.abandon(id);
       throw wrongCopy(id);
     }
+    const kept = own ? sums.bytes() : Buffer.from(blockSums);
     const place = placeOf(digest, id);
     await contents.keep(file, place, bytes);
     const isThere = async (other: string, size: number) => (await contents.size(other)) === size;
     const { upload, unused } = await inTransaction(pool, (db) =>
-      publish(db, { upload: id, digest, bytes, sums }, new Date(this.#now()), isThere),
+      publish(db, { upload: id, digest, bytes, sums: kept }, new Date(this.#now()), isThere),
     );
     this.#touched.delete(id);
     await spool.remove(id);
     // What this does not reach, the sweep does.
     for (const other of unused) await contents.remove(other).catch(() => undefined);
+    if (!sums.complete && !unused.includes(place)) this.#recheck(digest);
     return { digest, upload };
   }
 

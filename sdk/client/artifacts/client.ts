@@ -131,7 +131,7 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
     const id = put.uploadId ?? randomUUID();
     const hash = newHash();
     /** Of a file that was copied, and so not hashed here. */
-    let blockSums: string | undefined;
+    let blockSums: Buffer | undefined;
     let arrived = 0;
     const trying = <T>(work: () => Promise<T>) => persist(work, () => arrived, signal);
     // Where no mesh is, it is better told at once.
@@ -184,7 +184,7 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
       unary(
         grpc(),
         "finishUpload",
-        { id, sha256, blockSums: blockSums ?? "" },
+        { id, sha256, blockSums: blockSums ?? Buffer.alloc(0) },
         { ...ask, deadlineMs: LONG_MS, ...(signal && { signal }) },
       ),
     );

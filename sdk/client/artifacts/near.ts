@@ -30,15 +30,14 @@ export interface Near {
  * Writes the rest of an upload to where orders gathers it.
  *
  * @param from Offset of the upload.
- * @returns the digest of the checksums of all of the piece, which has arrived. Undefined: it did not get so far, and the upload has some
- *   offset between.
+ * @returns the checksums of all of the piece, which has arrived. Undefined: it did not get so far, and the upload has some offset between.
  */
 export async function putNear(
   { http, headers, signal, onProgress }: Near,
   id: string,
   piece: Piece,
   from: number,
-): Promise<string | undefined> {
+): Promise<Buffer | undefined> {
   if (piece.copyTo === undefined) return undefined;
   const path = `/content/uploads/${id}`;
   const handle = await openNear({ http, headers, signal }, path, id, constants.O_WRONLY);

@@ -24,9 +24,9 @@ export interface Piece {
    * Copies a file's bytes from a place on to the same place of another.
    *
    * @param each Told how far it is.
-   * @returns the digest of the whole file's checksums. It is not hashed: whoever has the copy does that, and one core has enough to do.
+   * @returns the checksums of the whole file's blocks. It is not hashed: whoever has the copy does that, and one core has enough to do.
    */
-  readonly copyTo?: (to: FileHandle, from: number, each: (at: number) => Promise<void>) => Promise<string>;
+  readonly copyTo?: (to: FileHandle, from: number, each: (at: number) => Promise<void>) => Promise<Buffer>;
   /** Hashes all of it that has not been hashed while it was sent. */
   finish(): Promise<void>;
 }
@@ -113,7 +113,7 @@ async function ofFile(file: string, hash: Hash): Promise<Piece> {
     },
     async copyTo(to, from, each) {
       const { copyBlocks } = await import("./near.ts");
-      const { BlockSums, digestOfSums } = await import("./block-sums.ts");
+      const { BlockSums } = await import("./block-sums.ts");
       const sums = new BlockSums();
       if (from > 0)
         for await (const chunk of createReadStream(file, { end: from - 1, highWaterMark: READ_BYTES }))
@@ -127,7 +127,7 @@ async function ofFile(file: string, hash: Hash): Promise<Piece> {
       } finally {
         await source.close();
       }
-      return digestOfSums(sums.bytes());
+      return sums.bytes();
     },
     finish: () => hashUntil(bytes),
   };
