@@ -1,5 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
+import Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { AgentClient } from "#proto/rouse/agent/v1/agent.ts";
+import { withClient } from "../cli/connect.ts";
+import { unary } from "../sdk/grpc.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { runningInstances, untilCold } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
@@ -107,5 +111,31 @@ for (const { runtime, available } of runtimes) {
       expect(numbers).toEqual([1, 2]);
       await untilCold(mesh, service);
     });
+
+    test.runIf(runtime === "docker")(
+      "starts the container that was created when it was registered",
+      async () => {
+        // Others on this machine may use the engine, too.
+        const version = `3.0.0-t${randomBytes(4).toString("hex")}`;
+        const probe = await makeProbe({ version });
+        probes.push(probe);
+        await probe.register(mesh.data);
+        const filters = { label: [`rouse.version=${version}`, `rouse.service=${service}`] };
+        const containers = async () => {
+          const all = await new Docker().listContainers({ all: true, filters });
+          return all.map(({ Id, State }) => ({ id: Id, state: State }));
+        };
+        await expect
+          .poll(containers, { timeout: 60_000 })
+          .toEqual([{ id: expect.any(String), state: "created" }]);
+        const [ahead] = await containers();
+        using caller = client(version);
+        const { instance } = await caller.echo({ text: "x" });
+        const { instances } = await withClient(AgentClient, mesh.agent, (agent) =>
+          unary(agent, "listInstances", {}),
+        );
+        expect(instances.find(({ id }) => id === instance)?.runtimeId).toBe(ahead?.id);
+      },
+    );
   });
 }
