@@ -1,19 +1,25 @@
+import type { Condition } from "#proto/rouse/orchestrator/v1/health.ts";
 import type {
   ExplainPlacementResponse,
   HostVerdict,
   PlacedInstance,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { age } from "./age.ts";
 import { table } from "./table.ts";
 
 /** What `rouse explain` prints. */
-export function placementLines(explained: ExplainPlacementResponse): string[] {
+export function placementLines(explained: ExplainPlacementResponse, nowMs = Date.now()): string[] {
   const { service, version, rules, minInstances, maxInstances, instances, leading } = explained;
+  const { obstacles, fault } = explained;
   return [
     `${service} ${version}: ${count(instances)}, ${minInstances} to ${maxInstances} by its contract`,
     ...(rules === "" ? [] : [`placement by its contract: ${rules}`]),
+    ...(fault === "" ? [] : [`The version is at fault: ${fault}.`]),
+    ...obstacles.flatMap((sentence) => sentence.split("\n")),
     ...(instances.length === 0
       ? []
       : ["", ...table(["INSTANCE", "HOST", "WHY THERE"], instances.map(instanceRow))]),
+    ...doubtLines(instances, nowMs),
     "",
     ...nextLines(explained),
     ...(leading
@@ -31,7 +37,28 @@ function instanceRow({ id, host, starting, why }: PlacedInstance): string[] {
   return [id, host, `${starting ? "starting; " : ""}${why || "not known: it was started by an older Rouse"}`];
 }
 
-function nextLines({ hosts, nextHost, changes }: ExplainPlacementResponse): string[] {
+/** What speaks against instances, a line each. */
+function doubtLines(instances: readonly PlacedInstance[], nowMs: number): string[] {
+  const lines = instances.flatMap(({ id, condition, ejections }) => [
+    ...(condition === undefined ? [] : [`${id} ${conditionWords(condition, nowMs)}`]),
+    ...ejections.map(
+      ({ host, why, times, sinceMs, untilMs }) =>
+        `${id} is left out by the Envoy of host ${host} ${why}, for ${age(nowMs - sinceMs)} now and ${age(untilMs - nowMs)} more at the longest${times > 1 ? `; ${times} times within two minutes` : ""}`,
+    ),
+  ]);
+  return lines.length === 0 ? [] : ["", ...lines];
+}
+
+function conditionWords({ name, reason, sinceMs, untilMs, strikes }: Condition, nowMs: number): string {
+  const since = `for ${age(nowMs - sinceMs)} now`;
+  const until = untilMs === 0 ? "" : ` and ${age(untilMs - nowMs)} more`;
+  const times = strikes === 1 ? "once" : `${strikes} times`;
+  if (name === "healthy") return `is healthy ${since}, and was quarantined ${times} lately`;
+  const how = name === "probation" ? "is on probation" : `is ${name}`;
+  return `${how} ${since}${until}${strikes === 0 ? "" : `, quarantined ${times} so far`}: ${reason}`;
+}
+
+function nextLines({ hosts, nextHost, changes, obstacles }: ExplainPlacementResponse): string[] {
   if (hosts.length === 0) return ['There is no host: start an agent with "rouse agent" or "rouse up".'];
   const verdict =
     nextHost === ""
@@ -39,7 +66,9 @@ function nextLines({ hosts, nextHost, changes }: ExplainPlacementResponse): stri
           "No host fits one more.",
           ...(changes.length === 0 ? [] : [`What would help: ${changes.join(", or ")}.`]),
         ]
-      : [`One more would go to ${nextHost}.`];
+      : [
+          `${obstacles.length === 0 ? "One" : "But for what is said above, one"} more would go to ${nextHost}.`,
+        ];
   return [...verdict, "", ...table(["HOST", "SCORE", "WHY"], hosts.map(hostRow))];
 }
 

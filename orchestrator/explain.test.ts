@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ExplainPlacementResponse } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import type { ExplainPlacementResponse, PlacedInstance } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { placementLines } from "../cli/placement-lines.ts";
 import { explained } from "./explain.ts";
 import { whatWouldHelp } from "./placement/changes.ts";
@@ -7,18 +7,29 @@ import type { PlaceableHost } from "./placement/host.ts";
 import { judge } from "./placement/place.ts";
 import { filled, host, needs, running } from "./placement/testing/fleet.ts";
 
+function placed(id: string, host: string, over: Partial<PlacedInstance> = {}): PlacedInstance {
+  return { id, host, generation: 1, starting: false, why: "", condition: undefined, ejections: [], ...over };
+}
+
+const NOW = 1_000_000;
+
 function lines(hosts: readonly PlaceableHost[], over: Partial<ExplainPlacementResponse> = {}): string[] {
-  return placementLines({
-    service: "a.v1.Service",
-    version: "1.0.0",
-    leading: true,
-    minInstances: 0,
-    maxInstances: 4,
-    rules: "",
-    instances: [],
-    ...explained(judge(needs(), hosts), () => whatWouldHelp(needs(), hosts)),
-    ...over,
-  });
+  return placementLines(
+    {
+      service: "a.v1.Service",
+      version: "1.0.0",
+      leading: true,
+      minInstances: 0,
+      maxInstances: 4,
+      rules: "",
+      instances: [],
+      obstacles: [],
+      fault: "",
+      ...explained(judge(needs(), hosts), () => whatWouldHelp(needs(), hosts)),
+      ...over,
+    },
+    NOW,
+  );
 }
 
 describe("rouse explain says", () => {
@@ -29,8 +40,8 @@ describe("rouse explain says", () => {
       filled("c", 1, 0, { mode: "cordoned", labels: { disk: "ssd" } }),
     ];
     const instances = [
-      { id: "service-1", host: "a", generation: 1, starting: false, why: "the only host: 0.18 = fit 0.18" },
-      { id: "service-2", host: "b", generation: 1, starting: true, why: "best of 2 hosts: 0.74 = fit 0.74" },
+      placed("service-1", "a", { why: "the only host: 0.18 = fit 0.18" }),
+      placed("service-2", "b", { starting: true, why: "best of 2 hosts: 0.74 = fit 0.74" }),
     ];
     const rules = "spread over zone";
     expect(lines(hosts, { instances, rules })).toEqual([
@@ -63,8 +74,52 @@ describe("rouse explain says", () => {
     ]);
   });
 
+  test("first what keeps it from being started, then what speaks against instances, by whom and for how long", () => {
+    const condition = {
+      name: "quarantined",
+      reason: "5 of its last 6 calls ended with a gateway or server error",
+      sinceMs: NOW - 3_000,
+      untilMs: NOW + 17_000,
+      strikes: 2,
+    };
+    const ejection = {
+      host: "b",
+      times: 2,
+      why: "after 5 errors in a row",
+      sinceMs: NOW - 4_000,
+      untilMs: NOW + 6_000,
+    };
+    const lately = { ...condition, name: "healthy", reason: "", untilMs: 0, strikes: 1 };
+    const said = lines([host("a")], {
+      obstacles: ["It was stopped 5 s ago: broken.", "It has as many\nas it may."],
+      fault: "3 of its 3 instances do badly",
+      instances: [
+        placed("service-1", "a", { condition, ejections: [ejection, { ...ejection, host: "c", times: 1 }] }),
+        placed("service-2", "a", { condition: lately }),
+        placed("service-3", "a", { condition: { ...condition, name: "probation" } }),
+      ],
+    });
+    expect(said.slice(1, 5)).toEqual([
+      "The version is at fault: 3 of its 3 instances do badly.",
+      "It was stopped 5 s ago: broken.",
+      "It has as many",
+      "as it may.",
+    ]);
+    const of = "5 of its last 6 calls ended with a gateway or server error";
+    expect(said.slice(11, 19)).toEqual([
+      `service-1 is quarantined for 3 s now and 17 s more, quarantined 2 times so far: ${of}`,
+      "service-1 is left out by the Envoy of host b after 5 errors in a row, for 4 s now and 6 s more at the longest; 2 times within two minutes",
+      "service-1 is left out by the Envoy of host c after 5 errors in a row, for 4 s now and 6 s more at the longest",
+      "service-2 is healthy for 3 s now, and was quarantined once lately",
+      `service-3 is on probation for 3 s now and 17 s more, quarantined 2 times so far: ${of}`,
+      "",
+      "But for what is said above, one more would go to a.",
+      "",
+    ]);
+  });
+
   test("that there is no host, and that none leads", () => {
-    const instances = [{ id: "service-1", host: "a", generation: 1, starting: false, why: "" }];
+    const instances = [placed("service-1", "a")];
     expect(lines([], { leading: false, instances })).toEqual([
       "a.v1.Service 1.0.0: 1 instance, 0 to 4 by its contract",
       "",

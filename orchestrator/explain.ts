@@ -7,19 +7,28 @@ import type {
 import { barredVersions } from "../registry/approval.ts";
 import { placementText } from "../registry/placement-rules.ts";
 import { resolveSpec, unknownService } from "../registry/spec.ts";
-import type { ServiceState, VersionState } from "../registry/state.ts";
+import type { InstanceState, ServiceState, VersionManifest, VersionState } from "../registry/state.ts";
+import { versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { steadyMs } from "../sdk/steady.ts";
+import type { Doubts, HealthKeeper } from "./health/keeper.ts";
+import { toApi } from "./health/service.ts";
+import { obstacles } from "./obstacles.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import type { Verdict } from "./placement/place.ts";
 import type { Start } from "./starts.ts";
 
+/** What is known of instances beside what Consul shows. */
+type DoubtsOf = (version: VersionManifest, instance: InstanceState) => Doubts;
+
 /**
- * Why a version's instances are where they are, and where the next would go.
+ * Why a version's instances are where they are, what speaks against them, and where the next would go or what keeps it from being started.
  *
  * @throws RouseError NOT_FOUND SERVICE_UNKNOWN, VERSION_UNKNOWN; FAILED_PRECONDITION NOT_LEADING where another one leads.
  */
 export function explainPlacement(
   orchestrator: Orchestrator,
+  health: HealthKeeper,
   { service, version: spec }: ExplainPlacementRequest,
 ): ExplainPlacementResponse {
   if (orchestrator.mesh.leader?.() !== undefined) orchestrator.requireLeading();
@@ -30,14 +39,27 @@ export function explainPlacement(
   const starts = [...orchestrator.starts.all()].filter(
     ({ target }) => target.service === service && target.version === version,
   );
+  const nowMs = steadyMs();
+  const leads = orchestrator.token !== undefined;
+  const doubts: DoubtsOf = (of, instance) =>
+    leads
+      ? health.doubts(of, instance, nowMs)
+      : { record: state.health?.instances[instance.id], ejections: [] };
+  const startAgainMs = orchestrator.setbacks.untilMs({ service, version });
+  const key = versionKey({ service, version });
+  const fault = leads
+    ? (health.faults.get(key) ?? orchestrator.outcomes.blame(nowMs).versions.get(key))
+    : state.health?.fault;
   return {
     service,
     version,
-    leading: orchestrator.token !== undefined,
+    leading: leads,
     minInstances,
     maxInstances,
     rules: placement === undefined ? "" : placementText(placement),
-    instances: placedInstances(state, starts),
+    instances: placedInstances(state, starts, doubts),
+    obstacles: obstacles(state, { count: countStaying(state, starts, doubts), startAgainMs }, nowMs),
+    fault: fault ?? "",
     ...explained(orchestrator.placer.judge(state), () => orchestrator.placer.changes(state)),
   };
 }
@@ -52,16 +74,27 @@ function versionOf(name: string, service: ServiceState, spec: string): VersionSt
 }
 
 /** Those that Consul shows, and those that it does not show yet. */
-function placedInstances(state: VersionState, starts: readonly Start[]): PlacedInstance[] {
-  const shown = new Set(state.instances.map(({ id }) => id));
+function placedInstances(
+  { manifest, instances }: VersionState,
+  starts: readonly Start[],
+  doubts: DoubtsOf,
+): PlacedInstance[] {
+  const shown = new Set(instances.map(({ id }) => id));
   return [
-    ...state.instances.map(({ id, host, generation, placed = "" }) => ({
-      id,
-      host,
-      generation,
-      starting: false,
-      why: placed,
-    })),
+    ...instances.map((instance) => {
+      const { id, host, generation, placed = "" } = instance;
+      const { record, ejections } = doubts(manifest, instance);
+      const isWell = record === undefined || (record.condition === "healthy" && record.strikes === 0);
+      return {
+        ...{ id, host, generation, starting: false, why: placed },
+        condition: isWell ? undefined : toApi(record),
+        ejections: ejections.map(({ sinceMs, untilMs, ...rest }) => ({
+          ...rest,
+          sinceMs: Math.round(sinceMs),
+          untilMs: Math.round(untilMs),
+        })),
+      };
+    }),
     ...starts
       .filter(({ instanceId }) => !shown.has(instanceId))
       .map(({ instanceId, host, target, why, servingSinceMs }) => ({
@@ -70,8 +103,29 @@ function placedInstances(state: VersionState, starts: readonly Start[]): PlacedI
         generation: target.generation,
         starting: servingSinceMs === undefined,
         why,
+        condition: undefined,
+        ejections: [],
       })),
   ];
+}
+
+/** Instances that count, as the plan has it: what is out is being replaced. */
+function countStaying(
+  { manifest, activation, instances }: VersionState,
+  starts: readonly Start[],
+  doubts: DoubtsOf,
+): number {
+  const shown = new Set(instances.map(({ id }) => id));
+  const staying = instances.filter((instance) => {
+    const { generation, draining, standby } = instance;
+    const condition = doubts(manifest, instance).record?.condition ?? "healthy";
+    const counts = condition === "healthy" || condition === "suspect";
+    return counts && generation === activation.generation && !draining && standby === undefined;
+  });
+  const starting = starts.filter(
+    ({ instanceId, target }) => !shown.has(instanceId) && target.generation === activation.generation,
+  );
+  return staying.length + starting.length;
 }
 
 /** The verdicts as the API has them, and what they come to. */

@@ -175,8 +175,12 @@ function wantedInstances(view: VersionView, there: number): number {
   const called = view.wantedSinceMs !== undefined || there > 0 ? 1 : 0;
   // Without any instance only held calls or a minimum start one: what the load says is of former ones.
   const desired = called === 0 ? 0 : (view.advice.desired ?? 0);
-  const most = Math.max(manifest.maxInstances, manifest.minInstances);
-  return Math.min(Math.max(manifest.minInstances, called, desired), most);
+  return Math.min(Math.max(manifest.minInstances, called, desired), mostInstances(manifest));
+}
+
+/** So many instances of a version stay at most. */
+export function mostInstances({ minInstances, maxInstances }: VersionManifest): number {
+  return Math.max(maxInstances, minInstances);
 }
 
 interface Standing {

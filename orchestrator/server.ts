@@ -97,7 +97,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     preparer.kick();
     copies.kick();
   };
-  addOrchestratorService(server, orchestrator, consul);
+  addOrchestratorService(server, orchestrator, consul, health.instances);
   addHealthService(server, orchestrator, health);
   addScalingService(server, orchestrator, scaling);
   let election: ReturnType<typeof campaign> | undefined;

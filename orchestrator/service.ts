@@ -18,6 +18,7 @@ import { steadyMs } from "../sdk/steady.ts";
 import { activate } from "./activate.ts";
 import { stopInstance } from "./execute.ts";
 import { explainPlacement } from "./explain.ts";
+import type { HealthKeeper } from "./health/keeper.ts";
 import { setHostMode } from "./hosts/mode.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { nextGeneration } from "./plan.ts";
@@ -28,13 +29,14 @@ export function addOrchestratorService(
   server: Server,
   orchestrator: Orchestrator,
   consul: ConsulClient,
+  health: HealthKeeper,
 ): void {
   const handlers: OrchestratorServer = {
     activate: (stream) => activate(orchestrator, stream),
     startVersion: answer((request) => startVersion(orchestrator, request)),
     stopVersion: answer((request) => stopVersion(orchestrator, request)),
     getStatus: answer(() => getStatus(orchestrator)),
-    explainPlacement: answer(async (request) => explainPlacement(orchestrator, request)),
+    explainPlacement: answer(async (request) => explainPlacement(orchestrator, health, request)),
     setHostMode: answer((request) => setHostMode(orchestrator, consul, request)),
     watchDecisions: (call) => {
       try {

@@ -88,6 +88,10 @@ describe("a call that cannot be served says why", () => {
     const status = await rouseOk(["status", "--data", mesh.data]);
     expect(status).toMatch(/1\.5\.0 +crash-looping/);
     expect(status).toContain("probe: the disk is full");
+    const explained = await rouseOk(["explain", service, "1.5.0", "--data", mesh.data]);
+    expect(explained).toMatch(
+      /\nIt is crash-looping, .*\nprobe: the disk is full.*\nIt is tried again .* after \d+ s, or by "rouse start .*"rouse logs .*But for what is said above, one more would go to /s,
+    );
   });
 
   test("an instance that ended nine times in a row: it is not started again before a person says so", async () => {
@@ -153,6 +157,9 @@ describe("a call that cannot be served says why", () => {
     using client = createProbeServiceClient({ target: mesh.edge, version: "1.4.0", retries: 0 });
     await client.echo({ text: "warm" });
     await rouseOk(["stop", service, "1.4.0", "--reason", "wrong reference data", "--data", mesh.data]);
+    expect(await rouseOk(["explain", service, "1.4.0", "--data", mesh.data])).toMatch(
+      /\nIt was stopped \d+ s ago: wrong reference data\. "rouse start \S+ 1\.4\.0" lets it run again\.\n/,
+    );
     const { status, message } = await refusal("1.4.0");
     expect(status).toBe("UNAVAILABLE");
     expect(message).toContain("wrong reference data");

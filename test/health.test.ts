@@ -131,5 +131,18 @@ describe("an instance that is not well", () => {
     await expect
       .poll(decisions, { timeout: 60_000 })
       .toContainEqual(expect.objectContaining({ kind: "suspect", reason }));
+    // It is left out for 10 s only.
+    const explained = async () => {
+      for (let calls = 0; calls < 12; calls++) await call(`refuse ${sick}`);
+      return rouseOk(["explain", service, version, "--data", mesh.data]);
+    };
+    await expect
+      .poll(explained, { timeout: 60_000 })
+      .toMatch(
+        new RegExp(
+          `^${sick} is left out by the Envoy of host \\S+ after 5 errors in a row, for \\d+ s now and \\d+ s more`,
+          "m",
+        ),
+      );
   });
 });

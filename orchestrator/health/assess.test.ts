@@ -28,7 +28,9 @@ function seen(vitals: Partial<InstanceHealth>, more: Partial<Seen> = {}): Seen {
 /** The Envoys of these hosts leave it out, each for so many times. */
 function leftOut(by: Readonly<Record<string, number>>): Pick<Seen, "leftOut"> {
   const why = "after 5 errors in a row";
-  return { leftOut: Object.entries(by).map(([host, times]) => ({ host, times, why, untilMs: 1 })) };
+  return {
+    leftOut: Object.entries(by).map(([host, times]) => ({ host, times, why, sinceMs: 0, untilMs: 1 })),
+  };
 }
 
 describe("speaks against an instance", () => {

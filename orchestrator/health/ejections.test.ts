@@ -10,7 +10,7 @@ test("an Envoy leaves an instance out until it says otherwise, or the time is ov
   const ejections = new Ejections();
   expect(ejections.heard("x", [told], NOW)).toEqual([version]);
   expect(ejections.of(version, address, 0, NOW)).toEqual([
-    { host: "x", times: 2, why: told.why, untilMs: NOW + 15_000 },
+    { host: "x", times: 2, why: told.why, sinceMs: NOW, untilMs: NOW + 15_000 },
   ]);
   expect(ejections.of(version, "10.0.0.1:2", 0, NOW)).toEqual([]);
   expect(ejections.of(version, address, 0, NOW + 15_000)).toEqual([]);

@@ -23,6 +23,8 @@ export interface Ejection {
   readonly times: number;
   /** Why the last time, to go after "left it out". */
   readonly why: string;
+  /** When it did so last, ms since 1970. */
+  readonly sinceMs: number;
   readonly untilMs: number;
 }
 
@@ -69,8 +71,10 @@ export class Ejections {
     return [...this.#told].flatMap(([host, told]) => {
       const one = told.get(key);
       if (one === undefined || one.untilMs <= nowMs) return [];
-      const times = one.atMs.filter((time) => time > sinceMs).length;
-      return times === 0 ? [] : [{ host, times, why: one.why, untilMs: one.untilMs }];
+      const { atMs, why, untilMs } = one;
+      const times = atMs.filter((time) => time > sinceMs);
+      const last = times.at(-1);
+      return last === undefined ? [] : [{ host, times: times.length, why, sinceMs: last, untilMs }];
     });
   }
 

@@ -6,7 +6,7 @@ import type { InstanceState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser, Leaving } from "../adviser.ts";
 import { assess, CallWindow, isShared } from "./assess.ts";
-import { doubtful, Ejections } from "./ejections.ts";
+import { doubtful, type Ejection, Ejections } from "./ejections.ts";
 import { canSpare, condemned, healthy, nextChangeMs, step, takenOver, type Verdict } from "./machine.ts";
 
 interface Version {
@@ -51,6 +51,13 @@ export interface HealthKeeperDeps {
   readonly quarantined: (version: Version, host: string, reason: string) => void;
   /** Told when an instance ended that nobody stopped, how long after it was first seen, and whether others are left. */
   readonly ended: (version: Version, host: string, livedMs: number, left: number) => void;
+}
+
+/** What speaks against an instance. */
+export interface Doubts {
+  /** undefined: nothing is known of it. */
+  readonly record: HealthRecord | undefined;
+  readonly ejections: readonly Ejection[];
 }
 
 const NOBODY: ReadonlySet<string> = new Set();
@@ -130,6 +137,16 @@ export class HealthKeeper implements Adviser {
     return [...this.#known]
       .filter(([, { record }]) => record.condition !== "healthy" || record.strikes > 0)
       .map(([id, known]) => ({ id, known }));
+  }
+
+  /** How an instance does, and which Envoys leave it out now, whatever was forgiven since it started. */
+  doubts(
+    version: Version,
+    { id, address, startedAtMs = 0 }: Pick<InstanceState, "id" | "address" | "startedAtMs">,
+    nowMs: number,
+  ): Doubts {
+    const ejections = this.#ejections.of(version, address, startedAtMs, nowMs);
+    return { record: this.#known.get(id)?.record, ejections };
   }
 
   /** Why versions themselves are at fault, by "<service>@<version>". */

@@ -81,7 +81,8 @@ function fault(key: string, reason: string) {
   return { service: key.slice(0, cut), version: key.slice(cut + 1), reason };
 }
 
-function toApi({ condition, reason, sinceMs, untilMs = 0, strikes }: HealthRecord): Condition {
+/** A record as the API has it. */
+export function toApi({ condition, reason, sinceMs, untilMs = 0, strikes }: HealthRecord): Condition {
   return { name: condition, reason, sinceMs: Math.round(sinceMs), untilMs: Math.round(untilMs), strikes };
 }
 
