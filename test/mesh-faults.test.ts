@@ -350,11 +350,13 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
         const before = await given();
         await h1.restart(childOf(leader?.id));
         await bothControlPlanes();
-        await until("the instance is tried again", async () => {
+        const isTriedAgain = async () => {
           const now = await condition().catch(() => "unknown");
-          return now === "probation" || now === undefined;
-        });
-        await until("the back-off is over", async () => (await version(BROKEN)).generation > before);
+          return now === "probation" || now === "healthy" || now === undefined;
+        };
+        await until("the instance is tried again", isTriedAgain, 120_000);
+        const isOver = async () => (await version(BROKEN)).generation > before;
+        await until("the back-off is over", isOver, 120_000);
       } finally {
         await setClock("h1", 0);
       }
