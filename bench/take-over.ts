@@ -3,23 +3,19 @@ import { type ControlPlane, listControlPlanes } from "../registry/control-planes
 import { ORCHESTRATOR_KEY } from "../registry/keys.ts";
 import { readLeader, watchLeader } from "../registry/leader.ts";
 import { createProbeServiceClient } from "../test/fixtures/probe/gen/probe/v1/probe.client.ts";
-import { startHosts, testHosts } from "../test/support/hosts.ts";
-import { allWell, leads as knows, letLead } from "../test/support/leaders.ts";
 import { until } from "../test/support/live.ts";
 import type { ChildName } from "../test/support/mesh.ts";
 import { traffic } from "../test/support/traffic.ts";
+import { HOSTS, lostHost } from "./lost-host.ts";
 import { startSubject } from "./subject.ts";
 import { type BenchResult, median, round } from "./table.ts";
 
 const ROUNDS = 5;
 const PLANES = 3;
-const CUTS = 3;
-/** A host that was cut off may take so long to have all its own again, ms. */
-const WELL_MS = 120_000;
 const signals = ["SIGKILL", "SIGSTOP"] as const;
 
-/** How long the mesh is without a leader when the leading control plane is killed, and when it hangs. */
-export default async function takeOver(): Promise<BenchResult> {
+/** How long the mesh is without a leader when the leading control plane is killed, when it hangs, and when its host is lost. */
+export default async function takeOver(): Promise<BenchResult[]> {
   const cold = signals.flatMap((_, kind) => Array.from({ length: ROUNDS }, (_, n) => `1.${kind}.${n}`));
   await using subject = await startSubject(
     "process",
@@ -76,42 +72,24 @@ export default async function takeOver(): Promise<BenchResult> {
   }
   const { calls: warm, failures } = await calls.stop();
   consul.close();
-  const cut = testHosts().available ? await cutOff() : [];
-  leads.push(...cut);
-  if (cut.length > 0)
+  const lost = await lostHost();
+  for (const [signal, times] of Object.entries(lost?.leaders ?? {})) {
+    leads.push(...times);
     rows.push({
-      signal: `its host is cut off (${PLANES} hosts)`,
-      "next leader p50 ms": round(median(cut)),
-      "max ms": round(Math.max(...cut)),
+      signal: `${signal} (${HOSTS} hosts)`,
+      "next leader p50 ms": round(median(times)),
+      "max ms": round(Math.max(...times)),
     });
+  }
   rows.push({ signal: `beside: ${warm} warm calls, ${failures.length} lost` });
   const worst = Math.max(...leads);
-  return {
+  const result: BenchResult = {
     name: "Take-over",
-    about: `The leading one of ${PLANES} control planes is killed, or hangs, ${ROUNDS} times each, and its host is cut off where there are network namespaces: from the signal until another leads, and until a call to a cold version, made in the moment of the signal, is answered.`,
+    about: `The leading one of ${PLANES} control planes is killed, or hangs, ${ROUNDS} times each, and its host is cut off, without and with Consul's own leader, where there are network namespaces: from the signal until another leads, and until a call to a cold version, made in the moment of the signal, is answered.`,
     rows,
     figure: { name: "longest time without a leader, ms", value: worst, goal: "≤ 5,000", met: worst <= 5_000 },
   };
-}
-
-/** How long three hosts are without a leader when the network of the leader's is cut, as another one's control plane knows it. */
-async function cutOff(): Promise<number[]> {
-  const hosts = await startHosts([{}, { server: true }, { server: true }]);
-  try {
-    const found: number[] = [];
-    for (let n = 0; n < CUTS; n++) {
-      await until("all control planes are well", () => allWell(hosts, PLANES), WELL_MS);
-      const leader = await letLead(hosts, "h3");
-      const beganMs = performance.now();
-      await leader.cutOff();
-      await until("another leads", () => knows(hosts, (host) => host !== "h3"), WELL_MS);
-      found.push(performance.now() - beganMs);
-      await leader.reconnect();
-    }
-    return found;
-  } finally {
-    await hosts.close();
-  }
+  return lost === undefined ? [result] : [result, lost.result];
 }
 
 function childOf(plane: ControlPlane | undefined): ChildName {
