@@ -9,7 +9,7 @@ import { Server } from "@grpc/grpc-js";
 import { z } from "zod";
 import { listen } from "../sdk/grpc.ts";
 import { Health } from "../sdk/server/health.ts";
-import { type BenchResult, round } from "./table.ts";
+import { type BenchResult, median, round } from "./table.ts";
 
 const FEW = 10;
 const MANY = 1_000;
@@ -26,15 +26,31 @@ const measured = z.object({
   told: z.number(),
 });
 
+/** Instances of a version that the leader steps. */
+const PER_VERSION = 5;
+/** The leader's part is measured over so many seconds of all instances together, without the pauses. */
+const LEADER_SECONDS = 200_000;
+const REPEATS = 5;
+
 /**
- * CPU time that an agent spends on knowing how its instances do, at 10 and at 1,000 instances that are well: each has a real stream of
- * grpc.health.v1 and a real connection to the notify socket, on which it speaks as the SDK does.
+ * CPU time that is spent on knowing how instances do, at 10 and at 1,000 that are well. An agent's part: each has a real stream of
+ * grpc.health.v1 and a real connection to the notify socket, on which it speaks as the SDK does. The leader's part: each second a
+ * mesh-config's load report is read, which names every instance, and the state machine of each is stepped.
  */
 export default async function healthCost(): Promise<BenchResult> {
   const few = await costOf(FEW);
   const many = await costOf(MANY);
-  const ratio = many.perInstance / few.perInstance;
+  const led = async (instances: number, versions: number) => ({
+    instances,
+    what: versions === 1 ? "leader, one version" : `leader, ${PER_VERSION} of each version`,
+    perInstance: await leaderCostOf(instances, versions),
+  });
+  const ledFew = await led(FEW, FEW / PER_VERSION);
+  const ledMany = await led(MANY, MANY / PER_VERSION);
+  const leaders = [ledFew, ledMany, await led(FEW, 1), await led(MANY, 1)];
+  const ratio = (many.perInstance + ledMany.perInstance) / (few.perInstance + ledFew.perInstance);
   const row = (instances: number, { perInstance, share, heard, told }: Cost) => ({
+    what: "agent",
     instances,
     "CPU µs per instance and second": round(perInstance),
     "% of a core in all": round(share),
@@ -43,15 +59,39 @@ export default async function healthCost(): Promise<BenchResult> {
   });
   return {
     name: "Cost of health checking",
-    about: `An agent's part for ${FEW} and ${MANY} instances over ${WINDOW_MS / 1_000} s. What is told goes to the leader in one stream.`,
-    rows: [row(FEW, few), row(MANY, many)],
+    about: `An agent's part for ${FEW} and ${MANY} instances over ${WINDOW_MS / 1_000} s: what is told goes to the leader in one stream. The leader's part: a load report of all instances each second, and a step of each; the median of ${REPEATS}.`,
+    rows: [
+      row(FEW, few),
+      row(MANY, many),
+      ...leaders.map(({ what, instances, perInstance }) => ({
+        what,
+        instances,
+        "CPU µs per instance and second": round(perInstance),
+        "% of a core in all": round((perInstance * instances) / 1e4),
+      })),
+    ],
     figure: {
-      name: `cost per instance at ${MANY} over that at ${FEW}`,
+      name: `cost per instance, agent and leader together, at ${MANY} over that at ${FEW}`,
       value: ratio,
       goal: "≤ 1",
       met: ratio <= 1,
     },
   };
+}
+
+/** What the leader spends on each instance and second, µs: the median of several processes. */
+async function leaderCostOf(instances: number, versions: number): Promise<number> {
+  const found: number[] = [];
+  const seconds = LEADER_SECONDS / instances;
+  for (let n = 0; n < REPEATS; n++) {
+    const leader = fork(
+      join(import.meta.dirname, "health-cost-leader.ts"),
+      [instances, versions, seconds].map(String),
+    );
+    const [told] = await once(leader, "message");
+    found.push(z.object({ cpu: z.number() }).parse(told).cpu / instances / seconds);
+  }
+  return median(found);
 }
 
 interface Cost {

@@ -12,8 +12,11 @@ const MANY = 1_000;
 const CALL_MS = 1_000;
 const TARGET = 125;
 const MOST = 10;
-/** With a high watermark of 0.8, ten instances are what 1,000 callers need. */
-const NEEDED = MANY / (TARGET * 0.8);
+/** The share of its target up to which an instance has enough: the contract's high watermark. */
+const HIGH = 0.8;
+/** Instances that so many callers need, by the one measure that tells when there is room, and what would have been ideal. */
+const neededFor = (callers: number) => Math.ceil(callers / (TARGET * HIGH));
+const NEEDED = neededFor(MANY);
 const PHASES = [
   { callers: FEW, seconds: 5 },
   { callers: MANY, seconds: 30 },
@@ -50,7 +53,7 @@ export default async function scaleStep(): Promise<BenchResult> {
   }
   return {
     name: "Step of load",
-    about: `From ${FEW} to ${MANY} callers for ${PHASES[1]?.seconds} s and back for ${PHASES[2]?.seconds} s; each call takes ${CALL_MS} ms, an instance should have ${TARGET}. Capacity is there when ${NEEDED} instances serve. Instance-seconds are of the ${PHASES.reduce((sum, { seconds }) => sum + seconds, 0)} s, ideal are those of just enough instances at each moment.`,
+    about: `From ${FEW} to ${MANY} callers for ${PHASES[1]?.seconds} s and back for ${PHASES[2]?.seconds} s; each call takes ${CALL_MS} ms, an instance should have ${TARGET}, and at most ${HIGH} of them before there is another: ${NEEDED} instances are what ${MANY} callers need. Instance-seconds are of the ${PHASES.reduce((sum, { seconds }) => sum + seconds, 0)} s, ideal are those of just as many as the callers need at each moment.`,
     rows,
     figure: { name: "calls lost", value: lost, goal: "0", met: lost === 0 },
   };
@@ -101,7 +104,7 @@ async function run(mesh: TestMesh, { version, minInstances }: Way) {
     wanted = count;
     for (let number = from; number < count; number++) callers.push(caller(number));
     if (count === MANY) steppedMs = performance.now();
-    idealSeconds += Math.ceil(count / TARGET) * seconds;
+    idealSeconds += neededFor(count) * seconds;
     await sleep(seconds * 1_000);
   }
   wanted = 0;

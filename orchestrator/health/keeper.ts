@@ -266,14 +266,23 @@ export class HealthKeeper implements Adviser {
     const unfit = new Set<string>();
     const leaving = new Map<string, Leaving>();
     let lookAgainMs = Number.POSITIVE_INFINITY;
+    // Counted once: who asks for each instance about all others pays for the square of their number.
+    const counts = { usable: 0, out: 0 };
+    const use = (instance: InstanceState) => this.#use(instance, verdicts);
+    const count = (kind: "usable" | "out" | undefined, by: 1 | -1) => {
+      if (kind !== undefined) counts[kind] += by;
+    };
+    for (const instance of current) count(use(instance), 1);
     for (const instance of current) {
       const { id } = instance;
       const known = this.#known.get(id);
       const verdict = verdicts.get(id);
       if (known === undefined || verdict === undefined) continue;
       const before = known.record;
-      const next = step(before, verdict, nowMs, this.#canSpare(id, current, verdicts));
+      count(use(instance), -1);
+      const next = step(before, verdict, nowMs, canSpare(counts.usable, counts.out));
       known.record = next;
+      count(use(instance), 1);
       if (next.condition !== before.condition) this.#tell(id, known, before);
       const { condition, reason } = next;
       // What stands in for one on probation stays until that is over.
@@ -287,16 +296,11 @@ export class HealthKeeper implements Adviser {
     return { unfit, leaving, lookAgainMs: Math.max(lookAgainMs, nowMs + 100) };
   }
 
-  #canSpare(id: string, current: readonly InstanceState[], verdicts: ReadonlyMap<string, Verdict>): boolean {
-    let usable = 0;
-    let out = 0;
-    for (const other of current) {
-      if (other.id === id) continue;
-      const condition = this.#known.get(other.id)?.record.condition;
-      if (condition === "quarantined" || condition === "retired") out++;
-      else if (other.healthy && !other.draining && verdicts.get(other.id)?.bad === undefined) usable++;
-    }
-    return canSpare(usable, out);
+  /** What the instance is for the others: they can count on it, or it is out; undefined: neither. */
+  #use({ id, healthy, draining }: InstanceState, verdicts: ReadonlyMap<string, Verdict>) {
+    const condition = this.#known.get(id)?.record.condition;
+    if (condition === "quarantined" || condition === "retired") return "out";
+    return healthy && !draining && verdicts.get(id)?.bad === undefined ? "usable" : undefined;
   }
 
   #tell(id: string, { service, version, host, record, leftOutUntilMs }: Known, before: HealthRecord): void {
