@@ -91,8 +91,12 @@ export async function startDockerd(network: string): Promise<TestDockerd> {
           .catch(() => undefined);
     await end("SIGTERM");
     await endContainerd();
-    // One that keeps its containers keeps its mounts, too.
-    await exec("umount", ["--recursive", "--lazy", join(folder, "data")]).catch(() => undefined);
+    // One that keeps its containers keeps its mounts, too: of their disks, and of their networks below exec/netns.
+    const mounted = (await readFile("/proc/self/mounts", "utf8"))
+      .split("\n")
+      .map((line) => line.split(" ")[1] ?? "");
+    for (const path of mounted.filter((path) => path.startsWith(`${folder}/`)).reverse())
+      await exec("umount", ["--lazy", path]).catch(() => undefined);
     await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
   };
   try {
