@@ -108,6 +108,8 @@ function voice(rig: JobRig, told: PromiseWithResolvers<Buffer>): JobVoice {
       if ("bytes" in result) told.resolve(result.bytes);
     },
     failed: async ({ message }) => told.reject(new Error(message)),
+    stumbled: () => undefined,
+    streaming: () => undefined,
     moved: () => undefined,
   };
 }

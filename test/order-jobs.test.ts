@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Job, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
@@ -17,6 +17,18 @@ import { rouse, rouseOk } from "./support/rouse.ts";
 import { dockerRuntime } from "./support/runtimes.ts";
 
 const SERVICE = "jobs.v1.JobsService";
+/** Bytes, as many as the fixture relays. */
+const LARGE = 48 * 2 ** 20;
+
+/** No two mebibytes of it are the same. */
+async function* large(): AsyncGenerator<Buffer> {
+  for (let at = 0; at < LARGE / 2 ** 20; at++) yield Buffer.alloc(2 ** 20, `${at} gattaca `);
+}
+
+function digestOf(uri: string): string {
+  return /sha256-([0-9a-f]{64})/.exec(uri)?.[1] ?? "none";
+}
+
 const { available } = await dockerRuntime();
 
 describe.skipIf(!available)("orders of jobs", () => {
@@ -72,6 +84,15 @@ describe.skipIf(!available)("orders of jobs", () => {
     } finally {
       client.close();
     }
+  }
+
+  /** Puts a byte of a stored content wrong. */
+  function damage(uri: string, at: number): void {
+    const files = readdirSync(mesh.data, { recursive: true, encoding: "utf8" });
+    const path = files.find((one) => basename(one).startsWith(digestOf(uri))) ?? "";
+    const file = openSync(join(mesh.data, path), "r+");
+    writeSync(file, "X", at);
+    closeSync(file);
   }
 
   async function contentOf(uri: string): Promise<string> {
@@ -151,6 +172,32 @@ describe.skipIf(!available)("orders of jobs", () => {
     const order = await ended(id);
     expect(order.tasks).toMatchObject([{ attempts: 1, state: OrderTaskState.SUCCEEDED }]);
     expect(JSON.parse(order.tasks[0]?.result ?? "")).toEqual({ found: { answer: "late" } });
+  });
+
+  test("one outlives its host's agent in the midst of a large input and a large output", async () => {
+    const { uri } = await store.put(large(), { name: "large" });
+    const id = await place({ relay: job("Misbehave", { how: "relay" }, { inputs: { reads: uri } }) });
+    for (const third of [1 / 3, 2 / 3]) {
+      await until("it is in the midst of both", async () => {
+        const order = await get(id);
+        expect(order.error?.message).toBeUndefined();
+        return order.tasks[0]?.progress?.fraction === third;
+      });
+      await mesh.restart("agent", "SIGKILL");
+    }
+    const order = await ended(id);
+    expect(order.error?.message).toBeUndefined();
+    expect(order.tasks).toMatchObject([{ attempts: 1, outputs: [{ name: "relayed", bytes: LARGE }] }]);
+    expect(digestOf(order.tasks[0]?.outputs[0]?.uri ?? "")).toBe(digestOf(uri));
+  });
+
+  test("an input that is damaged in the store is told by its bytes", async () => {
+    const { uri } = await store.put(Buffer.alloc(3 * 2 ** 20, "acgt"), { name: "damaged" });
+    damage(uri, 2 ** 20 + 4);
+    const id = await place({ copy: job("Copy", {}, { inputs: { reads: uri }, retries: 0 }) });
+    const { error, tasks } = await ended(id);
+    expect(tasks[0]?.error?.reason).toBe("ARTIFACT_CORRUPT");
+    expect(error?.message).toContain(": bytes 1048576 to 2097151 are not what was stored");
   });
 
   test("one that is cancelled ends on its host, and its output can be followed until then", async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ArtifactsClient, type ReadArtifactResponse, type Upload } from "#proto/rouse/orders/v1/artifacts.ts";
+import { BlockSums } from "../../sdk/client/artifacts/block-sums.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { callError, unary } from "../../sdk/grpc.ts";
 import { CALLER_HEADER } from "../../sdk/usage/caller.ts";
@@ -74,55 +75,76 @@ export class ArtifactClient {
   /** Stores a content. @throws RouseError as the API, and what the content throws. */
   async write(content: AsyncIterable<Buffer>, made: NewArtifact): Promise<{ uri: string; bytes: number }> {
     const id = randomUUID();
-    const { owner, ...facts } = made;
-    const metadata = new Metadata();
-    metadata.set(CALLER_HEADER, owner);
-    const request = {
-      id,
-      ...facts,
-      metadata: { ...facts.metadata },
-      keepMs: 0,
-      keepForever: false,
-      bytes: 0,
-    };
-    await this.#patiently((stub) => unary(stub, "beginUpload", request, { metadata }));
+    const sums = new BlockSums();
+    await this.begin(id, made);
     try {
       let offset = 0;
       for await (const segment of segments(content)) {
-        await this.#send(id, offset, segment);
+        sums.update(segment);
+        await this.append(id, offset, segment);
         offset += segment.length;
       }
-      const { uri, bytes } = await this.#patiently((stub) =>
-        // What was written is brought to disk, and looked at as a whole.
-        unary(
-          stub,
-          "finishUpload",
-          { id, sha256: "", blockSums: Buffer.alloc(0) },
-          { deadlineMs: 600_000, metadata },
-        ),
-      );
-      return { uri, bytes };
+      // Orders may have been started anew meanwhile: only this tells them whether it is whole.
+      return await this.finish(id, made.owner, "", sums.bytes());
     } catch (thrown) {
-      // What stays is removed in a day.
-      await this.#stub()
-        .then((stub) => unary(stub, "abandonUpload", { id }))
-        .catch(() => undefined);
+      await this.abandon(id);
       throw thrown;
     }
   }
 
-  async #send(id: string, offset: number, segment: Buffer): Promise<void> {
+  /** Begins an upload, or finds it again. @returns bytes that it has already. */
+  async begin(id: string, { owner, ...facts }: NewArtifact): Promise<number> {
+    const kept = { keepMs: 0, keepForever: false, bytes: 0 };
+    const request = { id, ...facts, metadata: { ...facts.metadata }, ...kept };
+    const metadata = metadataOf(owner);
+    const { offset } = await this.#patiently((stub) => unary(stub, "beginUpload", request, { metadata }));
+    return offset;
+  }
+
+  /** Writes at the end of an upload. */
+  async append(id: string, offset: number, bytes: Buffer): Promise<void> {
     const until = performance.now() + AWAY_MS;
     let at = offset;
-    while (at < offset + segment.length) {
+    while (at < offset + bytes.length) {
       try {
-        const done = await this.#upload(id, at, segment.subarray(at - offset));
+        const done = await this.#upload(id, at, bytes.subarray(at - offset));
         at = done.offset;
       } catch (thrown) {
         await this.#again(callError(thrown), until);
         at = (await this.#patiently((stub) => unary(stub, "getUpload", { id }))).offset;
       }
     }
+  }
+
+  /**
+   * Makes an artifact of an upload; again, it answers the same.
+   *
+   * @param sha256 of all of it; empty: not compared.
+   * @param blockSums checksums of its blocks; empty: not compared.
+   */
+  async finish(
+    id: string,
+    owner: string,
+    sha256: string,
+    blockSums: Buffer = Buffer.alloc(0),
+  ): Promise<{ uri: string; bytes: number }> {
+    const { uri, bytes } = await this.#patiently((stub) =>
+      // What was written is brought to disk, and looked at as a whole.
+      unary(
+        stub,
+        "finishUpload",
+        { id, sha256, blockSums },
+        { deadlineMs: 600_000, metadata: metadataOf(owner) },
+      ),
+    );
+    return { uri, bytes };
+  }
+
+  /** Gives an upload up. What this does not reach is removed in a day. */
+  async abandon(id: string): Promise<void> {
+    await this.#stub()
+      .then((stub) => unary(stub, "abandonUpload", { id }))
+      .catch(() => undefined);
   }
 
   async #upload(id: string, offset: number, bytes: Buffer): Promise<Upload> {
@@ -170,6 +192,12 @@ export class ArtifactClient {
     }
     return this.#client.stub;
   }
+}
+
+function metadataOf(owner: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set(CALLER_HEADER, owner);
+  return metadata;
 }
 
 /** Content in pieces that are kept until they have arrived. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { pino } from "pino";
@@ -8,7 +9,9 @@ import { type RunningOrders, startOrders } from "../../orders/server.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { CopyRequest, CopyResponse } from "../../test/fixtures/jobs/gen/jobs/v1/jobs.ts";
 import { findEngine, removeBundleImage } from "../testing/docker.ts";
+import { failure } from "../testing/rig.ts";
 import { ArtifactClient } from "./artifact-client.ts";
+import { Pieces } from "./pieces.ts";
 import { type JobRig, startJobRig } from "./testing/rig.ts";
 
 const { engine, missing } = await findEngine();
@@ -97,6 +100,74 @@ describe.skipIf(missing !== "")(`artifacts of jobs${missing && ` (skipped: ${mis
     const job = await rig.done("lacks", copy({ lost: uri }));
     expect(job).toMatchObject({ state: JobState.FAILED, error: { reason: "ARTIFACT_UNKNOWN", code: 5 } });
     expect(job.error?.message).toContain(uri);
+  });
+
+  const made = { name: "grown", mediaType: "text/plain", metadata: {}, holder: "", owner: "tests" };
+  const anew = async () => {
+    const { address } = orders;
+    await orders.close();
+    orders = await begin(address);
+  };
+
+  test("a content goes on when orders are started anew in the midst of it", async () => {
+    async function* content() {
+      yield Buffer.alloc(6 * 2 ** 20, "before ");
+      await anew();
+      yield Buffer.from("after");
+    }
+    const { uri, bytes } = await artifacts.write(content(), made);
+    expect(bytes).toBe(6 * 2 ** 20 + 5);
+    expect((await get(uri)).slice(-8)).toBe("befafter");
+  });
+
+  test("an output grows by pieces: one may come twice, none may be missing, and the next agent goes on", async () => {
+    const [first, last] = [Buffer.from("gattaca "), Buffer.from("acgt")];
+    const sha256 = createHash("sha256").update(first).update(last).digest("hex");
+    const piece = { upload: "a", offset: 0, bytes: first, sha256: "" };
+    const end = { upload: "a", offset: 8, bytes: last, sha256 };
+    const before = new Pieces("grows", artifacts);
+    expect(await before.add(piece, made)).toEqual({ stored: 8, added: 8, uri: "" });
+    expect(await before.add(piece, made)).toEqual({ stored: 8, added: 0, uri: "" });
+    expect(await failure(before.add({ ...piece, offset: 9 }, made))).toMatchObject({
+      status: "INVALID_ARGUMENT",
+      reason: "JOB_REQUEST_INVALID",
+      message:
+        "The job's request is refused: the upload a has 8 bytes, and the piece begins at 9. Send what comes between first.",
+    });
+    const after = new Pieces("grows", artifacts);
+    const answer = await after.add(end, made);
+    expect(answer).toMatchObject({ stored: 12, added: 4, uri: expect.stringContaining(sha256) });
+    expect(await get(answer.uri)).toBe("gattaca acgt");
+    expect(await after.add(end, made)).toEqual({ ...answer, added: 0 });
+  });
+
+  test("what has grown by half is given up with its job, and only so many may grow", async () => {
+    const stub = new ArtifactsClient(orders.address, credentials.createInsecure());
+    const begun: string[] = [];
+    class Watched extends ArtifactClient {
+      override begin(id: string, one: typeof made) {
+        begun.push(id);
+        return super.begin(id, one);
+      }
+    }
+    const watched = new Watched(async () => orders.address);
+    const pieces = new Pieces("many", watched);
+    const add = (upload: string) =>
+      pieces.add({ upload, offset: 0, bytes: Buffer.from("a"), sha256: "" }, made);
+    try {
+      for (let count = 0; count < 64; count++) await add(`one-${count}`);
+      expect((await failure(add("more"))).message).toBe(
+        "The job's request is refused: 64 outputs at most may grow at one time. End one of them first.",
+      );
+      expect(await unary(stub, "getUpload", { id: begun[0] ?? "" })).toMatchObject({ offset: 1 });
+      await pieces.abandon();
+      expect(begun).toHaveLength(64);
+      for (const id of begun)
+        expect(await failure(unary(stub, "getUpload", { id }))).toMatchObject({ reason: "UPLOAD_UNKNOWN" });
+    } finally {
+      stub.close();
+      watched.close();
+    }
   });
 
   test("a job waits while orders are away", async () => {

@@ -21,6 +21,7 @@ const spec = checkJob(
 const exited = (exitCode: number): Ending => ({ exitCode, outOfMemory: false });
 const killed: Ending = { signal: "SIGKILL", outOfMemory: false };
 const told = { code: 11, reason: "OWN", message: "its own words", metadata: { a: "b" }, hostFault: false };
+const corrupt = { ...told, reason: "ARTIFACT_CORRUPT", message: "is damaged" };
 const end = (facts: Partial<EndFacts>) =>
   endOfJob(spec, {
     ending: exited(0),
@@ -86,6 +87,27 @@ describe("what comes first", () => {
       "failed",
       "JOB_OUT_OF_MEMORY",
       "Do of a.v1.A 1.0.0 used more than its 64 MiB of memory (and 64 MiB of scratch space) and was killed. Raise resources.memory in the contract, or let it use less. It printed nothing.",
+    ],
+    [
+      "what kept it from its artifacts",
+      { ending: exited(1), told: { ...told, reason: "HANDLER_FAILED" }, stumbled: corrupt },
+      "failed",
+      "ARTIFACT_CORRUPT",
+      "is damaged",
+    ],
+    [
+      "an agent that ended in the midst of a stream",
+      { ending: exited(18), cutOff: true },
+      "failed",
+      "JOB_LOST",
+      "Do of a.v1.A 1.0.0 was cut off from its artifacts when the agent of its host ended, and did not outlive that. It printed nothing.",
+    ],
+    [
+      "its own word though it was cut off",
+      { ending: exited(1), told, cutOff: true },
+      "failed",
+      "OWN",
+      "its own words",
     ],
     ["its own word", { ending: exited(1), told }, "failed", "OWN", "its own words"],
     [

@@ -18,10 +18,17 @@ export interface EndFacts {
   /** It has told a result. */
   readonly hasResult: boolean;
   /** What it has told of its failure. */
-  readonly told: JobError | undefined;
+  readonly told?: JobError | undefined;
+  /** Why a content could not be moved whole, by the agent's own knowledge. */
+  readonly stumbled?: JobError | undefined;
+  /** An agent has ended while contents were moved. */
+  readonly cutOff?: boolean;
   /** Its last lines of output; empty: none. */
   readonly output: string;
 }
+
+/** What a job tells that knows no more than that something broke. */
+const VAGUE = new Set(["JOB_FAILED", "JOB_GATEWAY_LOST", "HANDLER_FAILED"]);
 
 /** How a job has ended. */
 export type End =
@@ -30,7 +37,7 @@ export type End =
 
 /**
  * What became of a job. A result counts when the program then ended well, whatever was about to happen to it; else what the agent did
- * comes first, then what the kernel did, then the job's own word, then its exit code.
+ * comes first, then what the kernel did, then what kept it from its artifacts, then the job's own word, then its exit code.
  */
 export function endOfJob(spec: CheckedJob, facts: EndFacts): End {
   const { exitCode } = facts.ending;
@@ -39,7 +46,8 @@ export function endOfJob(spec: CheckedJob, facts: EndFacts): End {
   return { state, error: { ...failure(spec, facts), exitCode } };
 }
 
-function failure(spec: CheckedJob, { ending, doom, told, output }: EndFacts): JobError {
+function failure(spec: CheckedJob, facts: EndFacts): JobError {
+  const { ending, doom, told, stumbled, cutOff, output } = facts;
   const { service, version, memoryBytes } = spec.program;
   const what = `${spec.method} of ${service} ${version}`;
   const said = output === "" ? " It printed nothing." : ` Its last output:\n${output}`;
@@ -64,6 +72,11 @@ function failure(spec: CheckedJob, { ending, doom, told, output }: EndFacts): Jo
       "JOB_OUT_OF_MEMORY",
       "RESOURCE_EXHAUSTED",
       `${what} used more than its ${mebibytes(memoryBytes)} of memory (and ${mebibytes(spec.diskBytes)} of scratch space) and was killed. Raise resources.memory in the contract, or let it use less.${said}`,
+    );
+  if (stumbled !== undefined) return stumbled;
+  if (cutOff === true && (told === undefined || VAGUE.has(told.reason)))
+    return lost(
+      `${what} was cut off from its artifacts when the agent of its host ended, and did not outlive that.${said}`,
     );
   if (told !== undefined) return told;
   if (exitCode === undefined && signal === undefined)

@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 import { type JobError, JobSpec } from "#proto/rouse/agent/v1/jobs.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { type Body, GatewayClient } from "../../sdk/server/job/gateway-client.ts";
+import { GatewayClient } from "../../sdk/server/job/gateway-client.ts";
 import { MisbehaveRequest, MisbehaveResponse } from "../../test/fixtures/jobs/gen/jobs/v1/jobs.ts";
 import { failure } from "../testing/rig.ts";
 import { ArtifactClient } from "./artifact-client.ts";
@@ -61,6 +61,8 @@ async function serve(method = "Misbehave", how = "connect") {
     failed: async (error) => {
       told.error = error;
     },
+    stumbled: () => undefined,
+    streaming: () => undefined,
     moved: () => undefined,
   };
   const artifacts = new ArtifactClient(() => Promise.reject(new Error("nobody asks for them here")));
@@ -72,7 +74,7 @@ async function serve(method = "Misbehave", how = "connect") {
   });
   const socket = join(folder, "job.sock");
   const client = new GatewayClient(socket);
-  const post = (path: string, body: Body, type = "application/json") =>
+  const post = (path: string, body: string, type = "application/json") =>
     client.bytes({ method: "POST", path, headers: { "content-type": type }, body });
   return { told, socket, client, post };
 }
@@ -200,7 +202,7 @@ test("a job that the program does not have is told", async () => {
   });
 });
 
-test("a stream that breaks off with its host is not sent again", async () => {
+test("a host that stays away is told", async () => {
   const folder = await mkdtemp(join(tmpdir(), "rouse-gateway-"));
   const socket = join(folder, "job.sock");
   const server = createServer((connection) => connection.once("data", () => connection.destroy()));
@@ -210,16 +212,39 @@ test("a stream that breaks off with its host is not sent again", async () => {
     server.close();
     await rm(folder, { recursive: true, force: true });
   });
-  async function* content() {
-    yield "begun";
-    await once(server, "never");
+  const client = new GatewayClient(socket, 0);
+  for (const asked of [
+    client.bytes({ method: "PUT", path: "/v1/outputs/a", body: "begun" }),
+    client.download("/v1/inputs/a"),
+  ]) {
+    const error = await failure(asked);
+    expect(error).toBeInstanceOf(RouseError);
+    expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "JOB_GATEWAY_LOST" });
+    expect(error.message).toMatch(
+      /^The host of this job does not answer on its socket \(.+\)\. Order the job again; with job\.retries in the contract it is tried again by itself\.$/,
+    );
   }
-  const error = await failure(
-    new GatewayClient(socket).bytes({ method: "PUT", path: "/v1/outputs/a", body: content() }),
-  );
-  expect(error).toBeInstanceOf(RouseError);
-  expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "JOB_GATEWAY_LOST" });
-  expect(error.message).toMatch(
-    /^The host of this job does not answer on its socket \(.+\)\. Order the job again; with job\.retries in the contract it is tried again by itself\.$/,
+});
+
+test.each<[query: string, why: string]>([
+  ["upload=a%20b&offset=0", 'upload: up to 64 letters, digits, "-" and "_"'],
+  ["upload=a&offset=-1", "offset: Too small: expected number to be >=0"],
+  ["offset=1", "upload: Invalid input: expected string, received undefined"],
+  ["upload=a&offset=0&more=1", ': Unrecognized key: "more"'],
+])("a piece of an output that is none is refused: %s", async (query, why) => {
+  const { client } = await serve();
+  const put = client.bytes({ method: "PUT", path: `/v1/outputs/a?${query}`, body: "a" });
+  expect(await failure(put)).toMatchObject({
+    reason: "JOB_REQUEST_INVALID",
+    message: `The job's request is refused: ${why}.`,
+  });
+});
+
+test("a piece of an output that is too large is refused", async () => {
+  const { client } = await serve();
+  const body = Buffer.alloc(16 * 2 ** 20 + 1);
+  const put = client.bytes({ method: "PUT", path: "/v1/outputs/a?upload=a&offset=0", body });
+  expect((await failure(put)).message).toBe(
+    "The job's request is refused: a piece of an output has 16 MiB at most.",
   );
 });

@@ -1,15 +1,15 @@
+import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import type { JobError, JobOutput } from "#proto/rouse/agent/v1/jobs.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { type StatusName, statusCodes } from "../../sdk/status.ts";
-import type { ArtifactClient } from "./artifact-client.ts";
+import type { ArtifactClient, NewArtifact } from "./artifact-client.ts";
 import { readBody, readJson } from "./body.ts";
 import { SOCKET } from "./container.ts";
+import { Pieces } from "./pieces.ts";
 import { type CheckedJob, checkName, MOST_BYTES } from "./spec.ts";
 
 /** Connections that a job may have at one time; more wait. */
@@ -34,6 +34,12 @@ const notesSchema = z
     (notes) => Object.keys(notes).every((key) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(key)),
     'a key has 1 to 64 letters, digits, ".", "_" and "-", and a letter or digit first',
   );
+/** The query of a piece of an output: the last one has the digest of all. */
+const pieceSchema = z.strictObject({
+  upload: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'up to 64 letters, digits, "-" and "_"'),
+  offset: z.coerce.number().int().min(0),
+  sha256: z.string().default(""),
+});
 const errorSchema = z.object({
   status: z.enum(Object.keys(statusCodes) as [StatusName, ...StatusName[]]).default("UNKNOWN"),
   reason: z
@@ -61,6 +67,10 @@ export interface JobVoice {
   output(output: JobOutput): void;
   result(result: { readonly bytes: Buffer } | { readonly json: string }): Promise<void>;
   failed(error: JobError): Promise<void>;
+  /** A content could not be moved whole, whatever the job makes of that. */
+  stumbled(error: RouseError): void;
+  /** Whether contents are moved that the job cannot move again when this agent ends. */
+  streaming(streams: boolean): void;
   moved(bytes: { readonly read?: number; readonly written?: number }): void;
 }
 
@@ -70,9 +80,12 @@ export class Gateway {
   readonly #artifacts: ArtifactClient;
   readonly #server: Server;
   readonly #closing = new AbortController();
+  readonly #pieces: Pieces;
+  #streams = 0;
 
   constructor(job: JobVoice, artifacts: ArtifactClient) {
     this.#job = job;
+    this.#pieces = new Pieces(job.id, artifacts);
     this.#artifacts = artifacts;
     // An upload takes as long as it takes.
     this.#server = createServer(
@@ -102,14 +115,20 @@ export class Gateway {
     this.#server.closeAllConnections();
   }
 
+  /** Closes, and gives up what the job has put out by half. */
+  async end(): Promise<void> {
+    this.close();
+    await this.#pieces.abandon();
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       await this.#answer(request, response);
     } catch (thrown) {
       const { status, reason, message } = RouseError.from(thrown);
       if (response.headersSent) {
-        // Half an answer must not pass for a whole one.
-        response.destroy();
+        // Half an answer must not pass for a whole one; what could be read arrives, so that who goes on there is told why it cannot.
+        response.socket?.destroySoon();
         return;
       }
       // What is left of the body would be taken for the next request.
@@ -139,11 +158,11 @@ export class Gateway {
       case "GET outputs":
         return send(response, 200, job.outputs);
       case "GET inputs/":
-        return this.#download(this.#input(name ?? ""), request, response);
+        return this.#stream(() => this.#download(this.#input(name ?? ""), request, response));
       case "GET artifacts/":
-        return this.#download(this.#own(name ?? ""), request, response);
+        return this.#stream(() => this.#download(this.#own(name ?? ""), request, response));
       case "PUT outputs/":
-        return this.#upload(name ?? "", request, response);
+        return this.#output(name ?? "", request, response);
       case "POST metadata": {
         const notes = await readJson(request, MOST_JSON, notesSchema);
         if (Object.keys({ ...job.metadata, ...notes }).length > MOST_NOTES)
@@ -203,41 +222,82 @@ export class Gateway {
     if (offset > bytes) throw refused(`the artifact has ${bytes} bytes, and the range begins at ${offset}`);
     const gone = new AbortController();
     response.once("close", () => gone.abort());
+    const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
+    const chunks = this.#read(uri, offset, signal);
+    // What cannot be read at all is told so before anything else is.
+    let next = await chunks.next();
     response.writeHead(offset > 0 ? 206 : 200, {
       "content-type": "application/octet-stream",
       "content-length": bytes - offset,
       ...(offset > 0 && { "content-range": `bytes ${offset}-${bytes - 1}/${bytes}` }),
     });
-    const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
-    await pipeline(Readable.from(this.#read(uri, offset, signal), { objectMode: false }), response);
+    for (; next.done !== true; next = await chunks.next())
+      if (!response.write(next.value)) await once(response, "drain", { signal });
+    response.end();
   }
 
   async *#read(uri: string, offset: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-    for await (const chunk of this.#artifacts.read(uri, offset, signal)) {
-      this.#job.moved({ read: chunk.length });
-      yield chunk;
+    try {
+      for await (const chunk of this.#artifacts.read(uri, offset, signal)) {
+        this.#job.moved({ read: chunk.length });
+        yield chunk;
+      }
+    } catch (thrown) {
+      if (!signal.aborted) this.#job.stumbled(RouseError.from(thrown));
+      throw thrown;
     }
   }
 
-  async #upload(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #output(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     checkName("output", name);
     const { spec, outputs, id } = this.#job;
     if (outputs.length >= MOST_OUTPUTS && !outputs.some((one) => one.name === name))
       throw refused(`a job may have ${MOST_OUTPUTS} outputs at most`);
     const { service, version } = spec.program;
-    const mediaType = request.headers["content-type"] ?? "application/octet-stream";
-    const { uri, bytes } = await this.#artifacts.write(request as AsyncIterable<Buffer>, {
+    const made: NewArtifact = {
       name,
-      mediaType,
+      mediaType: request.headers["content-type"] ?? "application/octet-stream",
       metadata: { service, version, method: spec.method, job: id },
       holder: spec.holder,
       owner: service,
-    });
-    // A body that broke off is no output: pipeline's error has been thrown before this line.
+    };
+    const query = new URLSearchParams(request.url?.split("?")[1]);
+    if (query.size === 0) return this.#stream(() => this.#upload(made, request, response));
+    const piece = pieceSchema.safeParse(Object.fromEntries(query));
+    if (!piece.success)
+      throw refused(
+        piece.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "),
+      );
+    const bytes = await readBody(request, MOST_BYTES, pieceTooLarge);
+    const { stored, added, uri } = await this.#pieces.add({ ...piece.data, bytes }, made);
+    this.#job.moved({ written: added });
+    if (uri === "") return send(response, 200, { offset: stored });
+    this.#keep({ name, uri, bytes: stored, mediaType: made.mediaType }, response);
+  }
+
+  async #upload(made: NewArtifact, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { uri, bytes } = await this.#artifacts.write(request as AsyncIterable<Buffer>, made);
+    // A body that broke off is no output: its error has been thrown before this line.
     this.#job.moved({ written: bytes });
-    const output = { name, uri, bytes, mediaType };
+    this.#keep({ name: made.name, uri, bytes, mediaType: made.mediaType }, response);
+  }
+
+  #keep(output: JobOutput, response: ServerResponse): void {
     this.#job.output(output);
     send(response, 200, output);
+  }
+
+  /** Moves a content of which the other side has not kept what it has sent, or where it was. */
+  async #stream(move: () => Promise<void>): Promise<void> {
+    this.#streams += 1;
+    if (this.#streams === 1) this.#job.streaming(true);
+    try {
+      await move();
+    } finally {
+      this.#streams -= 1;
+      // The next agent must know of what this one cuts off.
+      if (this.#streams === 0 && !this.#closing.signal.aborted) this.#job.streaming(false);
+    }
   }
 }
 
@@ -295,6 +355,10 @@ function tooLarge(): RouseError {
     `The result has more than ${MOST_BYTES / 2 ** 20} MiB. Put what is large out as an output (PUT /v1/outputs/NAME), and answer its URI.`,
     { reason: "RESULT_TOO_LARGE" },
   );
+}
+
+function pieceTooLarge(): RouseError {
+  return refused(`a piece of an output has ${MOST_BYTES / 2 ** 20} MiB at most`);
 }
 
 function unknownPath(method: string, url: string): RouseError {

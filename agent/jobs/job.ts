@@ -46,6 +46,9 @@ export class ManagedJob implements JobVoice {
   #unit: JobUnit | undefined;
   #doom: Doom | undefined;
   #told: JobError | undefined;
+  #stumbled: JobError | undefined;
+  /** A former agent ended in the midst of what the job read or wrote. */
+  #cutOff = false;
   #fullBefore = false;
 
   constructor(job: Job, spec: CheckedJob, context: JobContext, doom?: Doom) {
@@ -120,6 +123,7 @@ export class ManagedJob implements JobVoice {
         this.#doom ??= { kind: "host", reason: "its container is gone" };
         return this.#finish(undefined);
       }
+      this.#cutOff = this.#context.records.isStreaming(this.id);
       await this.#open();
       this.#follow(unit);
     } catch (thrown) {
@@ -191,6 +195,21 @@ export class ManagedJob implements JobVoice {
     this.#changed(true);
   }
 
+  stumbled({ code, reason, message, metadata, status }: RouseError): void {
+    this.#stumbled = {
+      code,
+      reason,
+      message,
+      metadata,
+      hostFault: status === "UNAVAILABLE",
+      exitCode: undefined,
+    };
+  }
+
+  streaming(streams: boolean): void {
+    if (!this.#cutOff) this.#keep((records) => records.streaming(this.id, streams));
+  }
+
   moved({ read = 0, written = 0 }: { readonly read?: number; readonly written?: number }): void {
     const { used } = this.#job;
     if (used === undefined) return;
@@ -218,7 +237,8 @@ export class ManagedJob implements JobVoice {
       const output = await this.#keepOutput(unit);
       const { result, resultJson } = this.#job;
       const hasResult = result !== undefined || resultJson !== undefined;
-      const facts = { ending, doom: this.#doom, hasResult, told: this.#told, output };
+      const known = { doom: this.#doom, told: this.#told, stumbled: this.#stumbled, cutOff: this.#cutOff };
+      const facts = { ending, hasResult, output, ...known };
       if (ending.outOfMemory) this.#peak(this.spec.program.memoryBytes + this.spec.diskBytes);
       return this.#finish(endOfJob(this.spec, facts));
     });
@@ -232,12 +252,12 @@ export class ManagedJob implements JobVoice {
     this.#account();
     this.#job.state = JobState.ENDING;
     this.#changed(false);
-    this.#gateway?.close();
+    await this.#gateway?.end();
     await this.#unit?.remove();
     this.#keep((records) => records.removeFolder(this.id));
     const ending = { exitCode: undefined, outOfMemory: false };
     const { state, ...told } =
-      end ?? endOfJob(this.spec, { ending, doom: this.#doom, hasResult: false, told: undefined, output: "" });
+      end ?? endOfJob(this.spec, { ending, doom: this.#doom, hasResult: false, output: "" });
     Object.assign(this.#job, {
       state: { succeeded: JobState.SUCCEEDED, failed: JobState.FAILED, stopped: JobState.STOPPED }[state],
       error: "error" in told ? told.error : undefined,

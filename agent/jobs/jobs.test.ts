@@ -491,6 +491,17 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     expect(await rig.ended("begun")).toMatchObject({ state: JobState.SUCCEEDED });
   });
 
+  test("one that is cut off in the midst of a stream by its agent's end, and fails, is told as the host's fault", async () => {
+    await rig.run("cut", rig.misbehaves("plain"));
+    await until("it is in the midst", async () =>
+      existsSync(join(rig.rig.dataDir, "agent", "jobs", "cut", "streams")),
+    );
+    await rig.restart();
+    const { error } = await rig.ended("cut");
+    expect(error).toMatchObject({ reason: "JOB_LOST", hostFault: true, exitCode: 18 });
+    expect(error?.message).toContain("was cut off from its artifacts when the agent of its host ended");
+  });
+
   test("one whose container somebody removed is told as the host's fault", async () => {
     await rig.run("robbed", rig.misbehaves("sleep"));
     await rig.when("robbed", ({ state }) => state === JobState.RUNNING);

@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -62,6 +71,17 @@ export class JobRecords {
 
   doom(id: string, doom: z.infer<typeof doomSchema>): void {
     writeJson(this.#file(id, "doom"), doom);
+  }
+
+  /** Notes whether contents are moved to or from the job. */
+  streaming(id: string, streams: boolean): void {
+    if (streams) writeFileSync(this.#file(id, "streams"), "");
+    else rmSync(this.#file(id, "streams"), { force: true });
+  }
+
+  /** Whether an agent has ended while contents were moved. */
+  isStreaming(id: string): boolean {
+    return existsSync(this.#file(id, "streams"));
   }
 
   forget(id: string): void {

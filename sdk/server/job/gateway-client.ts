@@ -1,6 +1,5 @@
 import { type IncomingMessage, type OutgoingHttpHeaders, request } from "node:http";
 import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { RouseError } from "../../errors.ts";
@@ -10,10 +9,8 @@ import { type StatusName, statusCodes } from "../../status.ts";
 const AWAY_MS = 60_000;
 const AGAIN_MS = 100;
 
-/** The socket is not there, or nobody listens on it: nothing was sent. */
-const NOT_SENT = new Set(["ENOENT", "ECONNREFUSED"]);
-/** The other side went away half-way. */
-const BROKEN = new Set([...NOT_SENT, "ECONNRESET", "EPIPE"]);
+/** The socket is not there, nobody listens on it, or the other side went away half-way: the last, before anybody has begun to read. */
+const BROKEN = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"]);
 
 const errorSchema = z.object({
   error: z.object({
@@ -23,67 +20,93 @@ const errorSchema = z.object({
   }),
 });
 
-/** A body; one that can be sent again is sent again when the agent restarts meanwhile. */
-export type Body = Uint8Array | string | AsyncIterable<Uint8Array | string>;
-
 interface Asked {
   readonly method: "GET" | "PUT" | "POST";
   readonly path: string;
   readonly headers?: OutgoingHttpHeaders;
-  readonly body?: Body;
+  readonly body?: Uint8Array | string;
 }
 
-/** Speaks HTTP on the socket that a job's host serves for it. */
+/**
+ * Speaks HTTP on the socket that a job's host serves for it. When the host's agent restarts meanwhile, what was asked is asked again, which
+ * does no harm; it throws what the gateway says, or UNAVAILABLE JOB_GATEWAY_LOST when nobody has answered for a minute.
+ */
 export class GatewayClient {
   readonly #socket: string;
+  readonly #awayMs: number;
 
-  /** @param socket path, or "unix:/path". */
-  constructor(socket: string) {
+  /** @param socket path, or "unix:/path". @param awayMs so long the host may not answer. */
+  constructor(socket: string, awayMs = AWAY_MS) {
     this.#socket = socket.replace(/^unix:/, "");
+    this.#awayMs = awayMs;
   }
 
-  /** @throws RouseError as the gateway says, or UNAVAILABLE JOB_GATEWAY_LOST. */
-  async stream(asked: Asked): Promise<IncomingMessage> {
-    const once = typeof asked.body === "object" && !(asked.body instanceof Uint8Array);
-    const until = performance.now() + AWAY_MS;
-    for (;;) {
-      try {
-        return await this.#send(asked);
-      } catch (thrown) {
-        const code = (thrown as NodeJS.ErrnoException).code ?? "";
-        const again = (once ? NOT_SENT : BROKEN).has(code) && performance.now() < until;
-        if (!again) throw thrown instanceof RouseError ? thrown : lost(thrown);
-        await sleep(AGAIN_MS);
-      }
-    }
-  }
-
-  async bytes(asked: Asked): Promise<Buffer> {
-    return readAll(await this.stream(asked));
+  bytes(asked: Asked): Promise<Buffer> {
+    return this.#patiently(performance.now() + this.#awayMs, async () => readAll(await this.#send(asked)));
   }
 
   async json(asked: Asked): Promise<unknown> {
     return JSON.parse((await this.bytes(asked)).toString("utf8"));
   }
 
+  /** A content as it comes in; goes on where it was when it breaks off. */
+  async download(path: string): Promise<Readable> {
+    const first = await this.#patiently(performance.now() + this.#awayMs, () =>
+      this.#send({ method: "GET", path }),
+    );
+    const whole = Readable.from(this.#whole(path, first), { objectMode: false });
+    // Nobody may ever begin to read.
+    return whole.once("close", () => first.destroy());
+  }
+
+  async *#whole(path: string, first: IncomingMessage): AsyncGenerator<Buffer> {
+    let answer = first;
+    let at = 0;
+    let until = performance.now() + this.#awayMs;
+    for (;;) {
+      try {
+        for await (const chunk of answer as AsyncIterable<Buffer>) {
+          at += chunk.length;
+          yield chunk;
+          until = performance.now() + this.#awayMs;
+        }
+        return;
+      } catch (thrown) {
+        if (!isBroken(thrown) || performance.now() > until) throw lost(thrown);
+        await sleep(AGAIN_MS);
+      } finally {
+        answer.destroy();
+      }
+      const headers = { range: `bytes=${at}-` };
+      answer = await this.#patiently(until, () => this.#send({ method: "GET", path, headers }));
+    }
+  }
+
+  async #patiently<T>(until: number, ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (thrown) {
+        if (!isBroken(thrown) || performance.now() > until)
+          throw thrown instanceof RouseError ? thrown : lost(thrown);
+        await sleep(AGAIN_MS);
+      }
+    }
+  }
+
   async #send({ method, path, headers = {}, body }: Asked): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const sent = request({ socketPath: this.#socket, method, path, headers, agent: false }, resolve);
     sent.on("error", reject);
-    const sending =
-      body === undefined || typeof body === "string" || body instanceof Uint8Array
-        ? sent.end(body)
-        : pipeline(Readable.from(body, { objectMode: false }), sent).catch((error: unknown) => {
-            // An answer that came before the end of the body says why it was not wanted.
-            sent.destroy();
-            reject(error);
-          });
+    sent.end(body);
     const answer = await promise;
-    // Nobody waits for what is left to be sent to one that has refused it.
-    void sending;
     if ((answer.statusCode ?? 500) < 400) return answer;
     throw errorOf(await readAll(answer), answer.statusCode ?? 500);
   }
+}
+
+function isBroken(thrown: unknown): boolean {
+  return BROKEN.has((thrown as NodeJS.ErrnoException).code ?? "");
 }
 
 async function readAll(stream: Readable): Promise<Buffer> {

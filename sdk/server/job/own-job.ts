@@ -7,7 +7,8 @@ import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { RouseError } from "../../errors.ts";
 import type { Job, JobOutput } from "../types.ts";
-import type { Body, GatewayClient } from "./gateway-client.ts";
+import type { GatewayClient } from "./gateway-client.ts";
+import { type Content, putOutput } from "./put-output.ts";
 
 /** Handlers may say often how far they are; it is passed on so often at most, ms. */
 const PAUSE_MS = 200;
@@ -54,7 +55,7 @@ export class OwnJob implements Job {
 
   async input(name: string): Promise<Readable> {
     this.#check(name);
-    return this.#gateway.stream({ method: "GET", path: `/v1/inputs/${encodeURIComponent(name)}` });
+    return this.#gateway.download(`/v1/inputs/${encodeURIComponent(name)}`);
   }
 
   async inputFile(name: string): Promise<string> {
@@ -73,17 +74,11 @@ export class OwnJob implements Job {
 
   async output(
     name: string,
-    content: Body,
+    content: Content,
     options: { readonly mediaType?: string } = {},
   ): Promise<JobOutput> {
     const { mediaType = "application/octet-stream" } = options;
-    const answer = await this.#gateway.json({
-      method: "PUT",
-      path: `/v1/outputs/${encodeURIComponent(name)}`,
-      headers: { "content-type": mediaType },
-      body: content,
-    });
-    return outputSchema.parse(answer);
+    return outputSchema.parse(await putOutput(this.#gateway, name, content, mediaType));
   }
 
   async note(name: string, value: string): Promise<void> {

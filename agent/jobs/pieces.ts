@@ -1,0 +1,96 @@
+import { createHash } from "node:crypto";
+import { RouseError } from "../../sdk/errors.ts";
+import type { ArtifactClient, NewArtifact } from "./artifact-client.ts";
+
+/** So many outputs may grow at one time. */
+const MOST_GROWING = 64;
+
+/** A piece of an output. */
+export interface Piece {
+  /** Chosen by the job for this content under this name. */
+  readonly upload: string;
+  /** Where it begins in the content. */
+  readonly offset: number;
+  readonly bytes: Buffer;
+  /** Of all of the content: it is the last one. Empty: it is not. */
+  readonly sha256: string;
+}
+
+/**
+ * The outputs that one job puts out in pieces. A piece that has come before is known again, by the next agent as well: so a job outlives
+ * the restart of its agent in the midst of a large output.
+ */
+export class Pieces {
+  readonly #job: string;
+  readonly #artifacts: ArtifactClient;
+  /** Bytes that are stored of each upload. */
+  readonly #stored = new Map<string, Promise<number>>();
+  /** All that are not whole. */
+  readonly #growing = new Set<string>();
+
+  /** @param job its id. */
+  constructor(job: string, artifacts: ArtifactClient) {
+    this.#job = job;
+    this.#artifacts = artifacts;
+  }
+
+  /**
+   * Adds a piece.
+   *
+   * @returns the artifact when it was the last one; else how many bytes are stored, and how many of them are new.
+   * @throws RouseError INVALID_ARGUMENT JOB_REQUEST_INVALID when something before it is missing, and as {@link ArtifactClient}.
+   */
+  async add(
+    { upload, offset, bytes, sha256 }: Piece,
+    made: NewArtifact,
+  ): Promise<{ readonly stored: number; readonly added: number; readonly uri: string }> {
+    const id = uploadId(this.#job, made.name, upload);
+    if (this.#growing.size >= MOST_GROWING && !this.#growing.has(id))
+      throw refused(`${MOST_GROWING} outputs at most may grow at one time. End one of them first`);
+    this.#growing.add(id);
+    let added = 0;
+    // One after the other: the job may have asked again while the first is still under way.
+    const before = this.#stored.get(id) ?? this.#artifacts.begin(id, made);
+    const stored = before.then(async (at) => {
+      if (offset > at)
+        throw refused(
+          `the upload ${upload} has ${at} bytes, and the piece begins at ${offset}. Send what comes between first`,
+        );
+      const rest = bytes.subarray(at - offset);
+      if (rest.length > 0) await this.#artifacts.append(id, at, rest);
+      added = rest.length;
+      return at + added;
+    });
+    this.#stored.set(id, stored);
+    try {
+      await stored;
+    } catch (thrown) {
+      // The next asks anew how much there is.
+      if (this.#stored.get(id) === stored) this.#stored.delete(id);
+      throw thrown;
+    }
+    if (sha256 === "") return { stored: await stored, added, uri: "" };
+    const { uri } = await this.#artifacts.finish(id, made.owner, sha256);
+    this.#stored.delete(id);
+    this.#growing.delete(id);
+    return { stored: await stored, added, uri };
+  }
+
+  /** Gives up what is not whole: its job has ended. */
+  async abandon(): Promise<void> {
+    const ids = [...this.#growing];
+    this.#growing.clear();
+    await Promise.all(ids.map((id) => this.#artifacts.abandon(id)));
+  }
+}
+
+/** The same for every agent. */
+function uploadId(...parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+function refused(why: string): RouseError {
+  return new RouseError("INVALID_ARGUMENT", `The job's request is refused: ${why}.`, {
+    reason: "JOB_REQUEST_INVALID",
+  });
+}
