@@ -186,10 +186,10 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
         const taken = loads.take(nodes);
         // What is not known must not pass for silence: an Envoy that is away may serve calls all the same.
         if (drains?.settled) knownUntilMs = taken.untilMs;
-        const told = { loads: taken.loads, untilMs: knownUntilMs };
+        const told = { ...taken, untilMs: knownUntilMs };
         // Those that call past Envoy have a say like Envoys.
         const envoys = nodes.length + directLoads.size;
-        activation.loads({ ...directLoads.join(told), callers: taken.callers, envoys });
+        activation.loads({ ...directLoads.join(told), envoys });
       }
       check();
     },
@@ -221,8 +221,8 @@ export async function addMeshConfig(server: Server, deps: MeshConfigDeps): Promi
     check();
     // The Envoys are all with other control planes, which must not wait for this one's word.
     if (control?.streams.size === 0 && drains?.settled) {
-      const none = { loads: [], untilMs: steadyMs() };
-      activation.loads({ ...directLoads.join(none), callers: [], envoys: directLoads.size });
+      const none = { loads: [], callers: [], untilMs: steadyMs() };
+      activation.loads({ ...directLoads.join(none), envoys: directLoads.size });
     }
   }, CHECK_MS);
 

@@ -51,11 +51,11 @@ export async function chooseRuntime(
 
 /** What runtimes without an engine need. */
 export function processOptions(
-  { meshTarget, otlpEndpoint, host, bind = "127.0.0.1" }: AgentOptions,
+  { meshTarget, otlpEndpoint, host, zone, bind = "127.0.0.1" }: AgentOptions,
   { owner, logs, notifySocket }: Folders,
   bundles: Bundles,
 ): ProcessRuntimeOptions {
-  return { host, bind, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles };
+  return { host, zone, bind, owner, logs, notifySocket, meshTarget, otlpEndpoint, bundles };
 }
 
 async function docker(
@@ -68,6 +68,7 @@ async function docker(
   const name = await engine.greet();
   const settings = {
     host: options.host,
+    zone: options.zone,
     bind: options.bind ?? "127.0.0.1",
     owner: folders.owner,
     run: folders.run,

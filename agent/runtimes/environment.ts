@@ -3,6 +3,8 @@ import type { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
 /** What an instance is told by its environment. */
 export interface EnvironmentFacts {
   readonly host: string;
+  /** Where the host stands; "": nowhere in particular. */
+  readonly zone?: string | undefined;
   /** Value of ROUSE_INSTANCE, the name it announces itself by; the SDK then takes the id that is answered. */
   readonly instance: string;
   /** "host:port" to listen on. */
@@ -24,6 +26,7 @@ export function instanceEnvironment(spec: InstanceSpec, facts: EnvironmentFacts)
     ROUSE_VERSION: spec.version,
     ROUSE_INSTANCE: facts.instance,
     ROUSE_HOST: facts.host,
+    ...(facts.zone && { ROUSE_ZONE: facts.zone }),
     ROUSE_LISTEN: facts.listen,
     ROUSE_NOTIFY: facts.notify,
     ROUSE_MESH: facts.mesh,

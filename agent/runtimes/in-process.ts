@@ -57,8 +57,8 @@ export class InProcessRuntime implements Runtime {
     const app = await this.#bundles.folder(spec.bundle);
     signal.throwIfAborted();
     created();
-    const { host, bind, notifySocket, meshTarget, otlpEndpoint, logs } = this.#options;
-    const facts = { host, instance: id, listen: `${bind}:0`, notify: notifySocket, mesh: meshTarget };
+    const { host, zone, bind, notifySocket, meshTarget, otlpEndpoint, logs } = this.#options;
+    const facts = { host, zone, instance: id, listen: `${bind}:0`, notify: notifySocket, mesh: meshTarget };
     const env = {
       ...systemEnvironment(),
       NODE_COMPILE_CACHE: this.#bundles.compileCache(spec.bundle),

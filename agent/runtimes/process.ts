@@ -26,6 +26,7 @@ const handleSchema = z.object({ pid: z.number().int().positive(), startTicks: z.
 
 export interface ProcessRuntimeOptions {
   readonly host: string;
+  readonly zone?: string | undefined;
   /** IPv4 address at which instances listen. */
   readonly bind: string;
   readonly owner: string;
@@ -133,13 +134,14 @@ export class ProcessRuntime implements Runtime {
   }
 
   async #spawn(id: string, spec: InstanceSpec, app: string, cgroup: Cgroup): Promise<ChildProcess> {
-    const { host, bind, notifySocket, meshTarget, otlpEndpoint, owner } = this.#options;
+    const { host, zone, bind, notifySocket, meshTarget, otlpEndpoint, owner } = this.#options;
     const output = new OutputFiles(this.#options.logs, id);
     const env = {
       ...systemEnvironment(),
       NODE_COMPILE_CACHE: this.#options.bundles.compileCache(spec.bundle),
       ...instanceEnvironment(withoutMounts(spec), {
         host,
+        zone,
         instance: id,
         listen: `${bind}:0`,
         notify: notifySocket,

@@ -23,9 +23,11 @@ test("direct calls are added to Envoy's, and known until the last report of each
     loads: [
       { target, inProgress: 1, issued: 1, endpoints: [{ address, inProgress: 1, issued: 1, errors: 0 }] },
     ],
+    callers: [],
     untilMs: 2_500,
   });
   expect(direct.join(envoys())).toEqual({
+    callers: [],
     loads: [
       { target, inProgress: 4, issued: 6, endpoints: [{ address, inProgress: 4, issued: 6, errors: 1 }] },
     ],
@@ -34,7 +36,7 @@ test("direct calls are added to Envoy's, and known until the last report of each
   });
   // What began counts once; what is open, until the next report.
   direct.report(one, report(1), 2_400);
-  const { loads, untilMs } = direct.join({ loads: [], untilMs: 2_500 });
+  const { loads, untilMs } = direct.join({ loads: [], callers: [], untilMs: 2_500 });
   expect(loads).toMatchObject([{ inProgress: 1, issued: 0 }]);
   expect(untilMs).toBe(2_400);
 });
@@ -44,7 +46,7 @@ test("who disconnects with calls open counts for a while, and holds no time up",
   const source = direct.connect(1_000);
   direct.report(source, report(1, counts(1, 1)), 2_000);
   direct.disconnect(source);
-  expect(direct.join({ loads: [], untilMs: 9_000 })).toMatchObject({
+  expect(direct.join({ loads: [], callers: [], untilMs: 9_000 })).toMatchObject({
     loads: [{ inProgress: 1 }],
     untilMs: 9_000,
   });
@@ -68,14 +70,32 @@ test("a cluster is left when all know that it is not theirs, and have no call op
 
 test("an instance that is frozen holds the time up for a moment only", () => {
   const direct = new DirectLoads();
-  direct.report(direct.connect(1_000, true), report(1), 2_000);
-  expect(direct.join({ loads: [], untilMs: 3_000 }).untilMs).toBe(2_000);
-  expect(direct.join({ loads: [], untilMs: 9_000 }).untilMs).toBe(6_000);
+  direct.report(direct.connect(1_000, { members: true }), report(1), 2_000);
+  expect(direct.join({ loads: [], callers: [], untilMs: 3_000 }).untilMs).toBe(2_000);
+  expect(direct.join({ loads: [], callers: [], untilMs: 9_000 }).untilMs).toBe(6_000);
 });
 
 test("sessions are told by their instances", () => {
   const direct = new DirectLoads();
   const sessions = { service: "a.v1.A", version: "1.0.0", instanceId: "a", live: 3, tasks: 0 };
   direct.report(direct.connect(1_000), { ...report(1), sessions }, 2_000);
-  expect(direct.join({ loads: [], untilMs: 2_000 }).sessions).toEqual([sessions]);
+  expect(direct.join({ loads: [], callers: [], untilMs: 2_000 }).sessions).toEqual([sessions]);
+});
+
+test("direct calls tell the zones that they came from, where callers have one", () => {
+  const direct = new DirectLoads();
+  const [east, west] = [direct.connect(1_000, { zone: "east" }), direct.connect(1_000, { zone: "west" })];
+  direct.report(direct.connect(1_000), report(1, counts(1, 9)), 2_000);
+  direct.report(east, report(1, counts(0, 2)), 2_000);
+  direct.report(east, report(1, counts(1, 3)), 2_000);
+  direct.report(west, report(1, counts(1, 1, 1)), 2_000);
+  const callers = [{ target, zone: "east", issued: 7 }];
+  expect(direct.join({ loads: [], callers, untilMs: 2_000 }).callers).toEqual([
+    ...callers,
+    { target, zone: "east", issued: 5 },
+    { target, zone: "west", issued: 1 },
+  ]);
+  // What began counts once.
+  direct.report(east, report(1, counts(1, 0)), 2_000);
+  expect(direct.join({ loads: [], callers: [], untilMs: 2_000 }).callers).toEqual([]);
 });

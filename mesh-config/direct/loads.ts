@@ -1,5 +1,5 @@
-import type { Report, Share } from "#proto/rouse/meshconfig/v1/endpoints.ts";
-import type { EndpointLoad, Load, Sessions } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import type { Report, Share, Subscribe } from "#proto/rouse/meshconfig/v1/endpoints.ts";
+import type { Callers, EndpointLoad, Load, Sessions } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { clusterName, parseClusterName } from "../../registry/target.ts";
 
 /** Who disconnected may go on with its calls and come back, here or elsewhere: so long they count as open, ms. */
@@ -15,6 +15,8 @@ const SESSIONS_MS = 3_000;
 export interface DirectSource {
   /** It makes no direct calls, and tells its sessions only. */
   readonly silent: boolean;
+  /** Where it is; empty: that is not known. */
+  readonly zone: string;
   /** Number of the last response that named a cluster, by cluster. */
   readonly named: Map<string, number>;
   latest: Report;
@@ -29,15 +31,19 @@ export class DirectLoads {
   readonly #lost = new Map<DirectSource, number>();
   /** Begun since they were last taken. */
   #begun = new Map<string, Load>();
+  /** The same by cluster and zone of the caller. */
+  #zones = new Map<string, Map<string, number>>();
 
   /** Callers that are connected. */
   get size(): number {
     return this.#sources.size;
   }
 
-  connect(nowMs: number, silent = false): DirectSource {
+  /** @param who What it said of itself: whether it is an instance that asks for its fellows, and its zone. */
+  connect(nowMs: number, who: Partial<Pick<Subscribe, "members" | "zone">> = {}): DirectSource {
+    const { members: silent = false, zone = "" } = who;
     const latest: Report = { applied: 0, loads: [], sessions: undefined };
-    const source: DirectSource = { silent, named: new Map(), latest, untilMs: nowMs };
+    const source: DirectSource = { silent, zone, named: new Map(), latest, untilMs: nowMs };
     this.#sources.add(source);
     return source;
   }
@@ -58,7 +64,14 @@ export class DirectLoads {
       const endpoint = endpointOf(load, address);
       endpoint.issued += issued;
       endpoint.errors += errors;
+      if (source.zone !== "" && issued > 0) this.#from(cluster, source.zone, issued);
     }
+  }
+
+  #from(cluster: string, zone: string, issued: number): void {
+    const zones = this.#zones.get(cluster) ?? new Map<string, number>();
+    zones.set(zone, (zones.get(zone) ?? 0) + issued);
+    this.#zones.set(cluster, zones);
   }
 
   /** It is gone; calls that it had open may still be. */
@@ -69,8 +82,9 @@ export class DirectLoads {
   }
 
   /** Joins them with what Envoys reported. */
-  join(reported: { loads: Load[]; untilMs: number }): {
+  join(reported: { loads: Load[]; callers: readonly Callers[]; untilMs: number }): {
     loads: Load[];
+    callers: Callers[];
     untilMs: number;
     sessions: Sessions[];
   } {
@@ -101,7 +115,13 @@ export class DirectLoads {
     const leastMs = reported.untilMs - SESSIONS_MS;
     const known = sources.map(({ silent, untilMs }) => (silent ? Math.max(untilMs, leastMs) : untilMs));
     const untilMs = Math.min(reported.untilMs, ...known);
-    return { loads: [...sums.values()], untilMs, sessions };
+    const zones = this.#zones;
+    this.#zones = new Map();
+    const direct = [...zones].flatMap(([cluster, byZone]) => {
+      const target = parseClusterName(cluster);
+      return target === undefined ? [] : [...byZone].map(([zone, issued]) => ({ target, zone, issued }));
+    });
+    return { loads: [...sums.values()], callers: [...reported.callers, ...direct], untilMs, sessions };
   }
 
   /** Nobody calls the cluster directly any more, nor will: all know that it is not theirs, and have no call open on it. */

@@ -32,7 +32,7 @@ async function endOf(requests: readonly WatchRequest[]) {
 }
 
 const subscribe: WatchRequest = {
-  kind: { $case: "subscribe", value: { service: "a.v1.A", version: "", members: false } },
+  kind: { $case: "subscribe", value: { service: "a.v1.A", version: "", members: false, zone: "" } },
 };
 
 test("a stream has one subscription", async () => {

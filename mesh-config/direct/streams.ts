@@ -81,7 +81,7 @@ export class DirectStreams {
       if (kind?.$case === "report") {
         if (watcher !== undefined) this.#loads.report(watcher.source, kind.value, steadyMs());
       } else if (kind?.$case === "subscribe" && watcher === undefined) {
-        const source = this.#loads.connect(steadyMs(), kind.value.members);
+        const source = this.#loads.connect(steadyMs(), kind.value);
         const made: Watcher = { call, asked: kind.value, source, number: 0, told: "", from: [] };
         watcher = made;
         this.#watchers.add(made);

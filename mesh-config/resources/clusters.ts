@@ -97,11 +97,16 @@ function http2Of(manifest: VersionManifest): JsonObject {
 /**
  * The breakers refuse nobody but a flood: how many calls there may be is the contract's and the orchestrator's matter. A service may
  * call itself a thousand levels deep on its last instance, and each level is a request that waits for the next one; streams count
- * as requests, too. The same for every contract, so that tuning one touches no cluster.
+ * as requests, too. All calls of an instance that dies are tried again at once. The same for every contract, so that tuning one touches no cluster.
  */
 const breakers: JsonObject = {
   thresholds: [
-    { max_connections: 10_000, max_pending_requests: 1_000_000, max_requests: 1_000_000, max_retries: 100 },
+    {
+      max_connections: 10_000,
+      max_pending_requests: 1_000_000,
+      max_requests: 1_000_000,
+      max_retries: 1_000_000,
+    },
   ],
 };
 

@@ -29,7 +29,6 @@ const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const unlimited = {
   timeout: "0s",
   max_stream_duration: { max_stream_duration: "0s", grpc_timeout_header_max: "0s" },
-  retry_policy: { retry_on: "connect-failure,refused-stream", num_retries: 2 },
 };
 
 /** True for a service of the mesh itself. */

@@ -5,6 +5,7 @@ import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { answer } from "./answer.ts";
 import { emptyTag, noDefault, stopped, unknownVersion } from "./reasons.ts";
+import { repeatable, unanswered } from "./retries.ts";
 import { highestStable, type SpecPatterns, specPatterns } from "./specs.ts";
 
 const VERSION_HEADER = "rouse-version";
@@ -132,10 +133,10 @@ function rangeMatcher(
   };
 }
 
-function headerMatches(regex: string): JsonObject {
+function headerMatches(regex: string, input = versionInput): JsonObject {
   return {
     single_predicate: {
-      input: versionInput,
+      input,
       value_match: { safe_regex: { google_re2: {}, regex } },
     },
   };
@@ -149,6 +150,7 @@ export function headerInput(name: string): JsonObject {
 }
 
 const versionInput = headerInput(VERSION_HEADER);
+const pathInput = headerInput(":path");
 
 /** A leaf of the match tree. */
 export function action(fields: JsonObject): JsonObject {
@@ -184,7 +186,7 @@ class Leaves {
     const known = knownLeaves.get(manifest);
     const same = known?.service === service && known.activation === activation;
     if (same && known.approval === approval && known.barred === barred) return known.json;
-    const json = action(versionRoute(service, version));
+    const json = versionLeaf(service, version);
     const made = { service, activation, json, ...(approval && { approval }), ...(barred && { barred }) };
     knownLeaves.set(manifest, made);
     return json;
@@ -193,17 +195,17 @@ class Leaves {
   weighted(members: readonly Member[]): JsonObject {
     const [only] = members;
     if (members.length === 1 && only !== undefined) return this.of(only.version);
-    return action(weightedRoute(this.#service, members));
+    return weightedLeaf(this.#service, members);
   }
 }
 
-function versionRoute(service: string, { manifest, activation, approval, barred }: VersionState): JsonObject {
-  if (barred === true) return answer(barredError(service, manifest.version, approval));
+function versionLeaf(service: string, { manifest, activation, approval, barred }: VersionState): JsonObject {
+  if (barred === true) return answerWith(barredError(service, manifest.version, approval));
   if (activation.stopped !== undefined) {
-    return answer(stopped(service, manifest.version, activation.stopped.reason));
+    return answerWith(stopped(service, manifest.version, activation.stopped.reason));
   }
   const cluster = clusterName({ service, version: manifest.version, generation: activation.generation });
-  return { route: { cluster, ...routeOptions(manifest.sessionKey) } };
+  return calls({ cluster, ...routeOptions(manifest.sessionKey) }, [manifest]);
 }
 
 export interface Member {
@@ -211,31 +213,36 @@ export interface Member {
   readonly weight: number;
 }
 
-function weightedRoute(service: string, members: readonly Member[]): JsonObject {
+function weightedLeaf(service: string, members: readonly Member[]): JsonObject {
   const keys = new Set(members.map(({ version }) => version.manifest.sessionKey));
   const [key = ""] = keys;
   const sessionKey = keys.size === 1 ? key : "";
-  return {
-    route: {
-      weighted_clusters: {
-        clusters: members.map(({ version: { manifest, activation }, weight }) => ({
-          name: clusterName({ service, version: manifest.version, generation: activation.generation }),
-          weight,
-        })),
-        // A session stays with one version.
-        ...(sessionKey !== "" && { use_hash_policy: true }),
-      },
-      ...routeOptions(sessionKey),
-    },
+  const weighted_clusters = {
+    clusters: members.map(({ version: { manifest, activation }, weight }) => ({
+      name: clusterName({ service, version: manifest.version, generation: activation.generation }),
+      weight,
+    })),
+    // A session stays with one version.
+    ...(sessionKey !== "" && { use_hash_policy: true }),
   };
+  const manifests = members.map(({ version }) => version.manifest);
+  return calls({ weighted_clusters, ...routeOptions(sessionKey) }, manifests);
 }
 
 function routeOptions(sessionKey: string): JsonObject {
   return {
     // No limit but the caller's own deadline, which callers and instances keep: in Envoy, too, it would be a timer for each call.
     timeout: "0s",
-    // Only what never reached a handler.
-    retry_policy: { retry_on: "connect-failure,refused-stream", num_retries: 2 },
     ...(sessionKey !== "" && { hash_policy: [{ header: { header_name: sessionKey } }] }),
   };
+}
+
+/** A leaf that sends calls to versions. Where some of the methods may be called a second time, their paths have a route of their own. */
+function calls(route: JsonObject, versions: readonly VersionState["manifest"][]): JsonObject {
+  const may = repeatable(versions);
+  if (may === "none") return action({ route });
+  const again = action({ route: { ...route, retry_policy: unanswered } });
+  if (may === "all") return again;
+  const matchers = [{ predicate: headerMatches(may.paths, pathInput), on_match: again }];
+  return { matcher: { matcher_list: { matchers }, on_no_match: action({ route }) } };
 }

@@ -31,6 +31,7 @@ export async function startEcho(service: string, name: string) {
   const server = new Server({ "grpc.max_receive_message_length": 64 << 20 });
   let calls = 0;
   let refuses = false;
+  let holds = false;
   let open = 0;
   const traceparents: string[] = [];
   server.addService(
@@ -39,15 +40,17 @@ export async function startEcho(service: string, name: string) {
       echo: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
         calls++;
         traceparents.push(String(call.metadata.get("traceparent")[0] ?? ""));
+        if (holds) return;
         if (refuses) callback({ code: status.UNAVAILABLE, details: `${name} refuses` });
         else callback(null, Buffer.concat([Buffer.from(`${name}:`), call.request]));
       },
       chat: (call: ServerDuplexStream<Buffer, Buffer>) => {
         calls++;
         open++;
+        call.once("close", () => open--);
+        if (holds) return;
         call.on("data", (part: Buffer) => call.write(part));
         call.on("end", () => call.end());
-        call.once("close", () => open--);
       },
     },
   );
@@ -61,6 +64,10 @@ export async function startEcho(service: string, name: string) {
     /** From now on unary calls are answered with UNAVAILABLE. */
     refuse: () => {
       refuses = true;
+    },
+    /** From now on nothing is answered. */
+    hold: () => {
+      holds = true;
     },
     close: () => server.forceShutdown(),
   };

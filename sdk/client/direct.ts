@@ -1,7 +1,7 @@
 import { type Client, connectivityState } from "@grpc/grpc-js";
 import type { DirectLoad, Share } from "#proto/rouse/meshconfig/v1/endpoints.ts";
 import { EndpointFeed } from "../endpoints/feed.ts";
-import { hereOf, reaches } from "../endpoints/reach.ts";
+import { hereOf, reaches, zoneHere } from "../endpoints/reach.ts";
 import { type SharedChannel, shareChannel } from "./channel.ts";
 import { byWeight, leastBusy } from "./pick.ts";
 import { envoyWay, type Route, type Way } from "./route.ts";
@@ -52,7 +52,7 @@ export class DirectRoute implements Route {
     const { service, version = "" } = options;
     this.#feed = new EndpointFeed({
       grpc: options.mesh.grpc,
-      subscribe: { service, version, members: false },
+      subscribe: { service, version, members: false, zone: zoneHere() },
       changed: (shares) => this.#changed(shares),
       report: () => ({ loads: this.#loads(), sessions: undefined }),
     });

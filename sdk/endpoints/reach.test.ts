@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hereOf, reaches } from "./reach.ts";
+import { hereOf, reaches, zoneHere } from "./reach.ts";
 
 const on = (mesh: string, host = "h1") => ({ mesh, host, ownNetwork: false });
 const inside = { mesh: "unix:/mesh.sock", host: "h1", ownNetwork: true };
@@ -25,4 +25,6 @@ test("the agent tells where an instance is", () => {
     mesh: "unix:/m",
   });
   expect(hereOf("127.0.0.1:1", {})).toEqual(on("127.0.0.1:1", ""));
+  expect(zoneHere({ ROUSE_ZONE: "left" })).toBe("left");
+  expect(zoneHere({})).toBe("");
 });

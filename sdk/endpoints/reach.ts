@@ -15,6 +15,11 @@ export function hereOf(mesh: string, env: NodeJS.ProcessEnv = process.env): Here
   return { mesh, host: env.ROUSE_HOST ?? "", ownNetwork: Boolean(env.ROUSE_OWN_NETWORK) };
 }
 
+/** Zone of this process's host, as the agent told it; empty: none. */
+export function zoneHere(env: NodeJS.ProcessEnv = process.env): string {
+  return env.ROUSE_ZONE ?? "";
+}
+
 /** Whether an instance's address is good here: one on a loopback interface, or a socket, is so on the instance's own host only. */
 export function reaches(here: Here, endpoint: { readonly address: string; readonly host: string }): boolean {
   if (!isLocal(endpoint.address)) return true;

@@ -45,7 +45,7 @@ async function open(mesh: string, service: string, version: string): Promise<voi
   const channel = shareChannel(mesh, MOST_BYTES);
   const feed = new EndpointFeed({
     grpc: channel.grpc,
-    subscribe: { service, version, members: true },
+    subscribe: { service, version, members: true, zone: "" },
     changed: () => undefined,
     report() {
       const count = tasks();

@@ -77,8 +77,8 @@ export interface TestHost extends Mesh {
   restart(name: ChildName, signal?: NodeJS.Signals): Promise<void>;
   /** Kills an instance's process as a crash would. */
   killInstance(id: string): Promise<void>;
-  /** Sends a signal to everything that runs on it. */
-  signalAll(signal: NodeJS.Signals): Promise<void>;
+  /** As {@link NetworkHost.slowDown}. */
+  slowDown: NetworkHost["slowDown"];
   /** Leaves no room on its own disk. @returns the file that takes it. */
   fillDisk(): Promise<string>;
   /** As {@link NetworkHost.joinDocker}. */
@@ -246,7 +246,7 @@ async function startHost(
         await sleep(20);
       }
     },
-    signalAll: (signal) => network.signalAll(signal),
+    slowDown: network.slowDown,
     fillDisk: () => fillDisk(data),
     joinDocker: network.joinDocker,
     cutOff: () => network.connect(false),

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const exec = promisify(execFile);
@@ -8,10 +9,8 @@ const exec = promisify(execFile);
 /** Names of this suite's namespaces; the process id of their owner follows, so that left-overs are known. */
 const PREFIX = "rouse-test-";
 const FOLDER = "/run/netns";
-/** These programs are not on every PATH. */
-const [IP, TC] = ["ip", "tc"].map(
-  (name) => ["/usr/sbin", "/sbin", "/usr/bin"].map((folder) => `${folder}/${name}`).find(existsSync) ?? name,
-) as [string, string];
+/** It is not on every PATH. */
+const IP = ["/usr/sbin", "/sbin", "/usr/bin"].map((folder) => `${folder}/ip`).find(existsSync) ?? "ip";
 
 /** Why no network namespaces can be made here; undefined: they can. */
 export function whyNoNamespaces(): string | undefined {
@@ -55,10 +54,11 @@ export interface NetworkHost {
   joinDocker(): Promise<void>;
   /** Kills whatever runs in it. */
   killAll(): Promise<void>;
-  /** Sends a signal to whatever runs in it now. */
-  signalAll(signal: NodeJS.Signals): Promise<void>;
-  /** Adds a delay to each packet that leaves it, ms; 0: none. */
-  delay(ms: number): Promise<void>;
+  /**
+   * Makes whatever runs in it stand still for a while again and again, so that it gets a part of the processor's time, and answers late.
+   * Resolves when all goes on. (Linux's netem, which delays packets, is not in every kernel.)
+   */
+  slowDown(how: { readonly stillMs: number; readonly goesMs: number; readonly times: number }): Promise<void>;
 }
 
 let networks = 0;
@@ -135,12 +135,7 @@ export async function makeNetwork(): Promise<TestNetwork> {
           await ip("-n", namespace, "link", "set", "eth1", "up");
         },
         killAll: () => killAll(namespace),
-        signalAll: async (signal) => signalEach(await pidsIn(namespace), signal),
-        async delay(ms) {
-          const what = ms === 0 ? ["del"] : ["replace"];
-          const how = ms === 0 ? [] : ["netem", "delay", `${ms}ms`];
-          await exec(TC, ["-n", namespace, "qdisc", ...what, "dev", "eth0", "root", ...how]);
-        },
+        slowDown: ({ stillMs, goesMs, times }) => slowDown(namespace, stillMs, goesMs, times),
       };
     },
     close,
@@ -167,6 +162,18 @@ async function killAll(namespace: string): Promise<void> {
     if (pids.length === 0) return;
     signalEach(pids, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function slowDown(namespace: string, stillMs: number, goesMs: number, times: number): Promise<void> {
+  for (let time = 0; time < times; time++) {
+    try {
+      signalEach(await pidsIn(namespace), "SIGSTOP");
+      await sleep(stillMs);
+    } finally {
+      signalEach(await pidsIn(namespace), "SIGCONT");
+    }
+    await sleep(goesMs);
   }
 }
 

@@ -21,6 +21,7 @@ export const labels = {
 /** What containers of one agent have in common. */
 export interface ContainerSettings {
   readonly host: string;
+  readonly zone?: string | undefined;
   /** IPv4 address of this host at which other hosts reach its containers; 127.0.0.1: there are no others. */
   readonly bind: string;
   readonly owner: string;
@@ -63,9 +64,10 @@ export function containerOptions(
   slot: string,
   settings: ContainerSettings,
 ): ContainerCreateOptions {
-  const { host, owner, run, maxLogBytes } = settings;
+  const { host, zone, owner, run, maxLogBytes } = settings;
   const environment = instanceEnvironment(spec, {
     host,
+    zone,
     instance: slot,
     listen: `0.0.0.0:${portOf(spec)}`,
     notify: `${containerRun}/notify.sock`,

@@ -54,7 +54,7 @@ export class Peers {
     const { service, version } = options;
     this.#feed = new EndpointFeed({
       grpc: this.#mesh.grpc,
-      subscribe: { service, version, members: true },
+      subscribe: { service, version, members: true, zone: "" },
       changed: (shares) => this.#changed(shares.flatMap(({ endpoints }) => endpoints)),
       report: () => ({
         loads: [],

@@ -1,0 +1,44 @@
+import type { VersionManifest } from "../../registry/state.ts";
+import { any, type JsonObject } from "../proto/json.ts";
+
+/** An instance that has just died is in the cluster for a moment yet, and has the fewest calls: the next try goes to another. */
+const elsewhere: JsonObject = {
+  retry_host_predicate: [
+    {
+      name: "envoy.retry_host_predicates.previous_hosts",
+      typed_config: any("envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+    },
+  ],
+  host_selection_retry_max_attempts: 5,
+};
+
+/** What never reached a handler is tried again. A table's virtual host has it, for all of its routes that say nothing else. */
+export const unheard: JsonObject = {
+  retry_on: "connect-failure,refused-stream",
+  num_retries: 2,
+  ...elsewhere,
+};
+
+/**
+ * The same, and what an instance took with it when it died, as long as it had answered nothing: for methods of which the contract says
+ * that a second call does no harm. "reset" has the others in it.
+ */
+export const unanswered: JsonObject = { retry_on: "reset", num_retries: 2, ...elsewhere };
+
+/** Which methods Envoy may call a second time: a regular expression of their paths. */
+export type Repeatable = "all" | "none" | { readonly paths: string };
+
+/**
+ * Which methods do no harm by a second call (`idempotency_level`), in all of these versions: a tag may name several.
+ *
+ * @param versions What the code generator says of them.
+ */
+export function repeatable(versions: readonly Pick<VersionManifest, "methods">[]): Repeatable {
+  const [names = [], ...others] = versions.map(({ methods }) =>
+    methods.filter(({ idempotency }) => idempotency !== "unknown").map(({ name }) => name),
+  );
+  const common = names.filter((name) => others.every((other) => other.includes(name))).sort();
+  if (common.length === 0) return "none";
+  if (versions.every(({ methods }) => methods.length === common.length)) return "all";
+  return { paths: `.*/(?:${common.join("|")})` };
+}

@@ -1,0 +1,112 @@
+import { status } from "@grpc/grpc-js";
+import { afterEach, expect, test } from "vitest";
+import type { VersionManifest } from "../registry/state.ts";
+import { repeatable } from "./resources/retries.ts";
+import { startEcho } from "./testing/echo.ts";
+import { startRig } from "./testing/rig.ts";
+import { instance, manifest, version } from "./testing/state.ts";
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+const service = "echo.v1.EchoService";
+type Method = VersionManifest["methods"][number];
+const method = (name: string, idempotency: Method["idempotency"]): Method => ({
+  name,
+  input: "a.B",
+  output: "a.B",
+  clientStreaming: false,
+  serverStreaming: false,
+  mode: "sync",
+  deadlineMs: 0,
+  idempotency,
+  docs: "",
+});
+const [get, put, see] = [
+  method("Echo", "no_side_effects"),
+  method("Echo", "unknown"),
+  method("Chat", "idempotent"),
+];
+
+/** Two instances of which one answers nothing. */
+async function two(...methods: readonly Method[]) {
+  const [victim, other] = [await startEcho(service, "victim"), await startEcho(service, "other")];
+  victim.hold();
+  const instances = [instance("victim", 1, victim.address), instance("other", 1, other.address)];
+  const contract = manifest(service, "1.0.0", { methods: [...methods] });
+  const { client, close } = await startRig({
+    prepare: (mesh) => mesh.put(version(contract, { generation: 1 }, instances)),
+  });
+  closers.push(close, victim.close, other.close);
+  const echo = (count: number) => Promise.all(Array.from({ length: count }, () => client.echo(service)));
+  return { victim, other, echo, client };
+}
+
+const under = (victim: { calls(): number }, count: number) =>
+  expect.poll(() => victim.calls(), { timeout: 60_000 }).toBeGreaterThanOrEqual(count);
+
+test.each([
+  ["the only one", [get]],
+  ["one of several", [get, method("Chat", "unknown")]],
+] as const)(
+  "what an instance had under way when it died is answered by another, if the method may be called twice: %s",
+  async (_, methods) => {
+    const { victim, other, echo } = await two(...methods);
+    const calls = echo(300);
+    await under(victim, 101);
+    victim.close();
+    expect(new Set((await calls).map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set(['{"text":"other:hi"}']),
+    );
+    expect(other.calls()).toBe(300);
+  },
+);
+
+test("what may not be called twice is not, and what comes later goes to the others", async () => {
+  const { victim, other, echo, client } = await two(put, see);
+  const calls = echo(30);
+  await under(victim, 10);
+  await expect.poll(() => victim.calls() + other.calls(), { timeout: 60_000 }).toBe(30);
+  const lost = victim.calls();
+  victim.close();
+  const failed = (await calls).flatMap((answer) => ("error" in answer ? [answer.error.code] : []));
+  expect(failed).toEqual(Array.from({ length: lost }, () => status.UNAVAILABLE));
+  expect(other.calls()).toBe(30 - lost);
+  // The dead one is still among the endpoints.
+  expect(new Set((await echo(30)).map((answer) => JSON.stringify(answer)))).toEqual(
+    new Set(['{"text":"other:hi"}']),
+  );
+  const stream = client.chat(service);
+  const answered = new Promise((resolve, reject) => stream.on("data", resolve).on("error", reject));
+  stream.write(Buffer.from("hi"));
+  expect(String(await answered)).toBe("hi");
+  stream.end();
+});
+
+test("a stream that may begin twice begins again elsewhere, if nothing of it has been answered", async () => {
+  const { victim, client } = await two(put, see);
+  const streams = Array.from({ length: 20 }, () => client.chat(service));
+  const answers = streams.map((stream) => {
+    stream.write(Buffer.from("hi"));
+    return new Promise((resolve, reject) => stream.on("data", resolve).on("error", reject));
+  });
+  await under(victim, 5);
+  victim.close();
+  expect(new Set((await Promise.all(answers)).map(String))).toEqual(new Set(["hi"]));
+  for (const stream of streams) stream.end();
+});
+
+test("a tag's calls are repeated where all of its versions allow it", () => {
+  const of = (...methods: Method[]) => ({ methods });
+  expect(repeatable([of()])).toBe("none");
+  expect(repeatable([of(put)])).toBe("none");
+  expect(repeatable([of(get, see)])).toBe("all");
+  expect(repeatable([of(put, see)])).toEqual({ paths: ".*/(?:Chat)" });
+  expect(repeatable([of(get, see), of(get, see)])).toBe("all");
+  expect(repeatable([of(get, see), of(put, see)])).toEqual({ paths: ".*/(?:Chat)" });
+  // It is not known what the other one makes of it.
+  expect(repeatable([of(get, see), of(see)])).toEqual({ paths: ".*/(?:Chat)" });
+  expect(repeatable([of(get), of(see)])).toBe("none");
+});
