@@ -220,15 +220,29 @@ describe("memory", () => {
   test("a host that is short of real memory lets go of what it does not need", async () => {
     const rig = await startRig();
     try {
+      const first = await rig.start({ runtime: "process" });
+      for (const id of ["warm", "newer", "older"]) await first.start(id, rig.spec("serve"));
+      for (const [instanceId, lastUsedMs] of [["newer", 2] as const, ["older", 1] as const])
+        await unary(first.client, "suspendInstance", {
+          fencingToken: 0,
+          instanceId,
+          generation: 2,
+          lastUsedMs,
+        });
+      first.close();
+      await first.agent?.close();
+      // More than all of them together, so that one is not enough.
       const agent = await rig.start({ runtime: "process", keepFreeBytes: Number.MAX_SAFE_INTEGER });
-      await agent.start("warm", rig.spec("serve"));
-      await agent.start("idle", rig.spec("serve"));
-      const command = { fencingToken: 0, instanceId: "idle", generation: 2, lastUsedMs: 1 };
-      await unary(agent.client, "suspendInstance", command);
-      await until("it is evicted", async () => (await agent.get("idle")).state === InstanceState.STOPPED);
-      expect((await agent.get("idle")).reason).toMatch(
-        /^evicted from standby: \d+ of \d+ MiB of the host's memory are left, and \d+ are to be kept free$/,
+      const frozen = () => Promise.all(["older", "newer"].map((id) => agent.get(id)));
+      await until("both are evicted", async () =>
+        (await frozen()).every(({ state }) => state === InstanceState.STOPPED),
       );
+      const [older, newer] = await frozen();
+      expect(older?.endedAtMs).toBeLessThan(newer?.endedAtMs ?? 0);
+      for (const { reason } of await frozen())
+        expect(reason).toMatch(
+          /^evicted from standby: \d+ of \d+ MiB of the host's memory are left, and \d+ are to be kept free$/,
+        );
       expect(await agent.get("warm")).toMatchObject({ state: InstanceState.SERVING });
       agent.close();
     } finally {
