@@ -1,7 +1,10 @@
 import { status } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
 import type { VersionManifest } from "../registry/state.ts";
+import type { Json, JsonObject } from "./proto/json.ts";
+import { meshResources } from "./resources/mesh.ts";
 import { repeatable } from "./resources/retries.ts";
+import { NOBODY_CLUSTER } from "./resources/web.ts";
 import { startEcho } from "./testing/echo.ts";
 import { startRig } from "./testing/rig.ts";
 import { instance, manifest, version } from "./testing/state.ts";
@@ -109,4 +112,26 @@ test("a tag's calls are repeated where all of its versions allow it", () => {
   // It is not known what the other one makes of it.
   expect(repeatable([of(get, see), of(see)])).toEqual({ paths: ".*/(?:Chat)" });
   expect(repeatable([of(get), of(see)])).toBe("none");
+});
+
+test("routes that are no services' name what is tried again: the table's own policy is for methods that may be called twice", () => {
+  const address = "127.0.0.1:1";
+  const settings = {
+    ...{ edge: address, mesh: address, registry: address, registryHttp: address, orders: address },
+    ...{ ordersHttp: address, json: true as const, tracing: { samplingRatio: 0 } },
+  };
+  const contract = manifest(service, "1.0.0", { methods: [put] });
+  const state = {
+    services: new Map([[service, { versions: new Map([["1.0.0", version(contract)]]), tags: new Map() }]]),
+  };
+  const found: string[] = [];
+  const look = (json: Json): void => {
+    if (typeof json !== "object") return;
+    const { route } = json as JsonObject;
+    if (typeof route === "object" && "cluster" in route && !("retry_policy" in route))
+      found.push(String(route.cluster));
+    for (const inner of Object.values(json)) look(inner);
+  };
+  for (const table of meshResources(state, settings).routes.values()) look(table);
+  expect(new Set(found)).toEqual(new Set([NOBODY_CLUSTER]));
 });

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../proto/json.ts";
+import { unheard } from "./retries.ts";
 import { action } from "./routes.ts";
 import { COLLECTOR_CLUSTER, MESH_ROUTES, type MeshSettings } from "./settings.ts";
 
@@ -11,6 +12,6 @@ const SERVICES = ["trace.v1.TraceService", "metrics.v1.MetricsService"] as const
  */
 export function collectorRoutes(table: string, { tracing }: MeshSettings): [string, JsonObject][] {
   if (table !== MESH_ROUTES || tracing === undefined) return [];
-  const route = action({ route: { cluster: COLLECTOR_CLUSTER } });
+  const route = action({ route: { cluster: COLLECTOR_CLUSTER, retry_policy: unheard } });
   return SERVICES.map((name) => [`/opentelemetry.proto.collector.${name}/`, route]);
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../proto/json.ts";
+import { unheard } from "./retries.ts";
 import { action } from "./routes.ts";
 import { CONTROL_PLANE_CLUSTER, MESH_ROUTES } from "./settings.ts";
 
@@ -11,6 +12,10 @@ export const ENDPOINTS_SERVICE = "rouse.meshconfig.v1.Endpoints";
  */
 export function endpointsRoute(table: string): [string, JsonObject][] {
   if (table !== MESH_ROUTES) return [];
-  const unlimited = { timeout: "0s", max_stream_duration: { max_stream_duration: "0s" } };
+  const unlimited = {
+    timeout: "0s",
+    max_stream_duration: { max_stream_duration: "0s" },
+    retry_policy: unheard,
+  };
   return [[`/${ENDPOINTS_SERVICE}/`, action({ route: { cluster: CONTROL_PLANE_CLUSTER, ...unlimited } })]];
 }

@@ -4,6 +4,7 @@ import { envoyAddress } from "./address.ts";
 import { answersToBrowsers, corsPolicy } from "./cors.ts";
 import { ENDPOINTS_SERVICE } from "./endpoints-route.ts";
 import { notHeld } from "./on-demand.ts";
+import { unheard } from "./retries.ts";
 import { action, headerInput } from "./routes.ts";
 import {
   EDGE_ROUTES,
@@ -29,6 +30,7 @@ const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const unlimited = {
   timeout: "0s",
   max_stream_duration: { max_stream_duration: "0s", grpc_timeout_header_max: "0s" },
+  retry_policy: unheard,
 };
 
 /** True for a service of the mesh itself. */

@@ -1,8 +1,20 @@
 import type { VersionManifest } from "../../registry/state.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 
-/** An instance that has just died is in the cluster for a moment yet, and has the fewest calls: the next try goes to another. */
-const elsewhere: JsonObject = {
+/**
+ * What never reached a handler is tried again. An instance that has just died is in the cluster for a moment yet: so many tries, by
+ * Envoy's back-off (25 ms at first, up to 250 ms), last until it is gone.
+ */
+export const unheard: JsonObject = { retry_on: "connect-failure,refused-stream", num_retries: 5 };
+
+/**
+ * The same ("reset" has it in it), and what an instance took with it when it died, as long as it had answered nothing: for methods of
+ * which the contract says that a second call does no harm. The one that died has the fewest calls, so the next try goes to another.
+ * It stands in a table's virtual host and holds for all routes that name no other: most services have such methods, and many routes.
+ */
+export const unanswered: JsonObject = {
+  retry_on: "reset",
+  num_retries: 2,
   retry_host_predicate: [
     {
       name: "envoy.retry_host_predicates.previous_hosts",
@@ -11,19 +23,6 @@ const elsewhere: JsonObject = {
   ],
   host_selection_retry_max_attempts: 5,
 };
-
-/** What never reached a handler is tried again. A table's virtual host has it, for all of its routes that say nothing else. */
-export const unheard: JsonObject = {
-  retry_on: "connect-failure,refused-stream",
-  num_retries: 2,
-  ...elsewhere,
-};
-
-/**
- * The same, and what an instance took with it when it died, as long as it had answered nothing: for methods of which the contract says
- * that a second call does no harm. "reset" has the others in it.
- */
-export const unanswered: JsonObject = { retry_on: "reset", num_retries: 2, ...elsewhere };
 
 /** Which methods Envoy may call a second time: a regular expression of their paths. */
 export type Repeatable = "all" | "none" | { readonly paths: string };

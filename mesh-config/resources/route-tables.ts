@@ -6,7 +6,7 @@ import { collectorRoutes } from "./collector-route.ts";
 import { endpointsRoute } from "./endpoints-route.ts";
 import { unknownService } from "./reasons.ts";
 import { beforeServices, ownService, registryRoutes } from "./registry-routes.ts";
-import { unheard } from "./retries.ts";
+import { unanswered } from "./retries.ts";
 import { answerWith, headerInput } from "./routes.ts";
 import { EDGE_ROUTES, type MeshSettings } from "./settings.ts";
 
@@ -70,7 +70,7 @@ export function virtualHost(table: string): JsonObject {
   return {
     name: table,
     domains: ["*"],
-    retry_policy: unheard,
+    retry_policy: unanswered,
     // What services say of themselves nobody outside may say.
     ...(edge && { request_headers_to_remove: [CALLER_HEADER, HOPS_HEADER] }),
   };

@@ -5,7 +5,7 @@ import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { answer } from "./answer.ts";
 import { emptyTag, noDefault, stopped, unknownVersion } from "./reasons.ts";
-import { repeatable, unanswered } from "./retries.ts";
+import { repeatable, unheard } from "./retries.ts";
 import { highestStable, type SpecPatterns, specPatterns } from "./specs.ts";
 
 const VERSION_HEADER = "rouse-version";
@@ -240,9 +240,11 @@ function routeOptions(sessionKey: string): JsonObject {
 /** A leaf that sends calls to versions. Where some of the methods may be called a second time, their paths have a route of their own. */
 function calls(route: JsonObject, versions: readonly VersionState["manifest"][]): JsonObject {
   const may = repeatable(versions);
-  if (may === "none") return action({ route });
-  const again = action({ route: { ...route, retry_policy: unanswered } });
+  // By the policy of the virtual host.
+  const again = action({ route });
   if (may === "all") return again;
+  const once = action({ route: { ...route, retry_policy: unheard } });
+  if (may === "none") return once;
   const matchers = [{ predicate: headerMatches(may.paths, pathInput), on_match: again }];
-  return { matcher: { matcher_list: { matchers }, on_no_match: action({ route }) } };
+  return { matcher: { matcher_list: { matchers }, on_no_match: once } };
 }
