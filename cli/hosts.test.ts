@@ -51,7 +51,7 @@ test("the jobs that a drain waits for are told one by one", () => {
 
 test("the progress of a drain is told instance by instance", () => {
   const one = (id: string, draining = false): HostInstance => ({
-    ...{ id, service: "a.B", version: "1.0.0", healthy: true, draining },
+    ...{ id, service: "a.B", version: "1.0.0", healthy: true, draining, condition: "", conditionReason: "" },
   });
   expect(notEmpty("h", [one("x"), one("y")]).message).toBe(
     'Host h still has x, y after the deadline. It goes on being drained; "rouse hosts" and "rouse status" say more.',

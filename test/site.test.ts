@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Metadata } from "@grpc/grpc-js";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -328,6 +329,57 @@ describe.skipIf(chromiumPath === undefined)("the site in Chromium, on a whole me
     await eventually(() => note.textContent()).toMatch(
       /3 times in a row .* code 4\b.*probe: the disk is full/s,
     );
+  });
+
+  test("hosts, instances, what is wrong with one and what is decided are shown as they happen", async () => {
+    const probe = await makeProbe({ version: "2.0.0" });
+    try {
+      await probe.register(mesh.data);
+    } finally {
+      await probe.remove();
+    }
+    await open("/hosts");
+    await page.evaluate(() => {
+      document.title = "not loaded again";
+    });
+    const host = page.locator(".host-list > li");
+    const name = (await host.getByRole("heading").textContent()) ?? "";
+    const decisions = page.getByRole("region", { name: "Decisions" });
+    const decided = (kind: string, what: string) =>
+      decisions
+        .locator("li")
+        .filter({ has: page.getByText(kind, { exact: true }) })
+        .filter({ hasText: what })
+        .first()
+        .waitFor({ timeout: 60_000 });
+    using client = createProbeServiceClient({ target: mesh.edge, version: "2.0.0", retries: 0 });
+    const { instance } = await client.echo({ text: "fall ill" }, { deadlineMs: 60_000 });
+    const row = host.getByRole("listitem").filter({ hasText: instance });
+    await row.waitFor({ timeout: 60_000 });
+    await decided("start", "probe.v1.ProbeService 2.0.0");
+    let isCalling = true;
+    const calling = (async () => {
+      while (isCalling) {
+        await client.echo({ text: "x" }, { deadlineMs: 10_000 }).catch(() => undefined);
+        await sleep(10);
+      }
+    })();
+    try {
+      await row.locator(".badge", { hasText: "quarantined" }).waitFor({ timeout: 60_000 });
+      await row.getByText(/calls ended with a gateway or server error/).waitFor();
+      await decided("quarantined", instance);
+    } finally {
+      isCalling = false;
+      await calling;
+    }
+    await rouse("cordon", name, "--reason", "its fan is loud");
+    await host.locator(".badge", { hasText: "cordoned" }).waitFor({ timeout: 60_000 });
+    await host.getByText("its fan is loud").waitFor();
+    if (process.env.SHOTS)
+      await page.screenshot({ path: `${process.env.SHOTS}/hosts-live.png`, fullPage: true });
+    await rouse("uncordon", name);
+    await host.locator(".badge", { hasText: "active" }).waitFor({ timeout: 60_000 });
+    expect(await page.title()).toBe("not loaded again");
   });
 
   test("nothing failed unseen, and nobody but the edge was asked", () => {

@@ -257,3 +257,48 @@ test("what is no artifact's name, or one of an artifact that never was, hinders 
     await operations.insert(operation(message(text), false));
   await new OrderStore(database.pool).insert(order({ parameters: JSON.stringify({ never }) }));
 });
+
+test("an operation whose time is over goes, with its journal, its answers and what it names; others stay", async () => {
+  const operations = new OperationStore(database.pool);
+  const runs = new RunStore(database.pool);
+  const [step, answer, result] = [await put(), await put(), await put()];
+  const make = async (keepMs: number) => {
+    const { id } = await operations.insert({ ...operation(Buffer.alloc(0), true), keepMs });
+    const value = Buffer.from(step);
+    await runs.append({
+      run: id,
+      entry: makeEntry({ kind: EntryKind.STEP, name: "s", done: true, value, index: 0, order: 1 }),
+    });
+    await runs.giveAnswer(id, "answer", Buffer.from(answer));
+    return id;
+  };
+  const [over, open, later] = [await make(1), await make(1), await make(3_600_000)];
+  await operations.succeed(over, message(result));
+  await operations.succeed(later, Buffer.alloc(0));
+  const rowsOf = async (id: string) => {
+    const count = async (table: string, column: string) =>
+      (await database.pool.query(`SELECT FROM ${table} WHERE ${column} = $1`, [id])).rowCount ?? 0;
+    return {
+      operations: await count("operations", "id"),
+      runs: await count("runs", "id"),
+      entries: await count("run_entries", "run"),
+      answers: await count("run_answers", "run"),
+      uses: await count("artifact_uses", "owner"),
+    };
+  };
+  const whole = { operations: 1, runs: 1, entries: 1, answers: 1 };
+  expect(await rowsOf(over)).toEqual({ ...whole, uses: 3 });
+  await expect
+    .poll(
+      async () => {
+        await operations.expire();
+        return rowsOf(over);
+      },
+      { timeout: 60_000 },
+    )
+    .toEqual({ operations: 0, runs: 0, entries: 0, answers: 0, uses: 0 });
+  expect(await operations.get(over)).toBeUndefined();
+  for (const id of [open, later]) expect(await rowsOf(id)).toEqual({ ...whole, uses: 2 });
+  expect(await stays(result)).toBe(false);
+  expect(await stays(step)).toBe(true);
+});

@@ -92,13 +92,15 @@ interface Use {
 export function describeHosts(hosts: ReadonlyMap<string, HostState>, { services }: MeshState): Host[] {
   const used = new Map<string, Use>();
   for (const { versions } of services.values()) {
-    for (const { manifest, instances } of versions.values()) {
+    for (const { manifest, instances, health } of versions.values()) {
       for (const { id, host, healthy, draining } of instances) {
         const use: Use = used.get(host) ?? { cpu: 0, memory: 0, running: [] };
         used.set(host, use);
         use.cpu += manifest.resources.cpu;
         use.memory += manifest.resources.memory;
-        use.running.push({ id, service: manifest.service, version: manifest.version, healthy, draining });
+        const { service, version } = manifest;
+        const { condition = "", reason: conditionReason = "" } = health?.instances[id] ?? {};
+        use.running.push({ id, service, version, healthy, draining, condition, conditionReason });
       }
     }
   }

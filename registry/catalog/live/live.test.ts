@@ -198,6 +198,8 @@ test("hosts are told with what their instances use by contract", async () => {
           version: instance.version,
           healthy: true,
           draining: false,
+          condition: "",
+          conditionReason: "",
         },
       ],
       condition: "",

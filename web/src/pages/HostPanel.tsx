@@ -101,12 +101,18 @@ function Running({ instances }: { readonly instances: readonly HostInstance[] })
     <details open={instances.length <= 8}>
       <summary>{plural(instances.length, "instance")}</summary>
       <ul class="plain host-instances">
-        {instances.map(({ id, service, version, healthy, draining }) => (
+        {instances.map(({ id, service, version, healthy, draining, condition, conditionReason }) => (
           <li key={id}>
             <Link href={servicePath(service, "logs", { version, instance: id })}>{id}</Link>{" "}
             <span class={healthy && !draining ? "soft" : "bad"}>
               {draining ? "draining" : healthy ? version : "unhealthy"}
             </span>
+            {condition !== "" && condition !== "healthy" && (
+              <>
+                {" "}
+                <StateBadge state={condition} /> <span class="soft">{conditionReason}</span>
+              </>
+            )}
           </li>
         ))}
       </ul>
