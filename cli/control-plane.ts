@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { Server } from "@grpc/grpc-js";
 import type { MeshSettings } from "../mesh-config/resources/settings.ts";
 import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
+import { instanceLimits } from "../orchestrator/health/machine.ts";
 import { checkLeader } from "../orchestrator/peers.ts";
 import { addOrchestrator, LEADER_KEY } from "../orchestrator/server.ts";
 import { ConsulClient } from "../registry/consul.ts";
@@ -12,6 +13,7 @@ import { watchMesh } from "../registry/watch.ts";
 import { listen } from "../sdk/grpc.ts";
 import { makeLog } from "../sdk/log.ts";
 import { flushSpans } from "../sdk/tracing/index.ts";
+import type { HealthFlags } from "./health-flags.ts";
 
 export interface ControlPlaneOptions {
   /** Stable over restarts and different from all others. */
@@ -24,6 +26,8 @@ export interface ControlPlaneOptions {
   readonly listen: string;
   readonly consul: string;
   readonly settings: MeshSettings;
+  /** How long instances that are not well are kept from calls. */
+  readonly health: HealthFlags;
 }
 
 /** Where nobody else reaches the control plane, there is no other host. */
@@ -71,6 +75,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
     mesh: () => mesh.current(),
     controlPlanes: () => planes.planes(),
     leader: () => leader,
+    healthLimits: instanceLimits(options.health.quarantine, options.health.probation),
     log: log.child({ part: "orchestrator" }),
   });
   const mesh = watchMesh(consul, {

@@ -8,6 +8,7 @@ import { campaign, type Leader, readLeader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
 import { Copies } from "./copies.ts";
 import { OrchestratorHealth } from "./health/health.ts";
+import type { Limits } from "./health/machine.ts";
 import { addHealthService } from "./health/service.ts";
 import { HostsAdviser } from "./hosts/adviser.ts";
 import { HostDeaths } from "./hosts/deaths.ts";
@@ -34,6 +35,8 @@ export interface OrchestratorDeps {
   readonly controlPlanes: () => readonly ControlPlane[];
   /** "host:port" of the leading orchestrator, as far as it is known. */
   readonly leader: () => string | undefined;
+  /** How long instances that are not well are kept from calls. Default: {@link INSTANCE_LIMITS}. */
+  readonly healthLimits?: Limits;
   readonly log: Logger;
 }
 
@@ -63,7 +66,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   });
   let elected: Leader | undefined;
   const scaling = new ScalingAdviser();
-  const health = new OrchestratorHealth(consul, log.child({ part: "health" }));
+  const health = new OrchestratorHealth(consul, log.child({ part: "health" }), deps.healthLimits);
   const orchestrator = new Orchestrator({
     id,
     log,

@@ -1,9 +1,14 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { AgentClient } from "#proto/rouse/agent/v1/agent.ts";
 import { HealthClient } from "#proto/rouse/orchestrator/v1/health.ts";
+import {
+  OrchestratorClient,
+  type WatchDecisionsResponse,
+} from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { withClient } from "../cli/connect.ts";
 import { readHosts } from "../cli/host-modes.ts";
 import type { RouseError } from "../sdk/errors.ts";
@@ -20,7 +25,8 @@ describe.runIf(available)("of hosts", () => {
   const probes: Probe[] = [];
 
   beforeAll(async () => {
-    hosts = await startHosts(2);
+    // So that four of them are over in a moment.
+    hosts = await startHosts([{ args: ["--quarantine", "1s", "--probation", "5s"] }, {}]);
   }, 240_000);
   afterAll(async () => {
     await hosts?.close();
@@ -34,6 +40,12 @@ describe.runIf(available)("of hosts", () => {
   }
   const health = () =>
     withClient(HealthClient, hosts.of("h1").control, (client) => unary(client, "listHealth", {}));
+
+  /** Ids of a version's instances, by host. */
+  const runningOn = async (version: string) => {
+    const all = await readHosts(hosts.of("h1").registry);
+    return all.map(({ running }) => running.filter((one) => one.version === version).map(({ id }) => id));
+  };
 
   test("the one on which every version fails is blamed, and used no more; callers notice nothing", async () => {
     const versions = ["1.0.0", "1.1.0", "1.2.0"];
@@ -76,13 +88,64 @@ describe.runIf(available)("of hosts", () => {
     );
   }, 120_000);
 
-  /** Ids of a version's instances, by host. */
-  const runningOn = async (version: string) => {
-    const all = await readHosts(hosts.of("h1").registry);
-    return all.map(({ running }) => running.filter((one) => one.version === version).map(({ id }) => id));
-  };
   const oneOnEach = (ids: readonly string[][]) =>
     ids.length === 2 && ids.every((there) => there.length === 1);
+
+  test("one of three that both Envoys leave out is quarantined; ill again each time it is back, it is retired and replaced", async () => {
+    const version = "2.1.0";
+    await register({ version, minInstances: 3 });
+    await until("three run", async () => (await runningOn(version)).flat().length === 3);
+    using one = createProbeServiceClient({ target: hosts.of("h1").edge, version, retries: 0 });
+    using other = createProbeServiceClient({ target: hosts.of("h2").edge, version, retries: 0 });
+    const { instance: sick } = await one.echo({ text: "x" }, { deadlineMs: 60_000 });
+    const decisions = () =>
+      withClient(OrchestratorClient, hosts.of("h1").control, async (orchestrator) => {
+        const stream = orchestrator.watchDecisions({});
+        stream.on("error", () => undefined);
+        const [told] = (await once(stream, "data")) as [WatchDecisionsResponse];
+        stream.cancel();
+        return told.decisions.filter(({ instance }) => instance === sick);
+      });
+    // The share of its errors says nothing yet.
+    const wells = Array.from({ length: 100 }, async () => {
+      for (const client of [one, other]) await client.echo({ text: "x" }, { deadlineMs: 60_000 });
+    });
+    await Promise.all(wells);
+    const answered = new Set<string>();
+    const refuse = async (client: typeof one, isDone: (refused: number) => boolean) => {
+      for (let refused = 0; !isDone(refused); )
+        await client.echo({ text: `refuse ${sick}` }, { deadlineMs: 60_000 }).then(
+          ({ instance }) => answered.add(instance),
+          () => refused++,
+        );
+    };
+    await Promise.all([one, other].map((client) => refuse(client, (refused) => refused >= 5)));
+    await expect.poll(decisions, { timeout: 60_000 }).toContainEqual(
+      expect.objectContaining({
+        kind: "quarantined",
+        reason: expect.stringMatching(/the Envoys of hosts h1, h2 left it out after 5 errors in a row$/),
+      }),
+    );
+    let isOver = false;
+    const calls = [one, other].map((client) => refuse(client, () => isOver));
+    try {
+      await expect
+        .poll(decisions, { timeout: 120_000 })
+        .toContainEqual(expect.objectContaining({ kind: "retired" }));
+      await until("it is gone, and three others run", async () => {
+        const running = (await runningOn(version)).flat();
+        return running.length === 3 && !running.includes(sick);
+      });
+      answered.clear();
+      await until("all three answer", async () => answered.size === 3);
+    } finally {
+      isOver = true;
+      await Promise.all(calls);
+    }
+    const kinds = (await decisions()).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "quarantined")).toHaveLength(3);
+    expect(kinds.filter((kind) => kind === "retired")).toHaveLength(1);
+  }, 240_000);
 
   test("a core service gets an instance on each, without a call", async () => {
     const core = (contract: string) => contract.replace("standby:", "placement: {core: true} standby:");

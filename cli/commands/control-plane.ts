@@ -3,9 +3,10 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { dataFolder } from "../connect.ts";
 import { collect } from "../flags.ts";
+import { addHealthFlags, type HealthFlags } from "../health-flags.ts";
 import { parseAddress, parseShare, traceSamplingHelp } from "../up/options.ts";
 
-interface ControlPlaneFlags {
+interface ControlPlaneFlags extends HealthFlags {
   id: string;
   host: string;
   replaces?: string;
@@ -26,7 +27,7 @@ interface ControlPlaneFlags {
 
 /** `rouse control-plane`: the xDS server of this host's Envoys, and an orchestrator. */
 export function addControlPlane(program: Command): void {
-  program
+  const command = program
     .command("control-plane")
     .description("serve Envoys by xDS, and stand for election as the orchestrator")
     .option("--id <name>", "name of this control plane, stable over restarts", `control-${hostname()}`)
@@ -58,29 +59,30 @@ export function addControlPlane(program: Command): void {
       [],
     )
     .option("--trace-sampling <share>", traceSamplingHelp, parseShare)
-    .option("--otlp <host:port>", "where traces go by OTLP/gRPC: the registry, or a collector", parseAddress)
-    .action(async (flags: ControlPlaneFlags) => {
-      // Read once, when the tracing modules are loaded.
-      if (flags.otlp !== undefined) process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://${flags.otlp}`;
-      const { runControlPlane } = await import("../control-plane.ts");
-      await runControlPlane({
-        id: flags.id,
-        host: flags.host,
-        ...(flags.replaces === undefined ? {} : { replaces: flags.replaces }),
-        listen: flags.listen,
-        consul: flags.consul,
-        settings: {
-          edge: flags.edge,
-          mesh: flags.mesh,
-          meshSocket: flags.meshSocket ?? join(dataFolder(flags.data), "run", "mesh.sock"),
-          json: true,
-          ...(flags.registry === undefined ? {} : { registry: flags.registry }),
-          ...(flags.orders === undefined ? {} : { orders: flags.orders }),
-          ...(flags.ordersHttp === undefined ? {} : { ordersHttp: flags.ordersHttp }),
-          ...(flags.registryHttp === undefined ? {} : { registryHttp: flags.registryHttp }),
-          ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),
-          ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling ?? 0 } }),
-        },
-      });
+    .option("--otlp <host:port>", "where traces go by OTLP/gRPC: the registry, or a collector", parseAddress);
+  addHealthFlags(command).action(async (flags: ControlPlaneFlags) => {
+    // Read once, when the tracing modules are loaded.
+    if (flags.otlp !== undefined) process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://${flags.otlp}`;
+    const { runControlPlane } = await import("../control-plane.ts");
+    await runControlPlane({
+      health: flags,
+      id: flags.id,
+      host: flags.host,
+      ...(flags.replaces === undefined ? {} : { replaces: flags.replaces }),
+      listen: flags.listen,
+      consul: flags.consul,
+      settings: {
+        edge: flags.edge,
+        mesh: flags.mesh,
+        meshSocket: flags.meshSocket ?? join(dataFolder(flags.data), "run", "mesh.sock"),
+        json: true,
+        ...(flags.registry === undefined ? {} : { registry: flags.registry }),
+        ...(flags.orders === undefined ? {} : { orders: flags.orders }),
+        ...(flags.ordersHttp === undefined ? {} : { ordersHttp: flags.ordersHttp }),
+        ...(flags.registryHttp === undefined ? {} : { registryHttp: flags.registryHttp }),
+        ...(flags.corsOrigin.length === 0 ? {} : { corsOrigins: flags.corsOrigin }),
+        ...(flags.otlp === undefined ? {} : { tracing: { samplingRatio: flags.traceSampling ?? 0 } }),
+      },
     });
+  });
 }

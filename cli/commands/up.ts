@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { addArtifactFlags } from "../artifact-flags.ts";
 import { addBuildFlags } from "../build-flags.ts";
 import { dataFolder } from "../connect.ts";
+import { addHealthFlags } from "../health-flags.ts";
 import { addHostFlags } from "../host-flags.ts";
 import { LOOPBACK, parseJoin } from "../up/network.ts";
 import {
@@ -60,6 +61,7 @@ export function addUp(program: Command): void {
     parseControlPlanes,
     1,
   );
+  addHealthFlags(command);
   addHostFlags(command);
   addBuildFlags(command);
   addArtifactFlags(command);

@@ -2,6 +2,7 @@ import { isIPv4 } from "node:net";
 import { InvalidArgumentError } from "commander";
 import type { ArtifactFlags } from "../artifact-flags.ts";
 import type { BuildFlags } from "../build-flags.ts";
+import type { HealthFlags } from "../health-flags.ts";
 import type { HostFlags } from "../host-flags.ts";
 import type { NetworkFlags } from "./network.ts";
 import type { Ports } from "./ports.ts";
@@ -17,7 +18,7 @@ export const guardWorkHelp =
   "callers at the edge need a provider's key to list, order and retry work and for artifacts; without one they see what they know the id of";
 
 /** What `rouse up` was asked for. */
-export interface UpOptions extends ArtifactFlags, BuildFlags, HostFlags, NetworkFlags {
+export interface UpOptions extends ArtifactFlags, BuildFlags, HealthFlags, HostFlags, NetworkFlags {
   /** Data folder, absolute. */
   readonly data: string;
   readonly runtime: (typeof runtimes)[number];

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { artifactArguments } from "../artifact-flags.ts";
 import { buildArguments } from "../build-flags.ts";
 import type { Mesh } from "../connect.ts";
+import { healthArguments } from "../health-flags.ts";
 import { hostArguments } from "../host-flags.ts";
 import type { ChildSpec } from "./child.ts";
 import type { UpOptions } from "./options.ts";
@@ -112,6 +113,7 @@ export function controlPlanes(mesh: Mesh, options: UpOptions, addresses: readonl
     ...(traceSampling === undefined ? [] : ["--trace-sampling", String(traceSampling)]),
     "--otlp",
     mesh.registry,
+    ...healthArguments(options),
   ];
   return addresses.map((address, index) => {
     const suffix = index === 0 ? "" : `-${index + 1}`;

@@ -9,6 +9,7 @@ import type { Orchestrator } from "../orchestrator.ts";
 import { AgentStreams } from "./agent-streams.ts";
 import { HostKeeper } from "./host-keeper.ts";
 import { HealthKeeper } from "./keeper.ts";
+import { INSTANCE_LIMITS } from "./machine.ts";
 import { Outcomes } from "./outcomes.ts";
 
 /** Health and quarantine of one orchestrator. */
@@ -20,11 +21,13 @@ export class OrchestratorHealth {
   #orchestrator: Orchestrator | undefined;
   readonly #log: Logger;
 
-  constructor(consul: ConsulClient, log: Logger) {
+  /** @param limits How long instances are kept from calls. Default: {@link INSTANCE_LIMITS}. */
+  constructor(consul: ConsulClient, log: Logger, limits = INSTANCE_LIMITS) {
     this.#log = log;
     const token = () => this.#orchestrator?.token;
     this.instances = new HealthKeeper({
       log,
+      limits,
       token,
       write: (service, version, health) => writeVersionHealth(consul, service, version, health),
       evaluate: (service, version) => this.#orchestrator?.evaluate(service, version),

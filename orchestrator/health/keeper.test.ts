@@ -5,6 +5,7 @@ import type { VersionHealth } from "../../registry/health-record.ts";
 import type { InstanceState, VersionState } from "../../registry/state.ts";
 import type { AdvisedVersion } from "../adviser.ts";
 import { HealthKeeper } from "./keeper.ts";
+import { instanceLimits, type Limits } from "./machine.ts";
 
 const name = { service: "a.v1.A", version: "1.0.0" };
 let nowMs: number;
@@ -16,8 +17,9 @@ let keeper: HealthKeeper;
 /** Calls of the last second by instance: begun and errors. */
 let calls: Record<string, readonly [begun: number, errors: number]>;
 
-function makeKeeper(): HealthKeeper {
+function makeKeeper(limits?: Limits): HealthKeeper {
   return new HealthKeeper({
+    ...(limits === undefined ? {} : { limits }),
     log: pino({ level: "silent" }),
     token: () => 1,
     write: async (_service, _version, health) => {
@@ -125,6 +127,15 @@ describe("one of two instances whose calls fail", () => {
   test("is retired when it fails at each trial", () => {
     for (let seconds = 0; seconds < 300 && conditions().a !== "retired"; seconds++) pass(1);
     expect(pass(1)).toEqual({ unfit: [], leaving: ["a"] });
+  });
+
+  test("is out and on probation as long as the control plane's flags say", () => {
+    keeper = makeKeeper(instanceLimits(3_000, 2_000));
+    pass(4);
+    expect(stored?.instances.a).toMatchObject({ condition: "quarantined", untilMs: 1_002_000 + 3_000 });
+    calls = { b: [5, 0] };
+    pass(1);
+    expect(stored?.instances.a).toMatchObject({ condition: "probation", untilMs: nowMs + 2_000 });
   });
 
   test("is known to the next leader", () => {

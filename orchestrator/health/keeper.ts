@@ -7,7 +7,17 @@ import { versionKey } from "../../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser, Leaving } from "../adviser.ts";
 import { assess, CallWindow, isShared } from "./assess.ts";
 import { doubtful, type Ejection, Ejections } from "./ejections.ts";
-import { canSpare, condemned, healthy, nextChangeMs, step, takenOver, type Verdict } from "./machine.ts";
+import {
+  canSpare,
+  condemned,
+  healthy,
+  INSTANCE_LIMITS,
+  type Limits,
+  nextChangeMs,
+  step,
+  takenOver,
+  type Verdict,
+} from "./machine.ts";
 
 interface Version {
   readonly service: string;
@@ -31,6 +41,8 @@ interface Known extends Version {
 
 export interface HealthKeeperDeps {
   readonly log: Logger;
+  /** Default: {@link INSTANCE_LIMITS}. */
+  readonly limits?: Limits;
   /** Fencing token while this orchestrator leads. */
   readonly token: () => number | undefined;
   /** Writes what is not well of a version; false when that must be tried again. */
@@ -71,6 +83,7 @@ const WRITE_AGAIN_MS = 5_000;
  */
 export class HealthKeeper implements Adviser {
   readonly #deps: HealthKeeperDeps;
+  readonly #limits: Limits;
   readonly #known = new Map<string, Known>();
   readonly #ejections = new Ejections();
   readonly #vitals = new Map<string, { readonly host: string; health: InstanceHealth }>();
@@ -80,6 +93,7 @@ export class HealthKeeper implements Adviser {
 
   constructor(deps: HealthKeeperDeps) {
     this.#deps = deps;
+    this.#limits = deps.limits ?? INSTANCE_LIMITS;
   }
 
   /** Takes what the agent of a host says of its Envoy, which leaves out instances on any host. */
@@ -185,7 +199,7 @@ export class HealthKeeper implements Adviser {
       let known = this.#known.get(id);
       if (known === undefined) {
         const written = state.health?.instances[id];
-        const record = written === undefined ? healthy(nowMs) : takenOver(written, nowMs);
+        const record = written === undefined ? healthy(nowMs) : takenOver(written, nowMs, this.#limits);
         // Its host has a clock of its own.
         const forgivenMs = written === undefined ? Math.min(startedAtMs, nowMs) : record.sinceMs;
         known = {
@@ -280,7 +294,7 @@ export class HealthKeeper implements Adviser {
       if (known === undefined || verdict === undefined) continue;
       const before = known.record;
       count(use(instance), -1);
-      const next = step(before, verdict, nowMs, canSpare(counts.usable, counts.out));
+      const next = step(before, verdict, nowMs, canSpare(counts.usable, counts.out), this.#limits);
       known.record = next;
       count(use(instance), 1);
       if (next.condition !== before.condition) this.#tell(id, known, before);
@@ -289,7 +303,10 @@ export class HealthKeeper implements Adviser {
       const isOut = condition === "quarantined" || condition === "probation";
       if (isOut || condemned(next, verdict, nowMs)) unfit.add(id);
       if (condition === "retired") leaving.set(id, { reason: `it was quarantined too often: ${reason}` });
-      lookAgainMs = Math.min(lookAgainMs, nextChangeMs(next, verdict) ?? Number.POSITIVE_INFINITY);
+      lookAgainMs = Math.min(
+        lookAgainMs,
+        nextChangeMs(next, verdict, this.#limits) ?? Number.POSITIVE_INFINITY,
+      );
       if (verdict.bad !== undefined)
         lookAgainMs = Math.min(lookAgainMs, known.calls.expiresMs, known.leftOutUntilMs);
     }

@@ -23,15 +23,26 @@ export interface Limits {
   readonly retireAt: number;
 }
 
-/** Envoy's own first ejection takes 10 s by our configuration, too. */
-export const INSTANCE_LIMITS: Limits = {
-  quarantineMs: 10_000,
-  longestQuarantineMs: 300_000,
-  probationMs: 15_000,
-  clearMs: 5_000,
-  forgiveMs: 600_000,
-  retireAt: 4,
-};
+/** The longest quarantine, in first ones. */
+const LONGEST = 30;
+
+/**
+ * The limits of instances. Envoy's own first ejection takes 10 s by our configuration, too.
+ *
+ * @param quarantineMs Length of the first quarantine.
+ */
+export function instanceLimits(quarantineMs = 10_000, probationMs = 15_000): Limits {
+  return {
+    quarantineMs,
+    longestQuarantineMs: LONGEST * quarantineMs,
+    probationMs,
+    clearMs: 5_000,
+    forgiveMs: 600_000,
+    retireAt: 4,
+  };
+}
+
+export const INSTANCE_LIMITS: Limits = instanceLimits();
 
 /** Only a person takes a host away for good. */
 export const HOST_LIMITS: Limits = {
