@@ -4,6 +4,7 @@ import { RouseError } from "../sdk/errors.ts";
 import { steadyMs } from "../sdk/steady.ts";
 import type { Bundles } from "./artifacts/bundles.ts";
 import type { Copies } from "./artifacts/copies.ts";
+import type { Holdings } from "./artifacts/holdings.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Folders } from "./folders.ts";
 import type { Hook } from "./hooks/hook.ts";
@@ -30,6 +31,7 @@ export interface AgentParts {
   readonly bundles: Bundles;
   readonly copies: Copies;
   readonly prepared: Prepared;
+  readonly holdings: Holdings;
   readonly capacity: Capacity;
   readonly hooks: readonly Hook[];
   readonly jobs: Jobs;
@@ -123,6 +125,7 @@ export class Agent {
     const started = instance.start(room);
     for (const meet of this.#newcomers) meet(instance);
     const times = await started;
+    this.#parts.holdings.add(spec.image || spec.bundle);
     return { instance: instance.toApi(), times };
   }
 
@@ -153,19 +156,21 @@ export class Agent {
   /** Makes later starts of a version quick, also after the agent's restart. */
   async prepare(given: InstanceSpec | undefined): Promise<boolean> {
     const spec = checkSpec(given);
-    const { runtime, prepared } = this.#parts;
+    const { runtime, prepared, holdings } = this.#parts;
     prepared.add(spec);
-    return runtime.prepare(spec);
+    const precreated = await runtime.prepare(spec);
+    holdings.add(spec.image || spec.bundle);
+    return precreated;
   }
 
   /** After a restart: gets ready again what was ready before. */
   async prepareAgain(): Promise<void> {
-    const { runtime, prepared, log } = this.#parts;
+    const { prepared, log } = this.#parts;
     for (const spec of prepared.all()) {
       const { service, version } = spec;
-      await runtime
-        .prepare(spec)
-        .catch((err) => log.warn({ err, service, version }, "a version is not ready again"));
+      await this.prepare(spec).catch((err) =>
+        log.warn({ err, service, version }, "a version is not ready again"),
+      );
     }
   }
 

@@ -13,6 +13,7 @@ import { RouseError } from "../sdk/errors.ts";
 import { listen } from "../sdk/grpc.ts";
 import type { Agent } from "./agent.ts";
 import type { Bundles } from "./artifacts/bundles.ts";
+import type { Holdings } from "./artifacts/holdings.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Fencing } from "./fencing.ts";
 import type { Outliers } from "./health/outliers.ts";
@@ -34,6 +35,7 @@ export interface ServerParts {
   readonly capacity: Capacity;
   readonly vitals: InstanceVitals;
   readonly outliers: Outliers;
+  readonly holdings: Holdings;
   readonly runtime: Runtime;
   readonly runtimeReason: string;
   readonly jobs: Jobs;
@@ -64,6 +66,7 @@ function handlers({
   capacity,
   vitals,
   outliers,
+  holdings,
   runtime,
   runtimeReason,
   jobs,
@@ -133,7 +136,7 @@ function handlers({
       await agent.keepBundles(digests);
       return {};
     }),
-    watchHealth: (call) => streamHealth(vitals, jobs, outliers, call),
+    watchHealth: (call) => streamHealth({ vitals, jobs, outliers, holdings }, call),
     logs: (call) => void answerLogs(agent, call),
   };
 }

@@ -7,6 +7,7 @@ import { serveAgent } from "./api.ts";
 import { BundleSources } from "./artifacts/bundle-sources.ts";
 import { Bundles } from "./artifacts/bundles.ts";
 import { Copies } from "./artifacts/copies.ts";
+import { Holdings } from "./artifacts/holdings.ts";
 import { bundlePlaces } from "./artifacts/places.ts";
 import { Capacity } from "./capacity.ts";
 import { Guardian } from "./control-planes/guardian.ts";
@@ -68,7 +69,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const notify = await NotifySocket.open(folders.notifySocket, log);
   const consul = new ConsulClient({ address: options.consul });
   const sources = new BundleSources(options.registry, (digest) => bundlePlaces(consul, host, digest));
-  const bundles = new Bundles(folders.bundles, sources);
+  const holdings = new Holdings();
+  const bundles = new Bundles(folders.bundles, sources, holdings);
   const closers: (() => Promise<void> | void)[] = [() => notify.close(), () => consul.close()];
   const closeAll = async () => {
     for (const close of closers.reverse()) await close();
@@ -118,6 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       bundles,
       copies: new Copies(folders.copies),
       prepared,
+      holdings,
       capacity,
       hooks: [
         recordHook(records),
@@ -150,6 +153,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       capacity,
       vitals,
       outliers: outliers.known,
+      holdings,
       runtime,
       runtimeReason: reason,
       jobs,

@@ -75,7 +75,7 @@ export class Preparer {
     try {
       const client = agents.at(host.address);
       const { precreated } = await unary(client, "prepareVersion", request, { deadlineMs: PREPARE_MS });
-      placer.notePrepared(state.manifest, host.host);
+      placer.notePrepared(state, host.host);
       // Its engine may have refused the container only; the agent's log says why.
       if (precreated || host.runtime !== "docker") return this.#preparations.done(key, where);
     } catch (error) {

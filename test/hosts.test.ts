@@ -240,4 +240,15 @@ describe.runIf(available)("a mesh of several hosts", () => {
     expect((await idsOn("h2")).sort()).toEqual(there);
     expect((await all()).map(({ lostAtMs }) => lostAtMs)).toEqual([0, 0, 0]);
   });
+
+  test("whoever leads knows where the bundle is already", async () => {
+    const h1 = hosts.of("h1");
+    await h1.restart("control-plane");
+    await until("it is told of both", async () => {
+      const said = await h1.rouse("explain", "probe.v1.ProbeService").catch(() => "");
+      return ["h2", "h3"].every((name) =>
+        new RegExp(`^${name} .*prepared 0\\.25: its bundle or image is there`, "m").test(said),
+      );
+    });
+  });
 });

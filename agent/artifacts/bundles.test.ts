@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { WatchHealthResponse } from "#proto/rouse/agent/v1/agent.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { failure, type Rig, startRig, type TestAgent, until } from "../testing/rig.ts";
 
@@ -92,6 +93,36 @@ test("one that nobody has is told", async () => {
   expect(error.message).toMatch(
     /^The registry at 127\.0\.0\.1:1 does not answer, and no other host has the bundle 0{64} \(/,
   );
+});
+
+test("what a host has is told to who follows it, at first all", async () => {
+  const { dataDir, end, ...agent } = await another("teller");
+  const follow = ({ client }: TestAgent) => {
+    const held = new Set<string>();
+    const state = { messages: 0, held };
+    const stream = client.watchHealth({});
+    stream.on("data", (news: WatchHealthResponse) => {
+      state.messages++;
+      for (const one of news.held) held.add(one);
+      for (const one of news.heldNoMore) held.delete(one);
+    });
+    stream.on("error", () => undefined);
+    onTestFinished(() => stream.cancel());
+    return state;
+  };
+  const one = follow(agent);
+  await until("it is told that there is nothing", async () => one.messages > 0);
+  expect([...one.held]).toEqual([]);
+  await prepare(agent);
+  await until("it is told", async () => one.held.has(rig.bundle.digest));
+  await end();
+  const again = await another("teller", { dataDir });
+  const two = follow(again);
+  await until("it is told at first", async () => two.held.has(rig.bundle.digest));
+  expect(two.messages).toBe(1);
+  const { service, version } = rig.spec("serve");
+  await unary(again.client, "forgetVersion", { fencingToken: 0, service, version });
+  await until("it is told that it is gone", async () => two.held.size === 0);
 });
 
 test("copies for others are fetched, stay over a restart, and go when they are not named any more", async () => {

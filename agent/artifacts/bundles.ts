@@ -9,6 +9,7 @@ import { noRoomIn } from "../../registry/bundles.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { callError } from "../../sdk/grpc.ts";
 import type { BundleSource, BundleSources } from "./bundle-sources.ts";
+import type { Holdings } from "./holdings.ts";
 
 /** A piece of a bundle that another host asks for, bytes. */
 const READ_BYTES = 256 * 1024;
@@ -20,12 +21,14 @@ const COPIES_LEAVE_BYTES = 256 * 2 ** 20;
 export class Bundles {
   readonly #folder: string;
   readonly #sources: BundleSources;
+  readonly #holdings: Holdings;
   /** What is being made now, so that two starts do it once. */
   readonly #making = new Map<string, Promise<string>>();
 
-  constructor(folder: string, sources: BundleSources) {
+  constructor(folder: string, sources: BundleSources, holdings: Holdings) {
     this.#folder = folder;
     this.#sources = sources;
+    this.#holdings = holdings;
   }
 
   /**
@@ -79,6 +82,7 @@ export class Bundles {
   }
 
   async remove(digest: string): Promise<void> {
+    this.#holdings.remove(digest);
     await rm(this.compileCache(digest), { recursive: true, force: true });
     await rm(join(this.#folder, digest), { recursive: true, force: true });
     await rm(join(this.#folder, `${digest}.tar`), { force: true });
@@ -90,6 +94,8 @@ export class Bundles {
       (name) => !keep.has(name.replace(/\.(tar|cache)$/, "")),
     );
     for (const name of swept) await rm(join(this.#folder, name), { recursive: true, force: true });
+    for (const name of await readdir(this.#folder))
+      if (name.endsWith(".tar")) this.#holdings.add(name.slice(0, -".tar".length));
     return swept;
   }
 
@@ -111,7 +117,8 @@ export class Bundles {
       const source = await this.#sources.open(digest, broken);
       try {
         await save(source, digest, partial);
-        return await rename(partial, file);
+        await rename(partial, file);
+        return this.#holdings.add(digest);
       } catch (thrown) {
         await rm(partial, { force: true });
         // A full disk is nobody else's fault.

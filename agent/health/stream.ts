@@ -8,6 +8,7 @@ import type {
   WatchHealthResponse,
 } from "#proto/rouse/agent/v1/agent.ts";
 import { addressKey } from "../../registry/target.ts";
+import type { Holdings } from "../artifacts/holdings.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Outliers } from "./outliers.ts";
 import type { InstanceVitals } from "./vitals.ts";
@@ -19,26 +20,42 @@ type Call = ServerWritableStream<WatchHealthRequest, WatchHealthResponse>;
  * that the stream is there, even where nothing runs.
  */
 export function streamHealth(
-  vitals: InstanceVitals,
-  jobs: Pick<Jobs, "held" | "watch">,
-  outliers: Pick<Outliers, "watch">,
+  {
+    vitals,
+    jobs,
+    outliers,
+    holdings,
+  }: {
+    readonly vitals: InstanceVitals;
+    readonly jobs: Pick<Jobs, "held" | "watch">;
+    readonly outliers: Pick<Outliers, "watch">;
+    readonly holdings: Holdings;
+  },
   call: Call,
 ): void {
   const waiting = new Map<string, InstanceHealth>();
   const waitingOut = new Map<string, LeftOut>();
+  const toldHeld = new Set<string>();
   let told: JobsHeld | undefined;
   let isFull = false;
   const flush = () => {
     if (isFull) return;
-    const { held } = jobs;
-    const isNews = !isDeepStrictEqual(held, told);
-    if (waiting.size + waitingOut.size === 0 && !isNews) return;
+    const jobsHeld = jobs.held;
+    const isNews = !isDeepStrictEqual(jobsHeld, told);
+    const { held, heldNoMore } = holdings.newsSince(toldHeld);
+    if (waiting.size + waitingOut.size + held.length + heldNoMore.length === 0 && !isNews) return;
     const instances = [...waiting.values()];
     const leftOut = [...waitingOut.values()];
     waiting.clear();
     waitingOut.clear();
-    told = held;
-    isFull = !call.write({ instances, jobs: isNews ? held : undefined, leftOut });
+    told = jobsHeld;
+    isFull = !call.write({
+      instances,
+      jobs: isNews ? jobsHeld : undefined,
+      leftOut,
+      held,
+      heldNoMore,
+    });
   };
   call.on("drain", () => {
     isFull = false;
@@ -53,10 +70,12 @@ export function streamHealth(
     flush();
   });
   const endJobs = jobs.watch(flush);
+  const endHoldings = holdings.watch(flush);
   const end = () => {
     endVitals();
     endOutliers();
     endJobs();
+    endHoldings();
   };
   call.on("cancelled", end);
   call.on("error", end);

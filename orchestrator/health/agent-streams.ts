@@ -16,24 +16,25 @@ interface Followed {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Follows how instances do, what Envoys leave out, and what jobs hold: one stream per agent, however many instances it has. */
+/** What is told of a host beside how its instances do; undefined when it is followed no more. */
+export interface HostNews {
+  readonly jobs: (host: string, held: Amounts | undefined) => void;
+  /** Bundles and images that it has already. */
+  readonly held: (host: string, held: ReadonlySet<string> | undefined) => void;
+}
+
+/** Follows how instances do, what Envoys leave out, what jobs hold, and what is there already: one stream per agent, however many instances it has. */
 export class AgentStreams {
   readonly #agents: Agents;
   readonly #keeper: HealthKeeper;
-  readonly #jobsHeld: (host: string, held: Amounts | undefined) => void;
+  readonly #news: HostNews;
   readonly #log: Logger;
   readonly #followed = new Map<string, Followed>();
 
-  /** @param jobsHeld Told what jobs hold on a host; undefined when it is followed no more. */
-  constructor(
-    agents: Agents,
-    keeper: HealthKeeper,
-    jobsHeld: (host: string, held: Amounts | undefined) => void,
-    log: Logger,
-  ) {
+  constructor(agents: Agents, keeper: HealthKeeper, news: HostNews, log: Logger) {
     this.#agents = agents;
     this.#keeper = keeper;
-    this.#jobsHeld = jobsHeld;
+    this.#news = news;
     this.#log = log;
   }
 
@@ -56,10 +57,18 @@ export class AgentStreams {
   #open(host: string, followed: Followed): void {
     const stream = this.#agents.at(followed.address).watchHealth({});
     followed.stream = stream;
-    stream.on("data", ({ instances, jobs, leftOut }: WatchHealthResponse) => {
+    const there = new Set<string>();
+    let isFirst = true;
+    stream.on("data", ({ instances, jobs, leftOut, held, heldNoMore }: WatchHealthResponse) => {
       if (jobs !== undefined) {
         const { cpu, memoryBytes: memory, gpu } = jobs;
-        this.#jobsHeld(host, { cpu, memory, gpu });
+        this.#news.jobs(host, { cpu, memory, gpu });
+      }
+      if (isFirst || held.length + heldNoMore.length > 0) {
+        isFirst = false;
+        for (const artifact of held) there.add(artifact);
+        for (const artifact of heldNoMore) there.delete(artifact);
+        this.#news.held(host, new Set(there));
       }
       this.#keeper.heardOfEnvoy(host, leftOut, steadyMs());
       this.#keeper.heard(host, instances);
@@ -87,6 +96,7 @@ export class AgentStreams {
     clearTimeout(followed.timer);
     stream?.cancel();
     this.#keeper.lostSight(host);
-    this.#jobsHeld(host, undefined);
+    this.#news.jobs(host, undefined);
+    this.#news.held(host, undefined);
   }
 }

@@ -80,8 +80,8 @@ export class OrchestratorHealth {
     if (orchestrator?.token === undefined) return;
     if (this.#streams === undefined) {
       const { agents, placer } = orchestrator;
-      const jobsHeld = placer.noteJobs.bind(placer);
-      this.#streams = new AgentStreams(agents, this.instances, jobsHeld, this.#log);
+      const news = { jobs: placer.noteJobs.bind(placer), held: placer.setPrepared.bind(placer) };
+      this.#streams = new AgentStreams(agents, this.instances, news, this.#log);
       this.hosts.lead();
     }
     this.#streams.follow(orchestrator.mesh.hosts());

@@ -6,7 +6,7 @@ const NONE: ReadonlySet<string> = new Set();
 /**
  * A host's own facts, as placement needs them, for instances of services and for jobs alike.
  *
- * @param prepared Versions whose bundle or image is there already. Default: nobody knows of any.
+ * @param prepared Bundles and images that are there already. Default: nobody knows of any.
  */
 export function hostFacts(host: HostState, prepared: ReadonlySet<string> = NONE): HostFacts {
   return {

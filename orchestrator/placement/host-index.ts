@@ -75,7 +75,7 @@ export class HostIndex {
     this.#rows.forEach((row, slot) => {
       row.slot = slot;
       this.#measure(row);
-      for (const version of row.prepared) this.notePrepared(version, row.name);
+      for (const artifact of row.prepared) this.setPrepared(artifact, row.name, true);
     });
   }
 
@@ -104,13 +104,13 @@ export class HostIndex {
     this.#measure(row);
   }
 
-  /** Notes that a host has a version's bundle or image; its facts must say so, too. */
-  notePrepared(version: string, host: string): void {
+  /** Notes that a host has a bundle or image, or has it no more; its facts must say so, too. */
+  setPrepared(artifact: string, host: string, isThere: boolean): void {
     const row = this.#byName.get(host);
     if (row === undefined) return;
-    const rows = this.#prepared.get(version);
-    if (rows === undefined) this.#prepared.set(version, new Set([row]));
-    else rows.add(row);
+    const rows = this.#prepared.get(artifact) ?? new Set();
+    if (isThere) this.#prepared.set(artifact, rows.add(row));
+    else if (rows.delete(row) && rows.size === 0) this.#prepared.delete(artifact);
   }
 
   /** The host that place() would choose; undefined when none fits. */
@@ -245,8 +245,7 @@ export class HostIndex {
     for (const rule of rules?.antiAffinity ?? []) if (!rule.strict) this.#wishRule(rule, -wish(rule));
     const most = this.#wishPreferred(needs, fitting);
     for (const [zone, share] of needs.callers ?? []) this.#wishValue("zone", zone, WEIGHTS.callers * share);
-    for (const { slot } of this.#prepared.get(versionOf(needs) ?? "") ?? [])
-      this.#add(slot, WEIGHTS.prepared);
+    for (const { slot } of this.#prepared.get(needs.artifact ?? "") ?? []) this.#add(slot, WEIGHTS.prepared);
     for (const { slot, blame } of this.#blamed) this.#add(slot, -WEIGHTS.blame * blame);
     for (const name of needs.failedOn ?? []) {
       const row = this.#byName.get(name);

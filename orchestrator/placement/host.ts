@@ -24,7 +24,7 @@ export interface HostFacts extends Amounts {
   readonly costPerHour?: number;
   /** How much recent failures are the host's own, 0 to 1. Default 0. */
   readonly blame?: number;
-  /** Versions ("service@version") whose bundle or image is there already. */
+  /** Bundles (by digest) and images (by name) that are there already. */
   readonly prepared?: ReadonlySet<string>;
 }
 

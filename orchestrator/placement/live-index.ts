@@ -31,7 +31,7 @@ export class LiveIndex {
   readonly #jobs = new Map<string, Amounts>();
   #index = new HostIndex([]);
 
-  /** @param prepared Versions that are ready on a host; read when an index is made. */
+  /** @param prepared Bundles and images that a host has; read when an index is made. */
   constructor(fleet: Fleet, starts: Starts, prepared: (host: string) => ReadonlySet<string>) {
     this.#fleet = fleet;
     this.#starts = starts;
@@ -53,6 +53,11 @@ export class LiveIndex {
     if (jobs === undefined) this.#jobs.delete(host);
     else this.#jobs.set(host, jobs);
     this.#index.setJobs(host, jobs);
+  }
+
+  /** Notes that a host has a bundle or image, or has it no more; what is read of it must say so, too. */
+  setPrepared(artifact: string, host: string, isThere: boolean): void {
+    this.#index.setPrepared(artifact, host, isThere);
   }
 
   #begin(hosts: readonly HostState[]): void {

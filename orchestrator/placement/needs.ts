@@ -10,6 +10,8 @@ export interface Needs extends Resources {
   /** Full name; empty or absent: no rule that looks at instances applies. */
   readonly service?: string;
   readonly version?: string;
+  /** Digest of the bundle, or name of the image, that it runs from; absent: what is where does not matter. */
+  readonly artifact?: string;
   /** It runs from an image, so it needs an engine. */
   readonly image?: boolean;
   /** What the contract says; absent: as few instances per host as possible. */
@@ -26,9 +28,15 @@ export function versionNeeds({ manifest, deployment }: VersionState): Needs {
     ...manifest.resources,
     service: manifest.service,
     version: manifest.version,
+    artifact: artifactOf(deployment),
     image: deployment.artifact.kind === "image",
     ...(manifest.placement === undefined ? {} : { rules: manifest.placement }),
   };
+}
+
+/** As agents name what they have. */
+export function artifactOf({ artifact }: VersionState["deployment"]): string {
+  return artifact.kind === "bundle" ? artifact.digest : artifact.name;
 }
 
 /** The services that an instance with these rules must not have beside it. */

@@ -65,8 +65,9 @@ describe("a host is chosen", () => {
   test("near its callers, and where its bundle is", () => {
     const hosts = [host("a"), host("b", { zone: "west" }), host("c")];
     expect(place(needs({ callers: new Map([["west", 0.9]]) }), hosts).host).toBe("b");
-    const prepared = host("c", { prepared: new Set(["a.v1.Service@1.0.0"]) });
-    expect(place(needs(), [host("a"), prepared]).host).toBe("c");
+    const prepared = host("c", { prepared: new Set(["digest"]) });
+    expect(place(needs({ artifact: "digest" }), [host("a"), prepared]).host).toBe("c");
+    expect(place(needs({ artifact: "other" }), [host("a"), prepared]).host).toBe("a");
   });
 
   test("where nothing went wrong lately, unless there is no other", () => {

@@ -35,7 +35,7 @@ test("what would help is told of hosts as the index has them", () => {
 
 test("where a version was made ready it starts, unless that host is quarantined", () => {
   const placer = placerOf(hostState("a"), hostState("b"));
-  placer.notePrepared(target, "b");
+  placer.notePrepared(state, "b");
   expect(placer.place(state).host).toBe("b");
   const health = {
     condition: "quarantined" as const,
@@ -44,9 +44,23 @@ test("where a version was made ready it starts, unless that host is quarantined"
     strikes: 1,
   };
   const sick = placerOf(hostState("a"), hostState("b", { health }));
-  sick.notePrepared(target, "b");
+  sick.notePrepared(state, "b");
   expect(sick.place(state).host).toBe("a");
   expect(placerOf(hostState("b", { health })).place(state).host).toBe("b");
+});
+
+test("what a host has is what its agent said last", () => {
+  const placer = placerOf(hostState("a"), hostState("b"));
+  const { artifact } = state.deployment;
+  const held = new Set([artifact.kind === "bundle" ? artifact.digest : artifact.name]);
+  placer.setPrepared("b", held);
+  expect(placer.place(state)).toMatchObject({ host: "b", why: expect.stringContaining("prepared 0.25") });
+  placer.setPrepared("b", new Set(["another"]));
+  expect(placer.place(state).host).toBe("a");
+  placer.setPrepared("b", held);
+  expect(placer.place(state).host).toBe("b");
+  placer.setPrepared("b", undefined);
+  expect(placer.place(state).host).toBe("a");
 });
 
 test("where a start has just failed the next one is not tried while there is another host", () => {

@@ -6,7 +6,7 @@ import { Callers } from "./callers.ts";
 import { whatWouldHelp } from "./changes.ts";
 import type { Amounts, PlaceableHost } from "./host.ts";
 import { type Fleet, LiveIndex } from "./live-index.ts";
-import { type Needs, versionNeeds } from "./needs.ts";
+import { artifactOf, type Needs, versionNeeds } from "./needs.ts";
 import { judge, nowhere, type Placement, type Verdict } from "./place.ts";
 import { termsOf } from "./score.ts";
 import { whyChosen } from "./why.ts";
@@ -20,7 +20,7 @@ const FAILED_MS = 300_000;
 export class Placer {
   readonly callers = new Callers();
   readonly #live: LiveIndex;
-  /** By host, versions that were made ready there. */
+  /** By host, bundles and images that are there. */
   readonly #prepared = new Map<string, Set<string>>();
   /** By version and host, until when a failed start there counts, ms since 1970. */
   readonly #failed = new Map<string, Map<string, number>>();
@@ -57,11 +57,20 @@ export class Placer {
     return this.#live.current().hosts();
   }
 
-  /** Notes that a host has a version's bundle or image. */
-  notePrepared(version: Version, host: string): void {
-    const key = versionKey(version);
-    this.#live.current().notePrepared(key, host);
-    this.#preparedOn(host).add(key);
+  /** Notes that a host has a version's bundle or image, ahead of its agent's word. */
+  notePrepared({ deployment }: Pick<VersionState, "deployment">, host: string): void {
+    const artifact = artifactOf(deployment);
+    this.#preparedOn(host).add(artifact);
+    this.#live.setPrepared(artifact, host, true);
+  }
+
+  /** Notes the bundles and images that a host has, as its agent says, in place of what was noted; undefined: nobody knows. */
+  setPrepared(host: string, held: ReadonlySet<string> = NOTHING): void {
+    const before = this.#preparedOn(host);
+    for (const artifact of before) if (!held.has(artifact)) this.#live.setPrepared(artifact, host, false);
+    for (const artifact of held) if (!before.has(artifact)) this.#live.setPrepared(artifact, host, true);
+    before.clear();
+    for (const artifact of held) before.add(artifact);
   }
 
   /** Notes what jobs hold on a host, as its agent says; undefined: it says nothing any more. */

@@ -209,8 +209,8 @@ export function cheapness(cost: number, dearest: number): number {
 
 /** Kubernetes' ImageLocality, for what counts here: there or not. */
 function preparedScore(needs: Needs, host: PlaceableHost): number {
-  const version = versionOf(needs);
-  return version !== undefined && host.prepared?.has(version) === true ? WEIGHTS.prepared : 0;
+  const { artifact } = needs;
+  return artifact !== undefined && host.prepared?.has(artifact) === true ? WEIGHTS.prepared : 0;
 }
 
 /** Nomad's reschedule penalty (scheduler/rank.go, NodeReschedulingPenaltyIterator): −1 where it failed before. */

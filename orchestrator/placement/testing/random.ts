@@ -33,7 +33,7 @@ export function anyHosts(): fc.Arbitrary<HostFacts[]> {
       cpu: 4 * size,
       memory: size * 8 * 2 ** 30,
       labels: { disk, zone: rest.zone },
-      ...(isPrepared ? { prepared: new Set(["a.v1.A@1.0.0", "b.v1.B@1.0.0"]) } : {}),
+      ...(isPrepared ? { prepared: new Set(["bundle of a.v1.A", "bundle of b.v1.B"]) } : {}),
     })),
   );
 }
@@ -66,6 +66,7 @@ function anyService(service: string): fc.Arbitrary<Needs> {
       ...rest,
       service,
       version: "1.0.0",
+      artifact: `bundle of ${service}`,
       cpu: tenths / 10,
       memory: mebi * 2 ** 20,
       labels: disk === undefined ? {} : { disk },
