@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { join } from "node:path";
 import { Server } from "@grpc/grpc-js";
 import type { MeshSettings } from "../mesh-config/resources/settings.ts";
 import { addMeshConfig, serverOptions } from "../mesh-config/server.ts";
@@ -25,6 +26,8 @@ export interface ControlPlaneOptions {
   /** "host:port"; port 0: any. */
   readonly listen: string;
   readonly consul: string;
+  /** Folder for what outlives the process; undefined: nothing does. */
+  readonly dataDir?: string;
   readonly settings: MeshSettings;
   /** How long instances that are not well are kept from calls. */
   readonly health: HealthFlags;
@@ -76,6 +79,7 @@ export async function runControlPlane(options: ControlPlaneOptions): Promise<voi
     controlPlanes: () => planes.planes(),
     leader: () => leader,
     healthLimits: instanceLimits(options.health.quarantine, options.health.probation),
+    ...(options.dataDir && { loadsFile: join(options.dataDir, "loads", `${id}.sqlite`) }),
     log: log.child({ part: "orchestrator" }),
   });
   const mesh = watchMesh(consul, {

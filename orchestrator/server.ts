@@ -6,6 +6,7 @@ import type { ControlPlane } from "../registry/control-planes.ts";
 import { watchHosts } from "../registry/hosts.ts";
 import { campaign, type Leader, readLeader } from "../registry/leader.ts";
 import type { MeshState } from "../registry/state.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import { Copies } from "./copies.ts";
 import { OrchestratorHealth } from "./health/health.ts";
 import type { Limits } from "./health/machine.ts";
@@ -15,6 +16,8 @@ import { HostDeaths } from "./hosts/deaths.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { Preparer } from "./prepare.ts";
 import { ScalingAdviser } from "./scaling/adviser.ts";
+import { LoadKeeper } from "./scaling/load-keeper.ts";
+import { openRecordedLoads } from "./scaling/recorded.ts";
 import { addScalingService } from "./scaling/service.ts";
 import { addOrchestratorService } from "./service.ts";
 import { takeOver } from "./take-over.ts";
@@ -37,6 +40,8 @@ export interface OrchestratorDeps {
   readonly leader: () => string | undefined;
   /** How long instances that are not well are kept from calls. Default: {@link INSTANCE_LIMITS}. */
   readonly healthLimits?: Limits;
+  /** File that keeps the recorded load of versions; undefined: it ends with the process. */
+  readonly loadsFile?: string;
   readonly log: Logger;
 }
 
@@ -65,7 +70,8 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
     },
   });
   let elected: Leader | undefined;
-  const scaling = new ScalingAdviser();
+  const recorded = openRecordedLoads(deps.loadsFile, steadyMs(), log.child({ part: "scaling" }));
+  const scaling = new ScalingAdviser(recorded);
   const health = new OrchestratorHealth(consul, log.child({ part: "health" }), deps.healthLimits);
   const orchestrator = new Orchestrator({
     id,
@@ -102,7 +108,9 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   };
   addOrchestratorService(server, orchestrator, consul, health.instances);
   addHealthService(server, orchestrator, health);
-  addScalingService(server, orchestrator, scaling);
+  addScalingService(server, orchestrator, scaling, recorded);
+  const leads = () => orchestrator.token !== undefined;
+  const loads = new LoadKeeper({ recorded, leads, leader: deps.leader, log });
   let election: ReturnType<typeof campaign> | undefined;
   return {
     async campaign(address, meta) {
@@ -141,6 +149,7 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
       orchestrator.close();
       await election?.close();
       hosts.close();
+      await loads.close();
     },
   };
 }

@@ -3,9 +3,12 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { HealthClient } from "#proto/rouse/orchestrator/v1/health.ts";
 import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
+import { ScalingClient } from "#proto/rouse/orchestrator/v1/scaling.ts";
 import { withClient } from "../cli/connect.ts";
 import { readHosts } from "../cli/host-modes.ts";
 import { unary } from "../sdk/grpc.ts";
@@ -184,6 +187,16 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
     });
   const childOf = (id = ""): ChildName => (id.endsWith("-2") ? "control-plane-2" : "control-plane");
 
+  /** The oldest load that a control plane has recorded. */
+  async function firstRecorded(address = "") {
+    const api = new ScalingClient(address, credentials.createInsecure());
+    try {
+      return (await unary(api, "listRecorded", { sinceMs: 0, limit: 1 }, { deadlineMs: 10_000 })).loads[0];
+    } finally {
+      api.close();
+    }
+  }
+
   /** Sets the clock of a host, as somebody might: all that runs there sees it. */
   async function setClock(host: string, aheadMs: number) {
     writeFileSync(clockOf(host), String(aheadMs));
@@ -209,6 +222,12 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
   test("control planes that are killed, the leader first: nothing is lost, nothing changes", async () => {
     const before = await ids(WARM);
     await bothControlPlanes();
+    const [leader, follower] = await controlPlanes();
+    const recorded = await firstRecorded(leader?.address);
+    expect(recorded?.service).toBe(service);
+    await until("the follower has recorded what the leader has", async () =>
+      isDeepStrictEqual(await firstRecorded(follower?.address), recorded),
+    );
     const lost = await under(each, async () => {
       for (const { id } of await controlPlanes()) {
         await hosts.of("h1").restart(childOf(id));

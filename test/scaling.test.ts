@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readRecording } from "../cli/tune/recording.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { liveVersions, until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
@@ -126,6 +127,24 @@ describe("rouse tune", () => {
     expect(shown).toMatch(/instance-seconds +\d+ +\d+/);
     expect(shown).toMatch(/most instances +3 +1/);
     expect(await instancesOf("1.0.0")).toHaveLength(1);
+  });
+
+  test("knows the load that was recorded before its leader was killed", async () => {
+    const file = `${mesh.data}/load.json`;
+    const recorded = async () => {
+      await rouseOk(["tune", service, "1.0.0", "--export", file, "--data", mesh.data]);
+      return (await readRecording(file)).samples;
+    };
+    const before = await recorded();
+    expect(before.length).toBeGreaterThan(2);
+    await mesh.restart("control-plane", "SIGKILL");
+    let after: Awaited<ReturnType<typeof recorded>> = [];
+    await until("the next one leads", async () => {
+      after = await recorded().catch(() => []);
+      return after.length > 0;
+    });
+    // The last second may have grown.
+    expect(after.slice(0, before.length - 1)).toEqual(before.slice(0, -1));
   });
 });
 

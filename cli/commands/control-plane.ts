@@ -71,6 +71,7 @@ export function addControlPlane(program: Command): void {
       ...(flags.replaces === undefined ? {} : { replaces: flags.replaces }),
       listen: flags.listen,
       consul: flags.consul,
+      dataDir: dataFolder(flags.data),
       settings: {
         edge: flags.edge,
         mesh: flags.mesh,

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { ScalingClient } from "#proto/rouse/orchestrator/v1/scaling.ts";
-import type { Sample } from "../../orchestrator/scaling/recording.ts";
+import type { Sample } from "../../orchestrator/scaling/sample.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { withClient } from "../connect.ts";

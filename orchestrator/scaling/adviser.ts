@@ -2,16 +2,16 @@ import { versionKey } from "../../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser } from "../adviser.ts";
 import { Autoscaler, type Wanted } from "./autoscaler.ts";
 import { policyOf } from "./policy.ts";
-import { Recording, type Sample } from "./recording.ts";
+import { RecordedLoads } from "./recorded.ts";
+import type { Sample } from "./sample.ts";
 
 /** Load is reported each second. */
 const LOOK_AGAIN_MS = 1_000;
-/** Most versions whose load is remembered; those that were used the longest ago go first. */
+/** Most versions that are followed; those that were used the longest ago go first. */
 const MOST_VERSIONS = 500;
 
 interface Followed {
   readonly scaler: Autoscaler;
-  readonly recording: Recording;
   manifest: AdvisedVersion["state"]["manifest"];
   recordedMs: number;
   wanted: Wanted | undefined;
@@ -28,6 +28,12 @@ export interface FollowedLoad {
 export class ScalingAdviser implements Adviser {
   /** By version; the one that was used the longest ago first. */
   readonly #followed = new Map<string, Followed>();
+  readonly #recorded: RecordedLoads;
+
+  /** @param recorded Where the load is kept. Default: in memory. */
+  constructor(recorded = new RecordedLoads()) {
+    this.#recorded = recorded;
+  }
 
   advise(version: AdvisedVersion, nowMs: number): Advice {
     const key = versionKey(version);
@@ -48,10 +54,8 @@ export class ScalingAdviser implements Adviser {
     if (load.reportedMs > 0 && load.reportedMs !== followed.recordedMs) {
       followed.recordedMs = load.reportedMs;
       followed.scaler.observe(inProgress, load.reportedMs);
-      followed.recording.add(
-        { inProgress: load.inProgress, issued: load.issued, instances: have },
-        load.reportedMs,
-      );
+      const recorded = { inProgress: load.inProgress, issued: load.issued, instances: have };
+      this.#recorded.add(version, recorded, load.reportedMs);
       if (load.inProgress + load.issued > 0) this.#use(key, followed);
     }
     followed.wanted = followed.scaler.wanted(have, nowMs);
@@ -59,16 +63,15 @@ export class ScalingAdviser implements Adviser {
     return { desired: instances, ...(unsettled && { lookAgainMs: nowMs + LOOK_AGAIN_MS }) };
   }
 
-  /** What is known of a version's load; nothing of one that had none for long. */
+  /** What is known of a version's load, whoever led; nothing of one that had none for long. */
   load(service: string, version: string): FollowedLoad {
     const followed = this.#followed.get(versionKey({ service, version }));
-    return { samples: followed?.recording.samples() ?? [], wanted: followed?.wanted };
+    return { samples: this.#recorded.of({ service, version }), wanted: followed?.wanted };
   }
 
   #follow(key: string, manifest: Followed["manifest"]): Followed {
     const scaler = new Autoscaler(policyOf(manifest));
-    const recording = new Recording();
-    const followed: Followed = { scaler, recording, manifest, recordedMs: 0, wanted: undefined };
+    const followed: Followed = { scaler, manifest, recordedMs: 0, wanted: undefined };
     this.#use(key, followed);
     return followed;
   }

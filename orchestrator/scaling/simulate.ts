@@ -1,6 +1,6 @@
 import { Autoscaler } from "./autoscaler.ts";
 import type { Policy } from "./policy.ts";
-import type { Sample } from "./recording.ts";
+import type { Sample } from "./sample.ts";
 
 /** What is tried on a recorded load. */
 export interface Trial {
