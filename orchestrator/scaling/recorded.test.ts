@@ -90,7 +90,7 @@ describe("in a file", () => {
     former.close();
   });
 
-  test("that cannot be read is begun anew, and where there can be none it is kept in memory", () => {
+  test("that is broken is begun anew, and where there can be none it is kept in memory", () => {
     openRecordedLoads(file, 10_000, log).close();
     writeFileSync(file, "no database, and longer than the header of one would be: ".repeat(100));
     for (const path of [file, join(file, "below-a-file")]) {

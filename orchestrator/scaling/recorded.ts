@@ -204,7 +204,10 @@ export class RecordedLoads {
   }
 }
 
-/** Opens what was recorded; what cannot be read is begun anew, and where nothing can be written it is kept in memory. */
+/** SQLITE_CORRUPT and SQLITE_NOTADB (https://sqlite.org/rescode.html). */
+const BROKEN = new Set([11, 26]);
+
+/** Opens what was recorded; what is broken is begun anew, and where nothing can be written it is kept in memory. */
 export function openRecordedLoads(file: string | undefined, nowMs: number, log: Logger): RecordedLoads {
   if (file === undefined) return new RecordedLoads();
   const open = () => {
@@ -214,13 +217,14 @@ export function openRecordedLoads(file: string | undefined, nowMs: number, log: 
     return loads;
   };
   try {
-    return open();
-  } catch (err) {
-    log.warn({ err, file }, "the recorded load cannot be opened; it is begun anew");
-  }
-  try {
-    for (const end of ["", "-wal", "-shm"]) rmSync(`${file}${end}`, { force: true });
-    return open();
+    try {
+      return open();
+    } catch (err) {
+      if (!BROKEN.has(Number((err as { errcode?: unknown }).errcode) & 0xff)) throw err;
+      log.warn({ err, file }, "the recorded load is broken, as after a power cut; it is begun anew");
+      for (const end of ["", "-wal", "-shm"]) rmSync(`${file}${end}`, { force: true });
+      return open();
+    }
   } catch (err) {
     log.warn({ err, file }, "the load of versions is kept in memory alone: it ends with this process");
     return new RecordedLoads();
