@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { MeshFollower } from "../../../registry/follower.ts";
 import type { HostsWatch } from "../../../registry/hosts.ts";
 import { RouseError } from "../../../sdk/errors.ts";
+import { steadyMs } from "../../../sdk/steady.ts";
 import type { Changes } from "../../database/changes.ts";
 import { untilAborted } from "../../leader.ts";
 import type { Contracts } from "../contract/contracts.ts";
@@ -203,7 +204,7 @@ export class Engine {
       if (view.candidates.length > 0 || view.nextMs !== undefined) this.#lookAt(nowMs, view.nextMs);
       if (view.candidates.length === 0) return;
       const all = placeableHosts(hosts.current(), state, view.jobs);
-      const open = all.filter(({ name }) => nowMs - (this.#refusedAt.get(name) ?? 0) >= REFUSED_MS);
+      const open = all.filter(({ name }) => steadyMs() - (this.#refusedAt.get(name) ?? 0) >= REFUSED_MS);
       const { candidates, running } = view;
       const assigned = assign({ candidates, running, hosts: open, mostCalls: MOST_CALLS, nowMs });
       for (const { key, host } of assigned) {
@@ -243,7 +244,7 @@ export class Engine {
     run.ended = run
       .run(this.#signal)
       .then((refused) => {
-        if (refused && host !== undefined) this.#refusedAt.set(host, Date.now());
+        if (refused && host !== undefined) this.#refusedAt.set(host, steadyMs());
       })
       .catch((thrown: unknown) => this.#unreadable(orderId, thrown))
       .catch(async (err: unknown) => {

@@ -1,6 +1,7 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { ACTIVE } from "../../../registry/host-record.ts";
 import type { HostState } from "../../../registry/hosts.ts";
+import { steadyMs } from "../../../sdk/steady.ts";
 import { Fleet } from "./fleet.ts";
 
 const host: HostState = {
@@ -35,7 +36,18 @@ function fleetOf(state: HostState | undefined) {
 describe("a host that does not answer", () => {
   test("but whose machine does is waited for, as its agent may be restarting, and at last is lost", () => {
     const { fleet } = fleetOf(host);
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
+    expect(fleet.lost("a", nowMs)).toBeUndefined();
+    expect(fleet.lost("a", nowMs + 200_000)).toBeUndefined();
+    expect(fleet.lost("a", nowMs + 400_000)).toBe("its agent has not answered for 5 minutes");
+  });
+
+  test.each([-1, 1])("is waited for as long though the clock is set by %d hours", (hours) => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    onTestFinished(() => void vi.useRealTimers());
+    vi.setSystemTime(Date.now() + hours * 3_600_000);
+    const { fleet } = fleetOf(host);
+    const nowMs = steadyMs();
     expect(fleet.lost("a", nowMs)).toBeUndefined();
     expect(fleet.lost("a", nowMs + 200_000)).toBeUndefined();
     expect(fleet.lost("a", nowMs + 400_000)).toBe("its agent has not answered for 5 minutes");
@@ -46,7 +58,7 @@ describe("a host that does not answer", () => {
     ["it was declared dead", { ...host, lost: { atMs: 1, token: 1, instances: [] } }],
   ])("is lost after a while when %s", (why, state) => {
     const { fleet } = fleetOf(state);
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     expect(fleet.lost("a", nowMs)).toBeUndefined();
     expect(fleet.lost("a", nowMs + 10_000)).toBeUndefined();
     expect(fleet.lost("a", nowMs + 20_000)).toBe(why);
@@ -54,7 +66,7 @@ describe("a host that does not answer", () => {
 
   test("is lost after a while when it has left the mesh, and is not when it comes back in time", () => {
     const { fleet, hosts } = fleetOf(host);
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     expect(fleet.lost("a", nowMs)).toBeUndefined();
     hosts.clear();
     expect(fleet.lost("a", nowMs)).toBeUndefined();
@@ -67,7 +79,7 @@ describe("a host that does not answer", () => {
 
   test("is lost though it was never seen by this process", () => {
     const { fleet } = fleetOf(undefined);
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     expect(fleet.lost("a", nowMs)).toBeUndefined();
     expect(fleet.lost("a", nowMs + 20_000)).toBe("it is not part of the mesh any more");
   });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { credentials } from "@grpc/grpc-js";
 import { type Job, JobsClient, type WatchJobsResponse } from "#proto/rouse/agent/v1/jobs.ts";
 import { unary } from "../../../sdk/grpc.ts";
+import { steadyMs } from "../../../sdk/steady.ts";
 import type { LogEntry } from "../store/engine-store.ts";
 
 /** Pause before a host that does not answer is asked again, ms. */
@@ -21,7 +22,7 @@ export class HostJobs {
   /** Set while the stream is open and all was told. */
   #known = false;
   /** Since when it has not answered, ms since 1970; undefined: it does. */
-  silentSinceMs: number | undefined = Date.now();
+  silentSinceMs: number | undefined = steadyMs();
 
   constructor(address: string) {
     this.#client = new JobsClient(address, credentials.createInsecure(), {
@@ -121,7 +122,7 @@ export class HostJobs {
         closing.removeEventListener("abort", cancel);
       }
       this.#known = false;
-      this.silentSinceMs ??= Date.now();
+      this.silentSinceMs ??= steadyMs();
       this.#tell();
       await sleep(AGAIN_MS, undefined, { signal: closing }).catch(() => undefined);
     }

@@ -7,6 +7,7 @@ import { DEFAULT_JOB } from "../../../registry/jobs.ts";
 import { RouseError } from "../../../sdk/errors.ts";
 import { hasEnded } from "../../../sdk/job-states.ts";
 import { statusName } from "../../../sdk/status.ts";
+import { steadyMs } from "../../../sdk/steady.ts";
 import type { Contracts } from "../contract/contracts.ts";
 import {
   type Attempt,
@@ -164,7 +165,7 @@ export class Jobs implements Executor {
   }
 
   #lost(host: string): RouseError | undefined {
-    const why = this.#deps.fleet.lost(host, Date.now());
+    const why = this.#deps.fleet.lost(host, steadyMs());
     return why === undefined ? undefined : hostLost(host, why);
   }
 
