@@ -13,6 +13,12 @@ const service = "probe.v1.ProbeService";
 let mesh: TestMesh;
 const probes: Probe[] = [];
 
+/** What shares an instance's calls. */
+const kinds = [
+  { name: "processes", kind: "KIND_PROCESSES", version: "3.0.0" },
+  { name: "threads", kind: "KIND_THREADS", version: "4.0.0" },
+] as const;
+
 const scaled = (options: string) => (contract: string) => {
   const quick = 'scaling: {stable_window: "2s", panic_window: "1s", scale_down_delay: "1s"}';
   return contract.replace("min_instances: 0", `min_instances: 0 ${options} ${quick}`);
@@ -22,11 +28,11 @@ beforeAll(async () => {
   mesh = await startMesh({ runtime: "process" });
   const versions: ProbeOptions[] = [
     { version: "1.0.0", edit: scaled("target_concurrency: 4 max_instances: 3") },
-    {
-      version: "3.0.0",
-      edit: scaled("target_concurrency: 8 max_instances: 1 workers: {kind: KIND_PROCESSES, count: 2}"),
+    ...kinds.map(({ version, kind }) => ({
+      version,
+      edit: scaled(`target_concurrency: 8 max_instances: 1 workers: {kind: ${kind}, count: 2}`),
       memory: "256Mi",
-    },
+    })),
     { version: "2.0.0", edit: scaled("target_concurrency: 1 max_instances: 1"), memory: "512Mi" },
   ];
   for (const options of versions) {
@@ -148,25 +154,61 @@ describe("rouse tune", () => {
   });
 });
 
-describe("an instance with workers", () => {
+describe("a lower high watermark", () => {
+  test("has an instance added for a load that stays as it is", async () => {
+    const args = ["--data", mesh.data];
+    const client = createProbeServiceClient({ target: mesh.edge, version: "1.0.0", retries: 0 });
+    const over = new AbortController();
+    const lost: string[] = [];
+    const streams = Array.from({ length: 3 }, async () => {
+      try {
+        for await (const _ of client.tick({ count: 1_000_000, intervalMs: 100 }, { signal: over.signal }));
+      } catch (error) {
+        if (!over.signal.aborted) lost.push(String(error));
+      }
+    });
+    try {
+      await until("one instance is enough for three", async () =>
+        / its load needs 1 now: 3(\.0)? in progress/.test(await rouseOk(["tune", service, "1.0.0", ...args])),
+      );
+      expect(await instancesOf("1.0.0")).toHaveLength(1);
+      const watermarks = ["--high-watermark", "0.5", "--low-watermark", "0.2"];
+      await rouseOk(["tune", service, "1.0.0", ...watermarks, ...args]);
+      await untilInstances("1.0.0", 2);
+      expect(lost).toEqual([]);
+    } finally {
+      over.abort();
+      await Promise.all(streams);
+      client.close();
+      await rouseOk(["tune", service, "1.0.0", "--reset", ...args]);
+    }
+  });
+});
+
+describe.each(kinds)("an instance with workers that are $name", ({ name, version }) => {
   test("has its calls served by all of them, and is replaced when it is tuned, without losing one", async () => {
-    using client = createProbeServiceClient({ target: mesh.edge, version: "3.0.0", retries: 0 });
+    using client = createProbeServiceClient({ target: mesh.edge, version, retries: 0 });
     const processes = new Set<number>();
+    const workers = new Set<string>();
     await until("both workers answer", async () => {
       const calls = Array.from({ length: 8 }, () => client.wait({ ms: 100 }, { deadlineMs: 60_000 }));
-      for (const { process } of await Promise.all(calls)) processes.add(process);
-      return processes.size === 2;
+      for (const { process, thread } of await Promise.all(calls)) {
+        processes.add(process);
+        workers.add(`${process} ${thread}`);
+      }
+      return workers.size === 2;
     });
-    const [instance, ...others] = await instancesOf("3.0.0");
+    expect(processes.size).toBe(name === "processes" ? 2 : 1);
+    const [instance, ...others] = await instancesOf(version);
     expect(others).toEqual([]);
     const { instance: said } = await client.echo({ text: "x" });
     expect(said).toBe(instance?.id);
     // Tuned, it is replaced while calls go on and streams are open.
-    const crowd = callers(2, "3.0.0");
+    const crowd = callers(2, version);
     const open = Array.from({ length: 8 }, () => client.tick({ count: 50, intervalMs: 100 }));
     const streams = open.map((numbers) => numbers[Symbol.asyncIterator]());
     await Promise.all(streams.map((numbers) => numbers.next()));
-    const tune = ["tune", service, "3.0.0", "--workers", "1", "--pin-cores", "on"];
+    const tune = ["tune", service, version, "--workers", "1", "--pin-cores", "on"];
     const told = await rouseOk([...tune, "--data", mesh.data]);
     expect(told).toContain("workers, pin_cores: instances that run are replaced one after the other");
     const rest = streams.map(async (numbers) => {
@@ -177,7 +219,7 @@ describe("an instance with workers", () => {
     });
     try {
       await until("another one is in its place", async () => {
-        const now = await instancesOf("3.0.0");
+        const now = await instancesOf(version);
         return now.length === 1 && now.every(({ id }) => id !== instance?.id);
       });
       expect(await Promise.all(rest)).toEqual(Array.from({ length: 8 }, () => 50));
@@ -186,7 +228,7 @@ describe("an instance with workers", () => {
     }
     expect(crowd.lost).toEqual([]);
     const after = await Promise.all(Array.from({ length: 8 }, () => client.wait({ ms: 50 })));
-    expect(new Set(after.map(({ process }) => process)).size).toBe(1);
+    expect(new Set(after.map(({ process, thread }) => `${process} ${thread}`)).size).toBe(1);
     await until("it stays on a core", async () => {
       const status = await readFile(`/proc/${after[0]?.process}/status`, "utf8");
       return /^Cpus_allowed_list:\s*\d+$/m.test(status);

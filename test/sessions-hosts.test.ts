@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { readHosts } from "../cli/host-modes.ts";
 import { byHand } from "../sdk/fixtures/by-hand.ts";
@@ -10,32 +11,42 @@ const { available } = testHosts();
 
 describe.runIf(available)("sessions on two hosts, called by the edges of both", () => {
   let hosts: TestHosts;
-  let probe: Probe;
+  const probes: Probe[] = [];
+  const register = async (version: string, times: string, ...more: string[]) => {
+    const sessions = `session_key: "x-session" sessions: {${times}}`;
+    const probe = await makeProbe({
+      version,
+      edit: (contract) =>
+        contract.replace("min_instances: 0", `min_instances: 2 max_instances: 3 ${sessions}`),
+    });
+    probes.push(probe);
+    await probe.register(hosts.of("h1").data, ...more);
+  };
   beforeAll(async () => {
-    const sessions = 'session_key: "x-session" sessions: {idle_timeout: "3s", retire_timeout: "10m"}';
-    [hosts, probe] = await Promise.all([
-      startHosts(2),
-      makeProbe({
-        edit: (contract) =>
-          contract.replace("min_instances: 0", `min_instances: 2 max_instances: 3 ${sessions}`),
-      }),
-    ]);
-    await probe.register(hosts.of("h1").data);
+    hosts = await startHosts(2);
+    await register("1.0.0", 'idle_timeout: "3s", retire_timeout: "10m"');
   }, 240_000);
   afterAll(async () => {
     await hosts?.close();
-    await probe?.remove();
+    for (const probe of probes) await probe.remove();
   });
 
   /** The probe's instances on a host. */
-  async function on(name: string) {
+  async function on(name: string, version = "1.0.0") {
     const host = (await readHosts(hosts.of("h1").registry)).find((one) => one.name === name);
-    return (host?.running ?? []).filter(({ service }) => service === "probe.v1.ProbeService");
+    return (host?.running ?? []).filter(
+      (one) => one.service === "probe.v1.ProbeService" && one.version === version,
+    );
   }
+  const untilOnEach = (version: string) =>
+    until(`an instance of ${version} serves on each host`, async () => {
+      const all = await Promise.all(hosts.all.map(({ name }) => on(name, version)));
+      return all.every((here) => here.length === 1 && here[0]?.healthy === true);
+    });
 
-  const edges = () =>
+  const edges = (version = "1.0.0") =>
     hosts.all.map(({ edge }) => {
-      const client = createProbeServiceClient({ target: edge, retries: 0 });
+      const client = createProbeServiceClient({ target: edge, version, retries: 0 });
       onTestFinished(() => client.close());
       return client;
     });
@@ -54,10 +65,7 @@ describe.runIf(available)("sessions on two hosts, called by the edges of both", 
   }
 
   test("a session has one instance, by whichever edge it is called, and keeps it while its host is drained", async () => {
-    await until("an instance serves on each host", async () => {
-      const all = await Promise.all(hosts.all.map(({ name }) => on(name)));
-      return all.every((here) => here.length === 1 && here[0]?.healthy === true);
-    });
+    await untilOnEach("1.0.0");
     const clients = edges();
     /** Who answers a session's call, by whichever edge: both at the same time. */
     const home = async (key: string) => {
@@ -107,4 +115,73 @@ describe.runIf(available)("sessions on two hosts, called by the edges of both", 
     expect(await draining).toContain(`${goes} (probe.v1.ProbeService 1.0.0) has left`);
     expect((await on("h1")).map(({ id }) => id)).toContain(await home(key));
   });
+
+  /** Sessions of a version, called by both edges in turn; a call's answer is how many there were of its session. */
+  function counting(version: string) {
+    const clients = edges(version);
+    let turn = 0;
+    return async (key: string) => {
+      const client = clients[turn++ % clients.length];
+      if (client === undefined) throw new Error("there is no edge");
+      const options = { metadata: { "x-session": key }, deadlineMs: 60_000 };
+      const { text, instance } = await client.echo({ text: "count" }, options);
+      return { count: Number(text), instance };
+    };
+  }
+
+  test("a drain has a service with hooks hand its sessions over under calls, and waits for others no longer than their time", async () => {
+    await hosts.of("h1").rouse("uncordon", "h2");
+    // No session is over by itself.
+    await register("2.0.0", 'idle_timeout: "1h", retire_timeout: "10m"', "--env", "PROBE_HANDS_OVER=1");
+    await register("3.0.0", 'idle_timeout: "1h", retire_timeout: "5s"');
+    for (const version of ["2.0.0", "3.0.0"]) await untilOnEach(version);
+    const [moves, stays] = [counting("2.0.0"), counting("3.0.0")];
+    /** Begins sessions until some are on h2; how many calls each had, by session. */
+    const begin = async (version: string, call: typeof moves) => {
+      const [there] = await on("h2", version);
+      const counts = new Map<string, number>();
+      const moved: string[] = [];
+      await until(`sessions of ${version} begin on h2`, async () => {
+        const key = `s-${counts.size}`;
+        const { count, instance } = await call(key);
+        expect(count).toBe(1);
+        counts.set(key, 1);
+        if (instance === there?.id) moved.push(key);
+        return moved.length >= 3;
+      });
+      return { counts, moved, there: there?.id ?? "" };
+    };
+    const handedOver = await begin("2.0.0", moves);
+    const ended = await begin("3.0.0", stays);
+
+    let drained = false;
+    const draining = hosts
+      .of("h1")
+      .rouse("drain", "h2", "--deadline", "10m")
+      .finally(() => {
+        drained = true;
+      });
+    // Each session's calls, one after the other.
+    const callers = [...handedOver.counts.keys()].map(async (key) => {
+      for (let last = false; !last; ) {
+        last = drained;
+        const count = (handedOver.counts.get(key) ?? 0) + 1;
+        handedOver.counts.set(key, count);
+        expect((await moves(key)).count, key).toBe(count);
+        await sleep(20);
+      }
+    });
+    await Promise.all([draining, ...callers]);
+    expect([...(await on("h2", "2.0.0")), ...(await on("h2", "3.0.0"))]).toEqual([]);
+    for (const key of handedOver.moved) {
+      const { count, instance } = await moves(key);
+      expect(count, key).toBe((handedOver.counts.get(key) ?? 0) + 1);
+      expect(instance).not.toBe(handedOver.there);
+    }
+    for (const key of ended.moved) {
+      const { count, instance } = await stays(key);
+      expect(count, key).toBe(1);
+      expect(instance).not.toBe(ended.there);
+    }
+  }, 240_000);
 });
