@@ -28,7 +28,7 @@ function strays(): string[] {
 describe("an agent with the process runtime", () => {
   let agent: TestAgent;
   beforeAll(async () => {
-    agent = await rig.start({ runtime: "process" });
+    agent = await rig.start({ runtime: "process", zone: "left" });
   });
   afterAll(() => agent?.close());
 
@@ -41,6 +41,8 @@ describe("an agent with the process runtime", () => {
     await until("Consul has it", async () =>
       (await rig.registered()).some(({ id, passing }) => id === "life" && passing),
     );
+    const told = readFileSync(`/proc/${instance?.runtimeId}/environ`, "utf8").split("\0");
+    expect(told).toEqual(expect.arrayContaining(["ROUSE_INSTANCE=life", "ROUSE_ZONE=left"]));
     await agent.stop("life");
     expect(await rig.registered()).toEqual([]);
     expect(await agent.get("life")).toMatchObject({

@@ -19,7 +19,7 @@ export interface ClientOptions {
    * closed.
    */
   balancing?: "envoy" | "client";
-  /** Most retries of an idempotent call that was UNAVAILABLE before any response. Default 3; 0: none. */
+  /** Most retries of an idempotent call that was UNAVAILABLE before any response. Default 3; 0: none. Envoy has its own. */
   retries?: number;
   /** Most bytes of one response message. Default 64 MiB. */
   maxResponseBytes?: number;
