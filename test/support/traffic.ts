@@ -50,6 +50,14 @@ export function traffic(
   };
 }
 
+/**
+ * Whether a call that failed had its answer begun: its instance died between the answer's parts. Envoy has passed the first on by then,
+ * and only the caller can try it again.
+ */
+export function hadBegun(failure: string): boolean {
+  return failure.includes("Received RST_STREAM");
+}
+
 /** One stream that is open until stopped, and what ended it before. */
 export function ticking(client: Client) {
   const stopped = new AbortController();
