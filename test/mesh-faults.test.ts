@@ -335,8 +335,8 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
           if (before.includes(instanceId) && isBlame(name)) blamed.add(`${instanceId} ${name}`);
       };
       const lost = await under(each, async () => {
-        // For 20 s it gets a third of the time.
-        const slow = hosts.of("h2").slowDown({ stillMs: 200, goesMs: 100, times: 67 });
+        // For 15 s it gets a third of the time.
+        const slow = hosts.of("h2").slowDown({ stillMs: 200, goesMs: 100, times: 50 });
         let isSlow = true;
         const over = slow.finally(() => {
           isSlow = false;
