@@ -1,11 +1,16 @@
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { artifacts, cache } from "../sdk/client/index.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
-import { rouse, rouseOk } from "./support/rouse.ts";
+import { root, rouse, rouseOk } from "./support/rouse.ts";
+import { startS3 } from "./support/s3.ts";
 
 let mesh: TestMesh;
 let folder: string;
@@ -23,6 +28,7 @@ afterAll(async () => {
 
 const MIB = 2 ** 20;
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+const sizeOf = async (file: string) => (await stat(file).catch(() => undefined))?.size ?? 0;
 const run = (...args: string[]) => rouseOk(["artifacts", ...args, "--data", mesh.data]);
 const fails = async (...args: string[]) => {
   const { code, stderr } = await rouse(["artifacts", ...args, "--data", mesh.data]);
@@ -69,6 +75,58 @@ describe("by command", () => {
     await run("keep", uri, "forever");
     expect(await run("show", uri)).toMatch(/kept +for ever/);
   });
+
+  test("after Ctrl-C the same command goes on", async () => {
+    const source = join(folder, "large.bin");
+    const handle = await open(source, "w");
+    await handle.write(randomBytes(MIB));
+    // The rest is a hole: no test needs the disk for it.
+    await handle.truncate(384 * MIB);
+    await handle.close();
+    const uploads = join(folder, "store/uploads");
+    const arriving = async () => {
+      const names = await readdir(uploads).catch(() => []);
+      return Math.max(0, ...(await Promise.all(names.map((name) => sizeOf(join(uploads, name))))));
+    };
+    // Another name is another upload, where one has come to its end before Ctrl-C did.
+    const name = await interrupted("put", arriving, (turn) => [source, "--name", `large-${turn}.bin`]);
+    const again = await rouse(["artifacts", "put", source, "--name", name, "--data", mesh.data]);
+    expect(again.stderr).toMatch(new RegExp(`^${name}: goes on at \\d+\\.\\d MiB$`, "m"));
+    const uri = again.stdout.trim();
+    const copy = join(folder, "large-copy");
+    const got = () => sizeOf(`${copy}.part`);
+    await interrupted("get", got, async () => {
+      for (const left of [copy, `${copy}.part`]) await rm(left, { force: true });
+      return [uri, copy];
+    });
+    const gotAgain = await rouse(["artifacts", "get", uri, copy, "--data", mesh.data]);
+    expect(gotAgain.stderr).toMatch(/large-copy: goes on at \d+\.\d MiB$/m);
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(copy)) hash.update(chunk);
+    expect(uri).toBe(`artifact:sha256-${hash.digest("hex")}?name=${name}`);
+    await run("rm", uri);
+    await rm(copy);
+  });
+
+  /** Interrupts a command in the middle; resolves to what it was told last. @param arrived Bytes that it has brought. */
+  async function interrupted(
+    verb: "put" | "get",
+    arrived: () => Promise<number>,
+    make: (turn: number) => readonly string[] | Promise<readonly string[]>,
+  ): Promise<string> {
+    for (let turn = 0; turn < 10; turn++) {
+      const args = await make(turn);
+      const bin = join(root, "cli/bin/rouse.mjs");
+      const child = spawn(process.execPath, [bin, "artifacts", verb, ...args, "--data", mesh.data]);
+      const ended = once(child, "exit");
+      while (child.exitCode === null && child.signalCode === null && (await arrived()) < 32 * MIB)
+        await sleep(2);
+      child.kill("SIGINT");
+      const [code] = await ended;
+      if (code !== 0) return args.at(-1) ?? "";
+    }
+    throw new Error(`ten times ${verb} ended before it could be interrupted`);
+  }
 
   test("what is none is refused", async () => {
     expect(await fails("get", "nonsense", "-")).toContain("is no artifact's URI");
@@ -231,6 +289,41 @@ describe("when orders are killed", () => {
       await expect(browser.arrayBuffer()).rejects.toThrow();
     } finally {
       store.close();
+    }
+  });
+});
+
+describe("with an S3-compatible store by its URL", () => {
+  test("what was put is there after kill -9, in the bucket and nowhere else", async () => {
+    const s3 = await startS3();
+    let meshOnS3: TestMesh | undefined;
+    try {
+      for (const [name, value] of Object.entries(s3.keys)) vi.stubEnv(name, value);
+      const location = `s3://bucket/mesh?endpoint=${encodeURIComponent(s3.endpoint)}&region=eu-test-1`;
+      meshOnS3 = await startMesh({ runtime: "process", args: ["--artifacts", location] });
+      const on = ["--data", meshOnS3.data];
+      const bytes = randomBytes(20 * MIB + 3);
+      const file = join(folder, "for-s3");
+      await writeFile(file, bytes);
+      const uri = (await rouseOk(["artifacts", "put", file, ...on])).trim();
+      expect(uri).toBe(`artifact:sha256-${sha256(bytes)}?name=for-s3`);
+      const [object = ""] = await readdir(join(s3.folder, "mesh/sha256"));
+      expect(sha256(await readFile(join(s3.folder, "mesh/sha256", object)))).toBe(sha256(bytes));
+      const own = await readdir(join(meshOnS3.data, "orders/artifacts"), { recursive: true });
+      const left = await Promise.all(
+        own.map((name) => sizeOf(join(meshOnS3?.data ?? "", "orders/artifacts", name))),
+      );
+      expect(Math.max(...left)).toBeLessThan(bytes.length);
+      await meshOnS3.restart("orders", "SIGKILL");
+      await rouseOk(["artifacts", "get", uri, `${file}-copy`, ...on]);
+      expect(sha256(await readFile(`${file}-copy`))).toBe(sha256(bytes));
+      const store = artifacts({ target: meshOnS3.edge });
+      const read = gather(store.get(uri, { offset: 9 * MIB, length: 5 })).finally(() => store.close());
+      expect(await read).toEqual(bytes.subarray(9 * MIB, 9 * MIB + 5));
+    } finally {
+      vi.unstubAllEnvs();
+      await meshOnS3?.close();
+      await s3.close();
     }
   });
 });

@@ -24,12 +24,18 @@ export async function putFile(artifacts: Artifacts, file: string, flags: PutFlag
   };
   if (file === "-") return artifacts.put(process.stdin, { ...options, name: flags.name ?? "" });
   const name = flags.name ?? basename(file);
-  const progress = new ProgressLine(`${name}: stored`);
+  const progress = new ProgressLine(name, "stored");
   try {
     const uploadId = await idOf(file, { name, ...options });
     return await artifacts.put(
       { file },
-      { ...options, name, ...(uploadId && { uploadId }), onProgress: (bytes) => progress.tell(bytes) },
+      {
+        ...options,
+        name,
+        ...(uploadId && { uploadId }),
+        onBegin: (offset) => progress.begin(offset),
+        onProgress: (bytes) => progress.tell(bytes),
+      },
     );
   } finally {
     progress.end();

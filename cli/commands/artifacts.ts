@@ -74,9 +74,12 @@ export function addArtifacts(program: Command): void {
             if (!process.stdout.write(chunk)) await once(process.stdout, "drain");
           return;
         }
-        const progress = new ProgressLine(`${target}: got`);
+        const progress = new ProgressLine(target, "got");
         try {
-          await artifacts.download(uri, target, { onProgress: (bytes) => progress.tell(bytes) });
+          await artifacts.download(uri, target, {
+            onBegin: (offset) => progress.begin(offset),
+            onProgress: (bytes) => progress.tell(bytes),
+          });
         } finally {
           progress.end();
         }

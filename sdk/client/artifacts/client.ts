@@ -36,6 +36,8 @@ export interface PutOptions {
    * letters, digits, "-" and "_". Default: a new one.
    */
   readonly uploadId?: string;
+  /** Told once from which byte on it goes: more than 0 where it goes on. */
+  readonly onBegin?: (offset: number) => void;
   /** Told how many bytes have been sent. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal;
@@ -69,7 +71,11 @@ export interface Artifacts {
    */
   get(uri: string, options?: GetOptions): AsyncIterable<Buffer>;
   /** Writes the content to a file, which gets its name when it is whole; a part that was left before is gone on with. */
-  download(uri: string, file: string, options?: Pick<PutOptions, "onProgress" | "signal">): Promise<void>;
+  download(
+    uri: string,
+    file: string,
+    options?: Pick<PutOptions, "onBegin" | "onProgress" | "signal">,
+  ): Promise<void>;
   /** What is known of an artifact. */
   show(uri: string): Promise<Artifact>;
   /** Newest first. */
@@ -151,6 +157,7 @@ export function artifacts(options: ArtifactsOptions = {}): Artifacts {
       ask,
     );
     arrived = began.offset;
+    put.onBegin?.(arrived);
     for await (const piece of piecesOf(source, hash)) {
       const end = piece.offset + piece.bytes;
       let known = true;

@@ -32,6 +32,7 @@ async function writeAll(handle: FileHandle, chunks: readonly Buffer[], position:
  */
 export async function downloadTo(
   what: Omit<Download, "offset" | "length" | "hash"> & {
+    readonly onBegin?: (offset: number) => void;
     readonly onProgress?: (bytes: number) => void;
     readonly sharesDisk: boolean;
   },
@@ -43,6 +44,7 @@ export async function downloadTo(
   const offset = left?.isFile() ? left.size : 0;
   if (offset > 0)
     for await (const chunk of createReadStream(part, { highWaterMark: WRITE_BYTES })) hash.update(chunk);
+  what.onBegin?.(offset);
   const handle = await open(part, offset > 0 ? "r+" : "w");
   let at = offset;
   let written: Promise<void> = Promise.resolve();
