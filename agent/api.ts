@@ -125,6 +125,7 @@ function handlers({
         instances: agent.running.length,
         precreated: runtime.precreated(),
         unenforced: [...runtime.unenforced],
+        warnings: [...runtime.warnings],
         fencingToken: fencing.newest,
         standby: standbys.length,
         standbyMemoryBytes: standbys.reduce((sum, { record }) => sum + record.spec.memoryBytes, 0),

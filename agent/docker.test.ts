@@ -41,6 +41,8 @@ describe.skipIf(missing !== "")(
     test("chooses docker when an engine answers, and says so", async () => {
       const status = await unary(agent.client, "getStatus", {});
       expect(status).toMatchObject({ runtime: "docker", unenforced: [] });
+      const { LiveRestoreEnabled } = await engine.docker.info();
+      expect(status.warnings).toHaveLength(LiveRestoreEnabled ? 0 : 1);
       expect(status.runtimeReason).toMatch(/^\w+ [\d.]+\S* answers on \S+$/);
     });
 

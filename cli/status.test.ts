@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { GetStatusResponse } from "#proto/rouse/agent/v1/agent.ts";
 import { Envoy } from "#proto/rouse/meshconfig/v1/meshconfig.ts";
 import type { Mesh } from "./connect.ts";
 import { type MeshStatus, statusLines } from "./status.ts";
@@ -35,6 +36,15 @@ test("each Envoy is shown with what it took and, in its own words, what it refus
     ["host-b 1.40.0", "cluster", "3", "7", "0", "accepted"],
     ["", "endpoint", "2", "4", "0", "accepted"],
   ]);
+});
+
+test("what people should know of the engine is told", () => {
+  const agent = GetStatusResponse.fromPartial({
+    runtime: "docker",
+    warnings: ["a restart of Docker ends its containers"],
+  });
+  const lines = statusLines({ ...status, agent });
+  expect(lines).toContain("note: a restart of Docker ends its containers");
 });
 
 test("parts that do not answer leave the others their say", () => {

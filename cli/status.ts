@@ -127,7 +127,7 @@ function orchestratorLines({ id, leading, fencingToken, starting, hosts }: Orche
 }
 
 function agentLines(status: AgentStatus): string[] {
-  const { runtime, runtimeReason, precreated, standby, standbyMemoryBytes, unenforced } = status;
+  const { runtime, runtimeReason, precreated, standby, standbyMemoryBytes, unenforced, warnings } = status;
   return [
     `this host runs instances in the ${runtime} runtime${runtimeReason === "" ? "" : `: ${runtimeReason}`}`,
     ...(precreated > 0 ? [`${precreated} containers stand ready`] : []),
@@ -137,6 +137,7 @@ function agentLines(status: AgentStatus): string[] {
         ]
       : []),
     ...unenforced.map((what) => `not enforced here: ${what}`),
+    ...warnings.map((what) => `note: ${what}`),
   ];
 }
 

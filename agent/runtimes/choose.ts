@@ -7,6 +7,7 @@ import { containerUser } from "../image/images.ts";
 import type { AgentOptions } from "../options.ts";
 import { DockerRuntime, engineMissing } from "./docker/docker.ts";
 import { Engine } from "./docker/engine.ts";
+import { liveRestoreWarning } from "./docker/live-restore.ts";
 import { InProcessRuntime } from "./in-process.ts";
 import { ProcessRuntime, type ProcessRuntimeOptions } from "./process.ts";
 import type { Runtime } from "./runtime.ts";
@@ -77,7 +78,10 @@ async function docker(
     user: instanceUser(),
     maxLogBytes: options.maxLogBytes ?? 10 * 2 ** 20,
   };
-  const runtime = await DockerRuntime.open({ engine, settings, folders, bundles, log });
+  const warning = liveRestoreWarning(name, await engine.info());
+  if (warning !== undefined) log.warn(warning);
+  const warnings = warning === undefined ? [] : [warning];
+  const runtime = await DockerRuntime.open({ engine, settings, folders, bundles, warnings, log });
   const asked = options.runtime === "docker" ? "asked for; " : "";
   return { runtime, reason: `${asked}${name} answers on ${engine.where}` };
 }

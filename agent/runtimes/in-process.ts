@@ -30,6 +30,7 @@ const stopMessage = "rouse:stop";
 export class InProcessRuntime implements Runtime {
   readonly name = "in-process";
   readonly jobs = undefined;
+  readonly warnings: readonly string[] = [];
   readonly unenforced = [
     "cpu: threads of one process share its cores",
     "memory: only the JavaScript heap is limited, buffers are not",

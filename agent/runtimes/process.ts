@@ -41,6 +41,7 @@ export interface ProcessRuntimeOptions {
 export class ProcessRuntime implements Runtime {
   readonly name = "process";
   readonly jobs = undefined;
+  readonly warnings: readonly string[] = [];
   readonly unenforced: readonly string[];
   readonly #options: ProcessRuntimeOptions;
   readonly #cgroups: Cgroups;

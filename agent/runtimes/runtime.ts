@@ -106,6 +106,8 @@ export interface Runtime {
   readonly name: RuntimeName;
   /** Limits that are not enforced here, each with its reason. */
   readonly unenforced: readonly string[];
+  /** What people should know of it beside, one line each, without a full stop. */
+  readonly warnings: readonly string[];
   /** Runs jobs; undefined where there is no sandbox for them. */
   readonly jobs: JobSandboxes | undefined;
   /** Units that stand ready to be started. */

@@ -1,11 +1,14 @@
 import type { UpOptions } from "./options.ts";
 import type { RunningMesh } from "./up.ts";
 
-/** Prints where everything is and what to try. */
-export function announce({ mesh, runtimeReason }: RunningMesh, options: UpOptions): void {
+/** Says where everything is and what to try. */
+export function announcement(
+  { mesh, runtimeReason, warnings }: Omit<RunningMesh, "stop">,
+  options: Pick<UpOptions, "examples">,
+): string {
   const reason = runtimeReason === "" ? "." : `: ${runtimeReason.replace(/([^.])$/, "$1.")}`;
-  console.log(`
-The mesh runs. Instances run in the ${mesh.runtime} runtime${reason}
+  return `
+The mesh runs. Instances run in the ${mesh.runtime} runtime${reason}${warnings.map((what) => `\nNote: ${what}.`).join("")}
 
   site       http://${mesh.edge}/    the catalog: search, docs, try, usage; orders and artifacts
   edge       http://${mesh.edge}    gRPC, gRPC-web, JSON over HTTP, MCP (/mcp)
@@ -19,7 +22,7 @@ ${tries(options.examples, mesh.runtime)
   .map((line) => `  ${line}`)
   .join("\n")}
 
-Ctrl-C stops everything; the next start finds the state again.`);
+Ctrl-C stops everything; the next start finds the state again.`;
 }
 
 function tries(examples: boolean, runtime: string): string[] {

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { RouseError } from "../../sdk/errors.ts";
-import { announce } from "./announce.ts";
+import { announcement } from "./announce.ts";
 import { registerExamples } from "./examples.ts";
 import { makeDataFolder, ownDataFolder } from "./folder.ts";
 import type { UpOptions } from "./options.ts";
@@ -34,7 +34,7 @@ export async function run(wanted: UpOptions): Promise<void> {
     await ownDataFolder(options.data, async () => {
       const running = await up(options, say, stopping.signal);
       if (options.examples) await registerExamples(running.mesh, say, stopping.signal);
-      if (!stopping.signal.aborted) announce(running, options);
+      if (!stopping.signal.aborted) console.log(announcement(running, options));
       await stopped;
       await running.stop();
       say("Stopped; the next start finds the state again.");

@@ -20,6 +20,8 @@ export interface RunningMesh {
   readonly mesh: Mesh;
   /** Why the agent chose its runtime. */
   readonly runtimeReason: string;
+  /** What people should know of it. */
+  readonly warnings: readonly string[];
   /** Stops instances and children; nothing is left but the data. */
   stop(): Promise<void>;
 }
@@ -115,10 +117,10 @@ export async function up(
     const edge = `${options.listenHost}:${ports.edge}`;
     await start(envoyChild(joined, { name: options.host, zone: options.zone ?? "", edge }));
     stopping.throwIfAborted();
-    const { runtime, runtimeReason } = await agentStatus(joined.agent);
+    const { runtime, runtimeReason, warnings } = await agentStatus(joined.agent);
     const settled = { ...joined, runtime };
     writeMesh(settled);
-    return { mesh: settled, runtimeReason, stop };
+    return { mesh: settled, runtimeReason, warnings, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -41,6 +41,8 @@ export interface DockerRuntimeOptions {
   readonly settings: ContainerSettings;
   readonly folders: Folders;
   readonly bundles: Bundles;
+  /** As {@link Runtime.warnings}. */
+  readonly warnings: readonly string[];
   readonly log: Logger;
 }
 
@@ -48,6 +50,7 @@ export interface DockerRuntimeOptions {
 export class DockerRuntime implements Runtime {
   readonly name = "docker";
   readonly unenforced: readonly string[] = [];
+  readonly warnings: readonly string[];
   readonly jobs: JobSandboxes;
   readonly #options: DockerRuntimeOptions;
   readonly #images: ImageStore;
@@ -62,6 +65,7 @@ export class DockerRuntime implements Runtime {
   readonly #detached = new AbortController();
 
   private constructor(options: DockerRuntimeOptions, images: ImageStore, sandboxImage: string) {
+    this.warnings = options.warnings;
     const { engine, settings, log } = options;
     this.#options = options;
     this.#images = images;

@@ -29,20 +29,18 @@ export class Engine {
    * @throws RouseError UNAVAILABLE ENGINE_UNAVAILABLE.
    */
   async greet(): Promise<string> {
-    const timeout = new AbortController();
-    const late = sleep(pingMs, undefined, { signal: timeout.signal, ref: false }).then(() => {
-      throw new Error(`no answer within ${pingMs} ms`);
-    });
-    late.catch(() => {});
     try {
-      const { Version, Components } = await Promise.race([this.docker.version(), late]);
+      const { Version, Components } = await inTime(this.docker.version());
       const product = Components?.[0]?.Name?.startsWith("Podman") ? "Podman" : "Docker";
       return `${product} ${Version}`;
     } catch (error) {
       throw this.gone(error);
-    } finally {
-      timeout.abort();
     }
+  }
+
+  /** What it says of its own settings, as "docker info" shows them; undefined where it does not say. */
+  async info(): Promise<unknown> {
+    return inTime(this.docker.info()).catch(() => undefined);
   }
 
   /** @returns false when it has not answered for so many ms. */
@@ -113,6 +111,20 @@ export class Engine {
       `The Docker engine on ${this.where} refused ${what}: ${wordsOf(error)}.`,
       { reason: "ENGINE_REFUSED", cause: error },
     );
+  }
+}
+
+/** @throws Error when the engine takes too long. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const timeout = new AbortController();
+  const late = sleep(pingMs, undefined, { signal: timeout.signal, ref: false }).then(() => {
+    throw new Error(`no answer within ${pingMs} ms`);
+  });
+  late.catch(() => {});
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    timeout.abort();
   }
 }
 
