@@ -113,6 +113,32 @@ test("least request: the busy one gets fewer", async () => {
   for (const stream of streams) stream.cancel();
 });
 
+test.each([
+  ["round robin", { loadBalancing: "round_robin" }],
+  ["least request", { loadBalancing: "least_request" }],
+  ["none, though it is the oldest", { loadBalancing: "none" }],
+  ["by zones, weighted, though it is alone in its zone", { loadBalancing: "locality_weighted" }],
+] as const)(
+  "on probation it gets a tenth of what another gets, and then its share again: %s",
+  async (_, change) => {
+    const { service } = await serve(change, {
+      sick: { startedAtMs: 1_000, zone: "b" },
+      well: { startedAtMs: 2_000, zone: "a" },
+      other: { startedAtMs: 2_000, zone: "a" },
+    });
+    const sick = { condition: "probation", sinceMs: 1, reason: "it was ill", strikes: 1 } as const;
+    const health = { token: 1, instances: { sick } };
+    rig.mesh.change(service, "1.0.0", (state) => ({ ...state, health }));
+    const share = async () => ((await calls(service, 300)).sick ?? 0) / 300;
+    await expect.poll(share, { timeout: 60_000 }).toBeLessThan(0.2);
+    const onProbation = await share();
+    expect(onProbation).toBeGreaterThan(0);
+    expect(onProbation).toBeLessThan(0.2);
+    rig.mesh.change(service, "1.0.0", ({ health: _over, ...state }) => state);
+    await expect.poll(share, { timeout: 60_000 }).toBeGreaterThan(0.2);
+  },
+);
+
 test("sessions: a key stays with its instance, and keys spread", async () => {
   const { service } = await serve({ sessionKey: "x-session" }, { a: {}, b: {}, c: {} });
   const seen = new Set<string>();

@@ -68,8 +68,16 @@ function byAge(sorted: readonly Endpoint[]): JsonObject[] {
   const age = ({ startedAtMs = Number.MAX_VALUE }: Endpoint) => startedAtMs;
   const oldest = [...sorted].sort((a, b) => age(a) - age(b));
   const last = MOST_PRIORITIES - 1;
-  const ranks = oldest.slice(0, last).map((endpoint) => [endpoint]);
-  if (oldest.length > last) ranks.push(oldest.slice(last));
+  const ranks: Endpoint[][] = [];
+  let rank: Endpoint[] = [];
+  for (const endpoint of oldest) {
+    rank.push(endpoint);
+    // One on probation has not the calls of a rank to itself.
+    if (endpoint.onProbation === true || ranks.length === last) continue;
+    ranks.push(rank);
+    rank = [];
+  }
+  if (rank.length > 0) ranks.push(rank);
   return ranks.map((members, priority) => ({ priority, ...group(members) }));
 }
 
@@ -84,9 +92,11 @@ function byZone(sorted: readonly Endpoint[]): [string, Endpoint[]][] {
   return [...zones].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** A zone's part of the calls: the speed of those of its instances that take calls, in hundredths. */
+/** A zone's part of the calls: the speed of those of its instances that take calls, in hundredths; who is on probation counts for a tenth. */
 function weightOf(members: readonly Endpoint[]): number {
-  const speeds = members.map(({ draining, speed = 1 }) => (draining ? 0 : speed));
+  const speeds = members.map(({ draining, onProbation, speed = 1 }) =>
+    draining ? 0 : onProbation ? speed / PROBATION_DIVISOR : speed,
+  );
   const sum = speeds.reduce((all, speed) => all + speed, 0);
   return Math.max(1, Math.round(100 * sum));
 }
