@@ -2,10 +2,11 @@ import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vi
 import type { Load } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import type { InstanceState } from "../../registry/state.ts";
 import { createClient } from "../../sdk/client/index.ts";
-import type { RouseError } from "../../sdk/errors.ts";
+import { RouseError } from "../../sdk/errors.ts";
 import { echoDefinition, say } from "../../sdk/fixtures/echo.ts";
 import { echoHandlers } from "../../sdk/fixtures/handlers.ts";
 import type { Call } from "../../sdk/server/types.ts";
+import type { StatusName } from "../../sdk/status.ts";
 import { startInProcess } from "../../sdk/testing/index.ts";
 import { nextGeneration, startRig, type TestRig } from "../testing/rig.ts";
 import { instance, manifest, version } from "../testing/state.ts";
@@ -24,12 +25,23 @@ afterEach(() => {
 });
 afterAll(() => rig.close());
 
+/** Texts at which an instance fails, and how. */
+const failures: Readonly<Record<string, StatusName>> = {
+  "be broken": "INTERNAL",
+  "be lost": "DATA_LOSS",
+  refuse: "NOT_FOUND",
+};
+
 /** An instance whose answers say its name and the way of the call. */
 async function serve(name: string) {
   const way = (call: Call) => (call.metadata.get("x-forwarded-proto").length > 0 ? "envoy" : "direct");
   const server = await startInProcess(echoDefinition, {
     ...echoHandlers,
-    say: (_request, call) => say(`${name} ${way(call)}`),
+    say: ({ text }, call) => {
+      const failure = failures[text];
+      if (failure !== undefined) throw new RouseError(failure, `${way(call)}: told to fail`);
+      return say(`${name} ${way(call)}`);
+    },
     async *chat(requests, call) {
       for await (const _ of requests) yield say(`${name} ${way(call)}`);
     },
@@ -134,6 +146,28 @@ test("calls spread over the instances, leave one that drains, and are reported a
     .toBe(1);
   await chat.end();
   await expect.poll(() => load("1.1.0"), patience).toBeUndefined();
+});
+
+test("what ends with a server error is told of the instance, as Envoys tell it; what is the caller's fault is not", async () => {
+  const server = await serve("a");
+  put("1.6.0", [instance("a", 1, server.target)]);
+  const client = newClient("1.6.0");
+  await expect.poll(() => ask(client), patience).toBe("a direct");
+  const seen = rig.orchestrator.loads.length;
+  for (const text of ["refuse", "be broken", "be lost", "refuse"])
+    await expect(client.say(say(text))).rejects.toThrow("direct: told to fail");
+  const told = () => {
+    const sum = { issued: 0, errors: 0 };
+    for (const { target, endpoints } of rig.orchestrator.loads.slice(seen).flat())
+      for (const { address, issued, errors } of endpoints)
+        if (target?.version === "1.6.0" && address === server.target) {
+          sum.issued += issued;
+          sum.errors += errors;
+        }
+    return sum;
+  };
+  await expect.poll(() => told().errors, patience).toBe(2);
+  expect(told().issued).toBeGreaterThanOrEqual(4);
 });
 
 test("the busy one gets fewer calls", async () => {

@@ -12,7 +12,7 @@ import { RouseError } from "../errors.ts";
 import { callError } from "../grpc.ts";
 import { type Attempts, type ClientContext, prepare } from "./attempt.ts";
 import { awayDelayMs, pause, retryDelayMs } from "./retry.ts";
-import type { Way } from "./route.ts";
+import type { Failure, Way } from "./route.ts";
 import { readResponses, sendRequests } from "./streams.ts";
 import { tooLarge } from "./too-large.ts";
 import type { ClientCallOptions } from "./types.ts";
@@ -149,11 +149,28 @@ function metadataOf({ metadata }: Attempts, { version }: Way): Metadata {
 
 /** Books the end of an attempt, whatever it was. */
 function ended(way: Way, attempts: Attempts, error: unknown): void {
-  const unavailable = error instanceof Error && "code" in error && error.code === status.UNAVAILABLE;
+  const failure = failureOf(error);
   attempts.direct = way.address !== undefined;
   attempts.known = way.isKnown;
-  if (unavailable && way.address !== undefined) attempts.avoid.add(way.address);
-  way.end(unavailable);
+  if (failure === "unavailable" && way.address !== undefined) attempts.avoid.add(way.address);
+  way.end(failure);
+}
+
+/**
+ * What Envoy's load reports count as an error as well: what is a 5xx in HTTP (Grpc::Utility::grpcToHttpStatus). But for DEADLINE_EXCEEDED,
+ * which here is mostly the caller's own word.
+ */
+const BROKEN: ReadonlySet<unknown> = new Set([
+  status.UNKNOWN,
+  status.UNIMPLEMENTED,
+  status.INTERNAL,
+  status.DATA_LOSS,
+]);
+
+function failureOf(error: unknown): Failure | undefined {
+  if (!(error instanceof Error && "code" in error)) return undefined;
+  if (error.code === status.UNAVAILABLE) return "unavailable";
+  return BROKEN.has(error.code) ? "broken" : undefined;
 }
 
 /** The instance was gone before it saw the call, which another one may take: as Envoy does it, whatever the method. */

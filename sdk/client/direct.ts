@@ -93,12 +93,12 @@ export class DirectRoute implements Route {
       version: undefined,
       address: instance.address,
       isKnown: false,
-      end: (unavailable) => {
+      end: (failure) => {
         if (ended) return;
         ended = true;
         instance.inProgress -= 1;
-        instance.failures = unavailable ? instance.failures + 1 : 0;
-        if (unavailable) instance.errors += 1;
+        instance.failures = failure === "unavailable" ? instance.failures + 1 : 0;
+        if (failure !== undefined) instance.errors += 1;
         if (instance.failures >= MOST_FAILURES) {
           instance.failures = 0;
           instance.ejectedUntilMs = performance.now() + EJECTED_MS;

@@ -1,6 +1,9 @@
 import type { Client } from "@grpc/grpc-js";
 import type { SharedChannel } from "./channel.ts";
 
+/** "broken": with another server error than UNAVAILABLE. */
+export type Failure = "unavailable" | "broken";
+
 /** The way of one attempt of a call. */
 export interface Way {
   readonly grpc: Client;
@@ -10,8 +13,8 @@ export interface Way {
   readonly address: string | undefined;
   /** The mesh has answered there before. */
   readonly isKnown: boolean;
-  /** To be called once at the attempt's end. */
-  end(unavailable: boolean): void;
+  /** To be called once at the attempt's end. @param failure undefined: nothing that speaks against who was called. */
+  end(failure: Failure | undefined): void;
 }
 
 /** Chooses the way of each attempt. */
@@ -24,8 +27,8 @@ export interface Route {
 /** Through Envoy. */
 export function envoyWay(channel: SharedChannel, version: string | undefined): Way {
   const { grpc, isKnown } = channel;
-  const end = (unavailable: boolean) => {
-    if (!unavailable) channel.isKnown = true;
+  const end = (failure: Failure | undefined) => {
+    if (failure !== "unavailable") channel.isKnown = true;
   };
   return { grpc, version, address: undefined, isKnown, end };
 }
