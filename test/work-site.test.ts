@@ -230,6 +230,24 @@ describe.skipIf(chromiumPath === undefined)("the site's pages of work, on a whol
       await main().locator("h1 + .badge", { hasText: "succeeded" }).waitFor();
       await eventually(() => steps.count()).toBe(3);
     });
+
+    test("what calls with a key have kept is listed with who kept it", async () => {
+      using client = tally();
+      await client.count({ number: 2 }, { key: "eggs" });
+      const run = await client.async.count({ number: 40 }, { key: "eggs" });
+      await run.wait();
+      await open("/runs?service=tally.v1.TallyService");
+      const row = page
+        .getByRole("region", { name: "Kept values" })
+        .getByRole("row")
+        .filter({ hasText: "eggs" });
+      await row.getByRole("link", { name: run.id.slice(0, 8) }).waitFor();
+      expect(await row.getByRole("cell").nth(1).textContent()).toBe("all");
+      await row.getByText("Value").click();
+      await row.getByText("42", { exact: true }).waitFor();
+      if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/kept.png`, fullPage: true });
+      shown.push("/runs?service=tally.v1.TallyService");
+    });
   });
 
   describe("artifacts", () => {

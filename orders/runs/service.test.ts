@@ -1,14 +1,17 @@
-import { credentials, Server } from "@grpc/grpc-js";
+import { credentials, Metadata, Server } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RunState, RunsClient, RunsService } from "#proto/rouse/orders/v1/runs.ts";
+import { EDGE_HEADER } from "../../mesh-config/resources/registry-routes.ts";
 import type { MeshState } from "../../registry/state.ts";
 import { listen, unary } from "../../sdk/grpc.ts";
 import { Rights } from "../rights.ts";
-import { runsService } from "./service.ts";
+import { PROVIDER_HEADER } from "../who.ts";
+import { type RunsDeps, runsService } from "./service.ts";
 import { EngineRig, SERVICE } from "./testing/rig.ts";
 
 let rig: EngineRig;
 let client: RunsClient;
+let deps: RunsDeps;
 const server = new Server();
 const pinned: string[] = [];
 beforeAll(async () => {
@@ -19,7 +22,7 @@ beforeAll(async () => {
   ]) as [string, unknown][];
   // The service looks at nothing else of it.
   const state = { services: new Map([[SERVICE, { versions: new Map(versions) }]]) } as unknown as MeshState;
-  const deps = {
+  deps = {
     state: async () => state,
     pins: {
       during<T>(versions: readonly { readonly version: string }[], write: () => Promise<T>): Promise<T> {
@@ -107,4 +110,33 @@ test("a run that is not there, and an answer without a name", async () => {
   });
   await unary(client, "answerRun", { id, name: "go", value: Buffer.from("1") });
   expect(await rig.result(id)).toBe(1);
+});
+
+test("what runs have kept is told at the edge of a guarded mesh to the owner of the service alone", async () => {
+  const id = await rig.start({ keep: "all" }, "guarded");
+  await rig.ended(id);
+  const owners = {
+    ownerOf: async () => "anna",
+    servicesOf: async (of: string) => (of === "anna" ? [SERVICE] : []),
+  };
+  const guarded = new Server();
+  guarded.addService(RunsService, runsService({ ...deps, rights: new Rights(owners) }));
+  const edge = new RunsClient(await listen(guarded, "127.0.0.1:0"), credentials.createInsecure());
+  try {
+    const keysFor = async (headers: Record<string, string>) => {
+      const metadata = new Metadata();
+      for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+      const wanted = { service: SERVICE, key: "guarded", limit: 0 };
+      return (await unary(edge, "listKept", wanted, { metadata })).kept.map(({ name, run }) => [name, run]);
+    };
+    const by = (provider: string) => keysFor({ [EDGE_HEADER]: "1", [PROVIDER_HEADER]: provider });
+    expect(await by("anna")).toEqual([["last", id]]);
+    expect(await by("administrator")).toEqual([["last", id]]);
+    expect(await by("bert")).toEqual([]);
+    expect(await keysFor({ [EDGE_HEADER]: "1" })).toEqual([]);
+    expect(await keysFor({})).toEqual([["last", id]]);
+  } finally {
+    edge.close();
+    guarded.forceShutdown();
+  }
 });

@@ -120,7 +120,8 @@ export function runsService({ state, pins, rights, opened }: RunsDeps): RunsServ
       return {};
     }),
     listKept: answer(async ({ service, key, limit }, metadata) => {
-      withinMesh(whoCalls(metadata), "Looking at what runs have kept");
+      const scope = await rights.scope(metadata);
+      if (scope !== undefined && !scope.services.includes(service)) return { kept: [] };
       const { runs } = await opened();
       const rows = await runs.listKept(service, key, Math.min(limit || LIMIT.default, LIMIT.most));
       return {

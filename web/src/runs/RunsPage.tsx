@@ -11,6 +11,7 @@ import { WorkBadge } from "../work/WorkBadge.tsx";
 import { WorkError } from "../work/WorkError.tsx";
 import { WorkFilters } from "../work/WorkFilters.tsx";
 import { WorkTabs } from "../work/WorkTabs.tsx";
+import { KeptValues } from "./KeptValues.tsx";
 import { isOver, runStates, runWord } from "./run-state.ts";
 
 /** How often the list is read again while something of it is under way, ms. */
@@ -46,6 +47,7 @@ export function RunsPage({ query }: { readonly query: URLSearchParams }) {
         </Note>
       )}
       {value !== undefined && value.runs.length > 0 && <RunTable runs={value.runs} />}
+      {service !== "" && <KeptValues service={service} />}
       {value?.runs.length === MOST && <p class="soft">{`These are the latest ${MOST}.`}</p>}
     </div>
   );
