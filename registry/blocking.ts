@@ -1,6 +1,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { RouseError } from "../sdk/errors.ts";
 import type { ConsulClient, ConsulResponse } from "./consul.ts";
+import { watchConsulLeader } from "./consul-leader.ts";
 
 export interface BlockingQuery {
   readonly path: string;
@@ -50,8 +51,16 @@ const REST_MS = 10;
 const HANDLING_SHARE = 0.25;
 const HANDLING_BURST_MS = 1_000;
 
-/** What makes each query of a client read from the start. */
-const followers = new WeakMap<ConsulClient, Set<() => void>>();
+/** Makes a query read from the start. @param isLost Whether what it has asked will not be answered. */
+type Again = (isLost: boolean) => void;
+
+/** The queries of a client. */
+interface Followers {
+  readonly all: Set<Again>;
+  /** Ends the watch of Consul's leader, which the first one began. */
+  ended: AbortController;
+}
+const followers = new WeakMap<ConsulClient, Followers>();
 
 /**
  * Follows one blocking query until `signal` aborts.
@@ -60,7 +69,7 @@ const followers = new WeakMap<ConsulClient, Set<() => void>>();
  * Consul was away, is never below 1, failures back off with jitter, and the rate is limited. It goes back to 0, too, when an
  * answer with the same index comes early: so Consul ends all queries when a snapshot is put back, and a query with the index of
  * before would then wait in vain (seen with 1.22). One that was not asked at that moment does not hear of it, so whoever does tells the
- * client's other queries.
+ * client's other queries. So does a change of Consul's leader, which may have taken the queries with it.
  */
 export async function followQuery(
   consul: ConsulClient,
@@ -69,20 +78,19 @@ export async function followQuery(
 ): Promise<void> {
   let index = 0;
   let asking = new AbortController();
-  const again = () => {
-    if (index === 0) return;
+  const again = (isLost: boolean) => {
+    // It reads from the start, unless that is lost as well.
+    if (index === 0 && !isLost) return;
     index = 0;
     asking.abort();
   };
   const onAbort = () => asking.abort();
-  const others = followers.get(consul) ?? new Set();
-  followers.set(consul, others);
-  others.add(again);
+  const leave = enter(consul, again);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     await follow();
   } finally {
-    others.delete(again);
+    leave();
     signal.removeEventListener("abort", onAbort);
   }
 
@@ -119,7 +127,7 @@ export async function followQuery(
       const answeredAt = performance.now();
       const unasked = response.index === asked && answeredAt - askedAt < (WAIT_SECONDS * 1000) / 2;
       if (response.index < asked || unasked) {
-        for (const other of others) other();
+        tellAll(consul, false);
         await pause(FIRST_BACKOFF_MS, signal);
         continue;
       }
@@ -157,6 +165,25 @@ export async function followQuery(
       if (rest > 0) await pause(rest, signal);
     }
   }
+}
+
+/** Adds a query to those of its client. @returns what takes it out. */
+function enter(consul: ConsulClient, again: Again): () => void {
+  const known = followers.get(consul) ?? { all: new Set(), ended: new AbortController() };
+  followers.set(consul, known);
+  known.all.add(again);
+  if (known.all.size === 1) {
+    known.ended = new AbortController();
+    void watchConsulLeader(consul, () => tellAll(consul, true), known.ended.signal);
+  }
+  return () => {
+    known.all.delete(again);
+    if (known.all.size === 0) known.ended.abort();
+  };
+}
+
+function tellAll(consul: ConsulClient, isLost: boolean): void {
+  for (const again of followers.get(consul)?.all ?? []) again(isLost);
 }
 
 /**
