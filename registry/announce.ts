@@ -71,20 +71,29 @@ export async function refresh(
 
 /**
  * Announces a service and keeps it announced, also when Consul is away at first or forgets it, until close(), which takes it out.
+ *
+ * @param alongside Writes what else is to be known then; tried again when it fails.
  */
 export function keepAnnounced(
   consul: ConsulClient,
   service: Announcement,
   log?: Logger,
+  alongside: () => Promise<unknown> = async () => undefined,
 ): { close(): Promise<void> } {
   let closed = false;
   let working: Promise<void> = Promise.resolve();
   let announced = false;
+  let written = false;
   const keep = async () => {
     if (closed) return;
     try {
-      if (!announced || !(await refresh(consul, service.id))) await announce(consul, service);
+      if (!announced || !(await refresh(consul, service.id))) {
+        await announce(consul, service);
+        written = false;
+      }
       announced = true;
+      if (!written) await alongside();
+      written = true;
     } catch (err) {
       log?.debug({ err, service: service.name }, "not refreshed in Consul; it is tried again");
     }

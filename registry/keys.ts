@@ -64,6 +64,9 @@ export const openReviewKey = (service: string, version: string, tag: string) =>
 /** Ids of the providers that decide reviews. */
 export const REVIEWERS_KEY = "rouse/reviewers";
 
+/** Where the registry and orders were last announced, for hosts that join while these are away (parts.ts). */
+export const partKey = (part: "registry" | "orders") => `rouse/parts/${part}`;
+
 /** Mode of a host, and whether it was declared dead (host-record.ts). */
 export const HOSTS_PREFIX = "rouse/hosts/";
 export const hostKey = (host: string) => `${HOSTS_PREFIX}${host}`;

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { findTool } from "../../setup/tools.ts";
@@ -89,6 +89,11 @@ export async function consulChild(
       good: (body) => body.trim() === "true",
     }),
   };
+}
+
+/** Whether the Consul that had this folder knows other hosts of the mesh, and so finds them without those that it is told. */
+export function remembersOthers(folder: string): boolean {
+  return existsSync(join(folder, "data", "serf", "local.snapshot"));
 }
 
 /** Raft keeps the server's address in its data, so the ports stay the same from start to start where that can be. */

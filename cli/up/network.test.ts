@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
+import { ConsulClient } from "../../registry/consul.ts";
+import { announceOrders, announceRegistry, findParts } from "../../registry/parts.ts";
 import type { RouseError } from "../../sdk/errors.ts";
 import { startConsul } from "../../test/support/consul.ts";
 import { joinedParts } from "./joined.ts";
@@ -8,7 +10,7 @@ import { checkNetwork, GOSSIP_PORT, LOOPBACK, parseJoin, RAFT_PORT } from "./net
 
 const { signal } = new AbortController();
 const failure = (flags: Parameters<typeof checkNetwork>[0]): Promise<RouseError> =>
-  checkNetwork(flags, signal, 50).then(
+  checkNetwork(flags, signal, { patienceMs: 50 }).then(
     () => expect.unreachable(),
     (error) => error,
   );
@@ -61,6 +63,13 @@ test("a host to join that does not answer is told", async () => {
   );
 });
 
+test("a host that was in the mesh before starts also while those to join are silent", async () => {
+  const join = ["127.0.0.24:8301"];
+  expect(await checkNetwork({ bind: "127.0.0.23", join }, signal, { remembers: true })).toEqual({
+    ...{ bind: "127.0.0.23", join, server: false },
+  });
+});
+
 test("of several hosts to join, one must answer", async () => {
   const holder = createServer().listen({ host: "127.0.0.25", port: GOSSIP_PORT });
   await once(holder, "listening");
@@ -74,7 +83,7 @@ test("of several hosts to join, one must answer", async () => {
 test("a mesh without a registry is told", async () => {
   const consul = await startConsul();
   onTestFinished(() => consul.stop());
-  const error = await joinedParts(consul.address, signal, 100).then(
+  const error = await joinedParts(consul.address, signal, { hasControl: true, patienceMs: 100 }).then(
     () => expect.unreachable(),
     (thrown) => thrown,
   );
@@ -82,6 +91,42 @@ test("a mesh without a registry is told", async () => {
   expect(error.message).toBe(
     'The mesh was joined, but no registry or no control plane is announced in it (waited 0.1 s): see "rouse status" on the host that was started first.',
   );
+});
+
+test("a registry and orders that are away are where they were last, and it is told", async () => {
+  const consul = await startConsul();
+  const client = new ConsulClient({ address: consul.address });
+  onTestFinished(async () => {
+    client.close();
+    await consul.stop();
+  });
+  const registry = announceRegistry(client, { address: "10.0.0.1:8070", httpAddress: "10.0.0.1:8071" });
+  const orders = announceOrders(client, { address: "10.0.0.1:8074", httpAddress: "10.0.0.1:8075" });
+  const said: string[] = [];
+  const join = (hasControl: boolean, awayMs = 0) =>
+    joinedParts(consul.address, signal, {
+      ...{ hasControl, awayMs },
+      patienceMs: hasControl ? 60_000 : 300,
+      say: (line) => said.push(line),
+    });
+  const parts = {
+    registry: "10.0.0.1:8070",
+    registryHttp: "10.0.0.1:8071",
+    orders: "10.0.0.1:8074",
+    ordersHttp: "10.0.0.1:8075",
+    control: [],
+  };
+  const away = async () => (await findParts(client))?.away;
+  await expect.poll(away, { timeout: 60_000 }).toEqual([]);
+  expect(await join(true)).toEqual({ ...parts, away: [] });
+  await Promise.all([registry.close(), orders.close()]);
+  await expect.poll(away, { timeout: 60_000 }).toEqual(["registry", "orders"]);
+  expect(await join(true)).toEqual({ ...parts, away: ["registry", "orders"] });
+  expect(said).toEqual([
+    "The registry at 10.0.0.1:8070 does not answer: until it does, nothing can be registered and the site is away. Versions start all the same.",
+    "Orders at 10.0.0.1:8074 do not answer: until they do, there are no async calls, durable runs, tasks and orders.",
+  ]);
+  await expect(join(false)).rejects.toMatchObject({ reason: "MESH_INCOMPLETE" });
 });
 
 test("the host to join is an IPv4 address, with a port or the usual one", () => {

@@ -44,7 +44,8 @@ export function parseJoin(text: string, before: readonly string[] = []): readonl
 /**
  * Checks what the flags ask for, so that it is told at the start and not by some log.
  *
- * @param patienceMs How long the host to join may take to answer.
+ * @param options.remembers This host was in the mesh before, and finds the others by itself when those to join do not answer.
+ * @param options.patienceMs How long the host to join may take to answer.
  * @returns undefined for a mesh of one host, on 127.0.0.1.
  * @throws RouseError INVALID_ARGUMENT JOIN_NEEDS_BIND, BIND_UNUSABLE; FAILED_PRECONDITION PORT_IN_USE; UNAVAILABLE
  *   JOIN_UNREACHABLE.
@@ -52,7 +53,7 @@ export function parseJoin(text: string, before: readonly string[] = []): readonl
 export async function checkNetwork(
   flags: NetworkFlags,
   signal: AbortSignal,
-  patienceMs = JOIN_MS,
+  { remembers = false, patienceMs = JOIN_MS }: { remembers?: boolean; patienceMs?: number } = {},
 ): Promise<Network | undefined> {
   const { bind, join = [], server } = flags;
   const isFirst = join.length === 0;
@@ -72,7 +73,7 @@ export async function checkNetwork(
     );
   await bindable(bind, 0);
   for (const port of [GOSSIP_PORT, RAFT_PORT]) await bindable(bind, port);
-  if (!isFirst) await answering(join, signal, patienceMs);
+  if (!isFirst && !remembers) await answering(join, signal, patienceMs);
   return { bind, join, server: server ?? isFirst };
 }
 

@@ -4,7 +4,7 @@ import { controlPlaneFileOf, writeControlPlaneFile } from "../../mesh-config/con
 import { findTool } from "../../setup/tools.ts";
 import type { Mesh } from "../connect.ts";
 import { Child, type ChildSpec } from "./child.ts";
-import { consulChild } from "./consul.ts";
+import { consulChild, remembersOthers } from "./consul.ts";
 import { envoyChild } from "./envoy.ts";
 import { joinedParts } from "./joined.ts";
 import { checkNetwork, LOOPBACK } from "./network.ts";
@@ -45,7 +45,7 @@ export async function up(
   const record = new ChildRecord(join(data, "children.json"));
   const left = await record.endLeftovers();
   if (left.length > 0) say(`Ended what a killed mesh had left: ${left.join(", ")}`);
-  const network = await checkNetwork(options, stopping);
+  const network = await checkNetwork(options, stopping, { remembers: remembersOthers(join(data, "consul")) });
   const bind = network?.bind ?? LOOPBACK;
   const runs =
     network === undefined || network.join.length === 0 ? "all" : network.server ? "control" : "instances";
@@ -90,7 +90,10 @@ export async function up(
   try {
     removeSockets(mesh);
     await start(await consulChild(mesh.consul, join(data, "consul"), options.host, network));
-    const parts = runs === "all" ? undefined : await joinedParts(mesh.consul, stopping);
+    const parts =
+      runs === "all"
+        ? undefined
+        : await joinedParts(mesh.consul, stopping, { hasControl: runs === "control", say });
     const joined: Mesh = {
       ...mesh,
       ...(parts && {
