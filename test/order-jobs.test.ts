@@ -29,6 +29,8 @@ function digestOf(uri: string): string {
   return /sha256-([0-9a-f]{64})/.exec(uri)?.[1] ?? "none";
 }
 
+/** Of the host, in whatever currency: a job's share of it by the hour is not lost among the digits. */
+const COST_PER_HOUR = "3600";
 const { available } = await dockerRuntime();
 
 describe.skipIf(!available)("orders of jobs", () => {
@@ -40,7 +42,7 @@ describe.skipIf(!available)("orders of jobs", () => {
 
   beforeAll(async () => {
     writeFileSync(reads, "acgt");
-    mesh = await startMesh({ runtime: "docker" });
+    mesh = await startMesh({ runtime: "docker", args: ["--cost", COST_PER_HOUR] });
     store = artifacts({ target: mesh.orders, http: mesh.ordersHttp });
     const huge = (contract: string) => contract.replace("cpu: 0.25", "cpu: 500");
     for (const options of [{ version: "1.0.0" }, { version: "2.0.0-huge", edit: huge }]) {
@@ -116,6 +118,12 @@ describe.skipIf(!available)("orders of jobs", () => {
     const { cpuMs = 0, wallMs = 0, memoryPeakBytes = 0, readBytes, writtenBytes } = order.used ?? {};
     for (const amount of [cpuMs, wallMs, memoryPeakBytes]) expect(amount).toBeGreaterThan(0);
     expect([readBytes, writtenBytes]).toEqual([4, 6]);
+    const { cost = 0 } = order.used ?? {};
+    expect(cost).toBeGreaterThan(0);
+    // It had reserved a part of the host, for its time.
+    expect(cost).toBeLessThan((Number(COST_PER_HOUR) * wallMs) / 3_600_000);
+    const shown = await rouseOk(["orders", "show", id, "--data", mesh.data]);
+    expect(shown).toContain(`cost ${cost.toPrecision(3)}`);
     const logs = await rouseOk(["orders", "logs", id, "--data", mesh.data]);
     expect(logs).toContain("main#1 copies reads for somebody\n");
     expect((await store.show(given.outputs.reads)).holders).toEqual([`order:${id}`]);
@@ -138,6 +146,10 @@ describe.skipIf(!available)("orders of jobs", () => {
     const uri = first?.outputs[0]?.uri ?? "";
     expect(await contentOf(second?.outputs[0]?.uri ?? "")).toBe(`${uri}1ACGT`);
     expect(JSON.parse(ping?.result ?? "")).toEqual({ version: "1.0.0" });
+    // An instance serves others beside a call: of that only the time is told.
+    const costs = order.tasks.map(({ used }) => used?.cost ?? 0);
+    expect(costs.map((cost) => cost > 0)).toEqual([true, true, false]);
+    expect(order.used?.cost).toBeCloseTo(costs.reduce((sum, cost) => sum + cost, 0));
   });
 
   test("one that always fails is tried again, then fails with its last words; the rest goes on", async () => {
