@@ -159,7 +159,7 @@ export class Runner {
       const begunMs = Date.now();
       try {
         if (signal.aborted) return undefined;
-        const operation = await this.#kept(row.id, signal, () => store.begin(row.id));
+        const operation = await this.#kept(row.id, signal, () => store.begin(row));
         if (operation === undefined) return undefined;
         return await call({ operation, request, deadlineMs, signal });
       } catch (thrown) {

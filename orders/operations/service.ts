@@ -52,9 +52,15 @@ export function operationsService({
     await rights.check(metadata, { ...row, services: [row.service] }, `Operation ${row.id}`);
     return row;
   };
-  const followed = async function* (id: string, signal: AbortSignal) {
+  const followed = async function* (id: string, metadata: Metadata, signal: AbortSignal) {
     const { changes } = await opened();
-    const read = () => known(id);
+    let checked = false;
+    const read = async () => {
+      const row = await known(id);
+      if (!checked) await check(row, metadata);
+      checked = true;
+      return row;
+    };
     const revisionOf = ({ revision }: OperationRow) => revision;
     yield* follow<OperationRow>(
       { changes, channel: OPERATIONS_CHANNEL, id, read, revisionOf, isOver },
@@ -80,7 +86,7 @@ export function operationsService({
         const timer = setTimeout(() => gone.abort(), Math.min(request.waitMs, LONGEST_WAIT_MS));
         try {
           const end = await Promise.race([ended, untilAborted(gone.signal).then(() => undefined)]);
-          return end ?? (await last(followed(row.id, gone.signal)));
+          return end ?? (await last(followed(row.id, metadata, gone.signal)));
         } catch (thrown) {
           // The database was killed before the run was on disk. Who asks again with the same key starts it.
           if (RouseError.from(thrown).reason !== "OPERATION_UNKNOWN") throw thrown;
@@ -97,19 +103,14 @@ export function operationsService({
     getOperation: answer(async ({ id }, metadata) => toApi(await check(await known(id), metadata))),
     waitOperation: (call, callback) => {
       const { id, timeoutMs } = call.request;
-      const wait = async () => {
-        await check(await known(id), call.metadata);
-        return waitForEnd(call, timeoutMs, (signal) => followed(id, signal));
-      };
-      wait().then(
+      waitForEnd(call, timeoutMs, (signal) => followed(id, call.metadata, signal)).then(
         (row) => callback(null, toApi(row)),
         (thrown: unknown) => callback(statusObject(thrown)),
       );
     },
     watchOperation: (call) =>
       void streamAnswers(call, async function* (signal) {
-        await check(await known(call.request.id), call.metadata);
-        for await (const row of followed(call.request.id, signal)) yield toApi(row);
+        for await (const row of followed(call.request.id, call.metadata, signal)) yield toApi(row);
       }),
     listOperations: answer(async ({ service, state: wanted, limit }, metadata) => {
       const scope = await rights.scope(metadata);

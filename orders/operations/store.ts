@@ -92,12 +92,20 @@ export class OperationStore {
     );
   }
 
-  /** The call is made (again). @returns undefined when it has ended meanwhile. */
-  async begin(id: string): Promise<OperationRow | undefined> {
-    return this.#change(
-      id,
-      "state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())",
+  /**
+   * The call is made (again). Of one that may be made twice this need not be on disk before: if it is lost, the call is made again.
+   *
+   * @returns undefined when it has ended meanwhile.
+   */
+  async begin({ id, idempotent }: Pick<OperationRow, "id" | "idempotent">): Promise<OperationRow | undefined> {
+    const [row] = await this.#query(
+      `UPDATE operations SET state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()),
+         revision = revision + 1
+       WHERE id = $1 AND ${OPEN} AND set_config('synchronous_commit', $2, true) IS NOT NULL RETURNING ${COLUMNS}`,
+      [id, idempotent ? "off" : "on"],
+      "begin-operation",
     );
+    return row;
   }
 
   async succeed(id: string, response: Buffer): Promise<OperationRow | undefined> {
