@@ -95,6 +95,25 @@ test("what an actor does not take is told by its schema, and a key that is missi
   await expect(tally.add({ numbers: [1] })).rejects.toMatchObject({ reason: "ACTOR_KEY_MISSING" });
 });
 
+test("a plain function becomes a service by one call, and its run outlives its instance", async () => {
+  const dir = join(folder, "slow-greeter");
+  await rouseOk(["new", "slow-greeter", "--actor", "--dir", dir, "--owner", "tests@example.org"]);
+  await mkdir(join(dir, "node_modules"));
+  await symlink(root, join(dir, "node_modules", "rouse"));
+  const registered = await rouseOk(["register", "--dir", dir, "--data", mesh.data]);
+  const service = /\S+\.v1\.\w+/.exec(registered)?.[0] ?? "";
+  const request = '{"name": "Ada", "pauseMs": 4000}';
+  const id = (await rouseOk(["call", `${service}/Greet`, request, "--async", "--data", mesh.data])).trim();
+  await until("it has greeted once, and sleeps", async () => {
+    const shown = await rouseOk(["runs", "show", id, "--data", mesh.data]);
+    return shown.includes("Hello, Ada!") && shown.includes("sleep");
+  });
+  const [version] = await liveVersions(mesh, service);
+  for (const instance of version?.instances ?? []) await mesh.killInstance(instance.id);
+  const result = await rouseOk(["operations", "wait", id, "--data", mesh.data]);
+  expect(JSON.parse(result)).toEqual({ greetings: ["Hello, Ada!", "Hello again, Ada!"] });
+});
+
 test("a run outlives the kill of its instance and of orders", async () => {
   using tally = client();
   const asked = await tally.async.ask({ name: "count" }, { key: "f" });

@@ -7,9 +7,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { OrdersClient } from "#proto/rouse/orders/v1/orders.ts";
+import { withClient } from "../cli/connect.ts";
 import { type Database, embeddedDatabase } from "../orders/database/embedded.ts";
 import { artifacts } from "../sdk/client/index.ts";
 import { RouseError } from "../sdk/errors.ts";
+import { unary } from "../sdk/grpc.ts";
 import type { TaskWorker } from "../sdk/tasks/index.ts";
 import { createLedgerServiceClient } from "./fixtures/ledger/gen/ledger/v1/ledger.client.ts";
 import { flocks, flockWorker } from "./fixtures/task-worker.ts";
@@ -119,10 +122,21 @@ const faults: Record<string, (more: () => Promise<void>) => Promise<void>> = {
       await expect(client.async.count(request)).rejects.toMatchObject(away);
       await expect(client.async.book(request)).rejects.toMatchObject(away);
       await expect(store.put(Buffer.from("x"))).rejects.toMatchObject(away);
+      const task = {
+        name: "",
+        service: "ledger.v1.LedgerService",
+        version: "",
+        method: "Count",
+        parameters: "{}",
+      };
+      const tasks = [{ ...task, inputs: {}, metadata: {}, after: [] }];
+      const order = { name: "", tasks, metadata: {}, idempotencyKey: "", keepMs: 0, validateOnly: false };
+      const ordered = withClient(OrdersClient, mesh.edge, (orders) => unary(orders, "createOrder", order));
+      await expect(ordered).rejects.toMatchObject(away);
     } finally {
       store.close();
     }
-    for (const command of ["runs", "tasks", "operations"]) {
+    for (const command of ["runs", "tasks", "operations", "orders"]) {
       const { code, stderr } = await rouse([command, "--data", mesh.data]);
       expect(code).toBe(1);
       expect(stderr).toMatch(

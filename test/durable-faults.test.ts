@@ -1,3 +1,4 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
@@ -22,9 +23,20 @@ const ENTRIES = 4;
 const random = seededRandom();
 let mesh: TestMesh;
 let ledger: Probe;
+/** Where the ledger's steps tell that they are made. */
+const trace = () => join(ledger.dir, "trace");
+/** A step of a run, by the run's first number, and when it was made. */
+interface Made {
+  readonly first: number;
+  readonly number: number;
+  readonly atMs: number;
+}
 beforeAll(async () => {
   mesh = await startMesh({ runtime: "process" });
   ledger = await makeProbe({ fixture: "ledger" });
+  const handlers = join(ledger.dir, "src/handlers.ts");
+  const source = await readFile(handlers, "utf8");
+  await writeFile(handlers, source.replace('TRACE = ""', `TRACE = ${JSON.stringify(trace())}`));
   await ledger.register(mesh.data);
 });
 afterAll(async () => {
@@ -97,6 +109,17 @@ test(
         expect(await count("operations WHERE durable AND state = 'succeeded'")).toBe(begun);
         expect(await count("run_entries WHERE done")).toBe(begun * 2 * ENTRIES);
         expect(await count("run_entries")).toBe(begun * 2 * ENTRIES);
+        // Outside of the database: a step is made again only as long as it was not recorded.
+        const { rows } = await pool.query<{ step: string; at: string }>(
+          `SELECT o.idempotency_key || ' ' || e.name AS step, e.recorded_at_ms AS at
+           FROM run_entries e JOIN operations o ON o.id = e.run WHERE e.name LIKE 'book %'`,
+        );
+        const lines = (await readFile(trace(), "utf8")).trimEnd().split("\n");
+        const made = lines.map((line) => JSON.parse(line) as Made);
+        const madeAt = Map.groupBy(made, ({ first, number }) => `run ${first} book ${number}`);
+        expect(madeAt.size).toBe(begun * ENTRIES);
+        const again = rows.filter(({ step, at }) => madeAt.get(step)?.some(({ atMs }) => atMs > Number(at)));
+        expect(again).toEqual([]);
       } finally {
         await pool.end();
       }

@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EntryKind } from "#proto/rouse/orders/v1/durable.ts";
 import { OperationsClient } from "#proto/rouse/orders/v1/operations.ts";
@@ -15,9 +17,13 @@ const ledgers: Probe[] = [];
 
 beforeAll(async () => {
   mesh = await startMesh({ runtime: "process" });
-  for (const version of ["1.0.0", "1.1.0"]) {
+  for (const version of ["1.0.0", "1.1.0", OTHER_PATH]) {
     const ledger = await makeProbe({ fixture: "ledger", version, idleTimeout: "1s" });
     ledgers.push(ledger);
+    if (version === OTHER_PATH) {
+      const handlers = join(ledger.dir, "src/handlers.ts");
+      await writeFile(handlers, (await readFile(handlers, "utf8")).replace("`book $", "`enter $"));
+    }
     await ledger.register(mesh.data);
   }
   await rouseOk(["tag", SERVICE, "release", "1.0.0", "--data", mesh.data]);
@@ -27,6 +33,8 @@ afterAll(async () => {
   for (const ledger of ledgers) await ledger.remove();
 });
 
+/** A version whose steps have other names. */
+const OTHER_PATH = "1.2.0";
 const SERVICE = "ledger.v1.LedgerService";
 const book = { entries: 3, first: 7, restMs: 0, entryMs: 0, fail: "", bytes: 0, approval: "" };
 const client = () => createLedgerServiceClient({ target: mesh.edge });
@@ -109,6 +117,27 @@ describe("a durable run", () => {
     expect(run).toMatchObject({ retries: 1, operation: { version: "1.1.0" } });
     const times = run.journal.map(({ recordedAtMs }) => recordedAtMs);
     expect(times[2]).toBeGreaterThan(run.operation?.startedAtMs ?? 0);
+  });
+
+  test("that is retried with a version of another path fails at the step that differs, and says what to do", async () => {
+    using ledger = client();
+    const started = await ledger.async.book({ ...book, fail: "The books do not balance." });
+    await expect(started.wait()).rejects.toMatchObject({ reason: "BOOK_REFUSED" });
+    await command("runs", "retry", started.id, "--from", "2", "--version", OTHER_PATH);
+    await expect(started.wait()).rejects.toMatchObject({
+      status: "FAILED_PRECONDITION",
+      reason: "RUN_NOT_DETERMINISTIC",
+      metadata: { index: "0" },
+      message: expect.stringMatching(
+        /at step 0 its journal has .*book 0.*, and now it is .*enter 0.*register the change as a new version.*run\.patched\("name"\)/,
+      ),
+    });
+    expect(await command("runs", "show", started.id)).toContain("RUN_NOT_DETERMINISTIC");
+    // What it did on the other path is forgotten; then the new one is as good.
+    await command("runs", "retry", started.id, "--from", "0", "--version", OTHER_PATH);
+    await expect(started.wait()).rejects.toMatchObject({ reason: "BOOK_REFUSED" });
+    const { journal } = await getRun(started.id);
+    expect(journal.map(({ entry }) => entry?.name)).toEqual(["enter 0", "enter 1", "enter 2"]);
   });
 
   test("keeps its version in the catalog, with which it goes on when the release has moved", async () => {

@@ -20,8 +20,8 @@ const workers: Probe[] = [];
 
 beforeAll(async () => {
   mesh = await startMesh({ runtime: "process", args: ["--guard-work"] });
-  for (const version of ["1.0.0", "2.0.0"]) {
-    const worker = await makeProbe({ fixture: "worker", version });
+  for (const version of ["1.0.0", "2.0.0", TWICE]) {
+    const worker = await makeProbe({ fixture: "worker", version, minInstances: version === TWICE ? 2 : 0 });
     workers.push(worker);
     await worker.register(mesh.data);
   }
@@ -32,6 +32,8 @@ afterAll(async () => {
   for (const worker of workers) await worker.remove();
 });
 
+/** A version of which two instances run. */
+const TWICE = "3.0.0";
 const SERVICE = "worker.v1.WorkerService";
 const work = { steps: 1, stepMs: 1, fail: "", bytes: 0 };
 const { methods } = WorkerServiceDefinition;
@@ -148,6 +150,22 @@ describe("an async call", () => {
     expect(late.ended).toBe(false);
     expect(await again(late.id).get()).toMatchObject({ error: undefined, expiresAtMs: undefined });
     await late.cancel("nobody needs it");
+  });
+
+  test("is balanced like any other: of twenty at once, each of two instances makes some", async () => {
+    using worker = client(TWICE);
+    await until("both run", async () => {
+      const versions = await liveVersions(mesh, SERVICE);
+      return versions.find(({ version }) => version === TWICE)?.instances.length === 2;
+    });
+    const used = new Set<string>();
+    await until("both were used", async () => {
+      const calls = Array.from({ length: 20 }, () => worker.async.work({ ...work, stepMs: 200 }));
+      const all = await Promise.all(calls.map(async (call) => (await call).wait()));
+      for (const { version, instance } of all) used.add(`${version} ${instance}`);
+      return used.size > 1;
+    });
+    expect([...used]).toEqual([expect.stringMatching(/^3\.0\.0 ./), expect.stringMatching(/^3\.0\.0 ./)]);
   });
 
   test("whose result is too large says what to do", async () => {

@@ -91,7 +91,13 @@ describe("a task", () => {
   test("brings and answers what a contract says", async () => {
     const queue = taskQueue(WorkerServiceDefinition.methods.work);
     work(queue, {
-      handle: ({ steps }, { id }) => ({ version: "", steps, operation: id, payload: Buffer.from("wool") }),
+      handle: ({ steps }, { id }) => ({
+        version: "",
+        steps,
+        instance: "",
+        operation: id,
+        payload: Buffer.from("wool"),
+      }),
     });
     const made = await submit(queue, { steps: 7, stepMs: 0, fail: "", bytes: 0 });
     expect(await made.result()).toMatchObject({ steps: 7, operation: made.id });

@@ -4,7 +4,7 @@ import { WorkerServiceDefinition } from "../../test/fixtures/worker/gen/worker/v
 import { leastBytes, refuseLarge } from "./result-size.ts";
 
 const { work } = WorkerServiceDefinition.methods;
-const response = { version: "", operation: "", payload: new Uint8Array(), steps: 0 };
+const response = { version: "", operation: "", payload: new Uint8Array(), steps: 0, instance: "" };
 
 test("a result that is too large is refused with what to do", () => {
   const payload = new Uint8Array(100 * 2 ** 20);
