@@ -24,9 +24,14 @@ export const operationsPart: OrdersPart = {
     });
     server.addService(OperationsService, service);
   },
-  async lead({ pool, changes, calls, hosts, log }, signal) {
+  async lead({ pool, changes, calls, hosts, localRuns, log }, signal) {
     const deaths = new MemoryDeaths(endedInstances(hosts));
     const runner = new Runner({ store: new OperationStore(pool), changes, call: calls.call, deaths, log });
-    await runner.run(signal);
+    const leave = localRuns.lead(runner, "calls");
+    try {
+      await runner.run(signal);
+    } finally {
+      leave();
+    }
   },
 };

@@ -4,9 +4,10 @@ import { RouseError } from "../../sdk/errors.ts";
 import type { Changes } from "../database/changes.ts";
 import { isDatabaseAway } from "../database/connect.ts";
 import { untilAborted } from "../leader.ts";
+import type { RunWorker, StartedRun } from "../runs/local-runs.ts";
 import type { MemoryDeaths } from "./memory-deaths.ts";
 import { isOver, type OperationRow } from "./record.ts";
-import type { OperationStore } from "./store.ts";
+import type { NewOperation, OperationStore } from "./store.ts";
 
 /** Makes one call through the mesh. */
 export type MakeCall = (call: {
@@ -27,9 +28,15 @@ export interface RunnerOptions {
 
 /** Calls under way at one time; the others wait. */
 const MOST_CALLS = 500;
+/** What need not be read of a call that this process has just written. */
+interface Known {
+  readonly row: OperationRow;
+  readonly request: Buffer;
+}
+
 /** Channel that names operations which changed. */
 export const OPERATIONS_CHANNEL = "rouse_operations";
-/** The same without durable runs. */
+/** The same without durable runs, each with its state. */
 export const CALLS_CHANNEL = "rouse_calls";
 /** Pauses before a call is made again, ms: the first, doubling, the longest. */
 const FIRST_PAUSE_MS = 200;
@@ -46,11 +53,13 @@ const AGAIN_MS = 1_000;
  * A call that was under way when a process or an instance ended is made again where the contract says that this does no harm
  * (idempotency_level), and fails with ABORTED otherwise.
  */
-export class Runner {
+export class Runner implements RunWorker {
   readonly #options: RunnerOptions;
   readonly #running = new Map<string, AbortController>();
   /** The oldest first. */
-  readonly #waiting = new Set<string>();
+  readonly #waiting = new Map<string, Known | undefined>();
+  /** Those that this process is just writing down itself. */
+  readonly #expected = new Set<string>();
   #stopped = false;
 
   constructor(options: RunnerOptions) {
@@ -73,58 +82,76 @@ export class Runner {
     }
   }
 
+  async start({ id, request }: NewOperation, write: () => Promise<OperationRow>): Promise<StartedRun> {
+    this.#expected.add(id);
+    try {
+      const row = await write();
+      // Another leader was told of it, too.
+      if (row.id === id && row.state === "waiting" && !this.#stopped) this.#add(id, { row, request });
+      return { row };
+    } catch (thrown) {
+      this.#expected.delete(id);
+      // Its commit may have come through all the same.
+      void this.#changed(`${id} waiting`);
+      throw thrown;
+    } finally {
+      this.#expected.delete(id);
+    }
+  }
+
   async #catchUp(): Promise<void> {
     for (const id of await this.#options.store.open()) this.#add(id);
   }
 
-  async #changed(id: string | undefined): Promise<void> {
+  async #changed(payload: string | undefined): Promise<void> {
     try {
-      if (id === undefined) return await this.#catchUp();
-      const row = await this.#options.store.get(id);
-      if (row === undefined) return;
-      if (isOver(row)) this.#running.get(id)?.abort(OVER);
-      else if (row.state === "waiting") this.#add(id);
+      if (payload === undefined) return await this.#catchUp();
+      const [id = "", state] = payload.split(" ");
+      if (state === "waiting") {
+        if (!this.#expected.has(id)) this.#add(id);
+      } else if (state !== "running") this.#running.get(id)?.abort(OVER);
     } catch (err) {
-      this.#options.log.warn({ err, operation: id }, "a change of an operation is followed later");
+      this.#options.log.warn({ err, payload }, "a change of an operation is followed later");
       // Nobody tells it again.
-      setTimeout(() => this.#stopped || void this.#changed(id), AGAIN_MS).unref();
+      setTimeout(() => this.#stopped || void this.#changed(payload), AGAIN_MS).unref();
     }
   }
 
-  #add(id: string): void {
-    if (this.#running.has(id)) return;
-    this.#waiting.add(id);
+  #add(id: string, known?: Known): void {
+    if (this.#running.has(id) || this.#waiting.has(id)) return;
+    // Those that wait are read when it is their turn: their requests may be large.
+    this.#waiting.set(id, this.#running.size < MOST_CALLS ? known : undefined);
     this.#next();
   }
 
   #next(): void {
     while (this.#running.size < MOST_CALLS && !this.#stopped) {
-      const [id] = this.#waiting;
-      if (id === undefined) return;
+      const [first] = this.#waiting;
+      if (first === undefined) return;
+      const [id, known] = first;
       this.#waiting.delete(id);
       const stop = new AbortController();
       this.#running.set(id, stop);
-      void this.#run(id, stop.signal).finally(() => {
+      void this.#run(id, stop.signal, known).finally(() => {
         this.#running.delete(id);
         this.#next();
       });
     }
   }
 
-  async #run(id: string, signal: AbortSignal): Promise<void> {
+  async #run(id: string, signal: AbortSignal, known?: Known): Promise<void> {
     const { store, log } = this.#options;
     try {
-      const row = await this.#kept(id, signal, () => store.get(id));
+      const row = known?.row ?? (await this.#kept(id, signal, () => store.get(id)));
       if (row === undefined || isOver(row)) return;
       if (row.state === "running" && !row.idempotent) {
         const error = interrupted(row, "the process that made the call ended meanwhile");
         await this.#kept(id, signal, () => store.fail(id, error));
         return;
       }
-      const outcome = await this.#attempts(row, signal);
+      const outcome = await this.#attempts(row, signal, known?.request);
       if (signal.reason === CLOSING || signal.reason === OVER) return;
-      if (outcome instanceof RouseError) await this.#kept(id, signal, () => store.fail(id, outcome));
-      else if (outcome !== undefined) await this.#kept(id, signal, () => store.succeed(id, outcome));
+      if (outcome !== undefined) await this.#kept(id, signal, () => store.end(id, outcome));
     } catch (err) {
       log.error({ err, operation: id }, "an operation is left to the next leader");
     }
@@ -146,9 +173,13 @@ export class Runner {
   }
 
   /** @returns the response, or the error with which the operation fails; undefined when it has ended meanwhile. */
-  async #attempts(row: OperationRow, signal: AbortSignal): Promise<Buffer | RouseError | undefined> {
+  async #attempts(
+    row: OperationRow,
+    signal: AbortSignal,
+    known?: Buffer,
+  ): Promise<Buffer | RouseError | undefined> {
     const { store, call, deaths } = this.#options;
-    const request = await this.#kept(row.id, signal, () => store.request(row.id));
+    const request = known ?? (await this.#kept(row.id, signal, () => store.request(row.id)));
     if (request === undefined) return undefined;
     const beganMs = row.started_at?.getTime() ?? Date.now();
     const deadlineMs = beganMs + row.deadline_ms + row.start_timeout_ms;
@@ -159,9 +190,11 @@ export class Runner {
       const begunMs = Date.now();
       try {
         if (signal.aborted) return undefined;
-        const operation = await this.#kept(row.id, signal, () => store.begin(row));
-        if (operation === undefined) return undefined;
-        return await call({ operation, request, deadlineMs, signal });
+        const noted = this.#kept(row.id, signal, () => store.begin(row));
+        // Where it may be made twice it is made while that is written: what has ended meanwhile is told by its change.
+        if (!row.idempotent && (await noted) === undefined) return undefined;
+        const [response] = await Promise.all([call({ operation: row, request, deadlineMs, signal }), noted]);
+        return response;
       } catch (thrown) {
         if (signal.aborted) return undefined;
         const error = RouseError.from(thrown);

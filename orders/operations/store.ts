@@ -2,6 +2,7 @@ import type { Pool } from "pg";
 import { RouseError } from "../../sdk/errors.ts";
 import { unreachable } from "../database/connect.ts";
 import type { Scope } from "../rights.ts";
+import { Batch } from "../runs/batch.ts";
 import { COLUMNS, errorJson, type OperationRow, rowSchema, type StateName } from "./record.ts";
 
 /** A new operation. */
@@ -35,10 +36,20 @@ export interface NewOperation {
 }
 
 const OPEN = "state IN ('waiting', 'running')";
+/** Ends that one statement writes, and what has its own, bytes: an array of results is text, twice as long. */
+const MOST_ENDS = 200;
+const LARGE_BYTES = 65_536;
+
+/** How a call ended. */
+interface CallEnd {
+  readonly id: string;
+  readonly outcome: Buffer | RouseError;
+}
 
 /** The table of operations. Everything throws UNAVAILABLE DATABASE_UNREACHABLE while the database is away. */
 export class OperationStore {
   readonly #pool: Pool;
+  readonly #ends = new Batch<CallEnd, undefined>(MOST_ENDS, (ends) => this.#writeEnds(ends));
 
   constructor(pool: Pool) {
     this.#pool = pool;
@@ -97,7 +108,10 @@ export class OperationStore {
    *
    * @returns undefined when it has ended meanwhile.
    */
-  async begin({ id, idempotent }: Pick<OperationRow, "id" | "idempotent">): Promise<OperationRow | undefined> {
+  async begin({
+    id,
+    idempotent,
+  }: Pick<OperationRow, "id" | "idempotent">): Promise<OperationRow | undefined> {
     const [row] = await this.#query(
       `UPDATE operations SET state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()),
          revision = revision + 1
@@ -106,6 +120,39 @@ export class OperationStore {
       "begin-operation",
     );
     return row;
+  }
+
+  /** Writes down how a call ended, unless it has ended otherwise: those that end meanwhile share a commit. */
+  async end(id: string, outcome: Buffer | RouseError): Promise<void> {
+    if (!(outcome instanceof RouseError) && outcome.length > LARGE_BYTES) {
+      await this.succeed(id, outcome);
+      return;
+    }
+    try {
+      await this.#ends.add({ id, outcome });
+    } catch {
+      // Another one's end may be at fault; if the database is away, this tells it.
+      if (outcome instanceof RouseError) await this.fail(id, outcome);
+      else await this.succeed(id, outcome);
+    }
+  }
+
+  async #writeEnds(ends: readonly CallEnd[]): Promise<undefined[]> {
+    const failed = ({ outcome }: CallEnd) => outcome instanceof RouseError;
+    await this.#run(
+      `UPDATE operations o SET state = e.state, response = e.response, error = e.error::json, ended_at = clock_timestamp(),
+         revision = o.revision + 1
+       FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[]) AS e (id, state, response, error)
+       WHERE o.id = e.id AND o.state IN ('waiting', 'running')`,
+      [
+        ends.map(({ id }) => id),
+        ends.map((end) => (failed(end) ? "failed" : "succeeded")),
+        ends.map(({ outcome }) => (outcome instanceof RouseError ? null : outcome)),
+        ends.map(({ outcome }) => (outcome instanceof RouseError ? errorJson(outcome) : null)),
+      ],
+      "end-operations",
+    );
+    return ends.map(() => undefined);
   }
 
   async succeed(id: string, response: Buffer): Promise<OperationRow | undefined> {

@@ -91,4 +91,14 @@ export const runsTables: readonly string[] = [
        RETURN NULL;
      END $$;
    CREATE TRIGGER keep_of_run AFTER INSERT ON run_entries FOR EACH ROW WHEN (NEW.kind = 9) EXECUTE FUNCTION keep_of_run();`,
+  // Who makes calls need not read what was only noted.
+  `CREATE OR REPLACE FUNCTION tell_operation() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN
+       PERFORM pg_notify('rouse_operations', NEW.id::text);
+       IF NOT NEW.durable THEN PERFORM pg_notify('rouse_calls', NEW.id::text || ' ' || NEW.state); END IF;
+       IF NEW.durable OR NEW.parent IS NOT NULL THEN
+         PERFORM pg_notify('rouse_runs', NEW.id::text || ' ' || NEW.state);
+       END IF;
+       RETURN NULL;
+     END $$;`,
 ];

@@ -1,0 +1,139 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { RouseError } from "../../sdk/errors.ts";
+import { Changes } from "../database/changes.ts";
+import { type OrdersDatabase, openDatabase } from "../database/connect.ts";
+import { PARTS } from "../parts.ts";
+import { LocalRuns } from "../runs/local-runs.ts";
+import { MemoryDeaths } from "./memory-deaths.ts";
+import { CALLS_CHANNEL, type MakeCall, Runner } from "./runner.ts";
+import { type NewOperation, OperationStore } from "./store.ts";
+
+const log = pino({ level: "silent" });
+const patience = { timeout: 60_000, interval: 20 };
+let folder: string;
+let database: OrdersDatabase;
+let changes: Changes;
+let store: OperationStore;
+const local = new LocalRuns();
+const stop = new AbortController();
+let running: Promise<void>;
+/** How often each call was made. */
+const made = new Map<string, number>();
+/** Calls by the first word of their request. */
+const calls: Record<string, MakeCall> = {
+  async answer({ request }) {
+    return Buffer.from(request.toString().slice("answer ".length));
+  },
+  async refuse() {
+    throw new RouseError("OUT_OF_RANGE", "There are no more.", { reason: "NO_MORE" });
+  },
+  large: async () => Buffer.alloc(1_000_000, 7),
+  wait: ({ signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted")))),
+};
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "rouse-runner-"));
+  database = await openDatabase({ url: undefined, folder, parts: PARTS, log });
+  changes = new Changes(database.url, [CALLS_CHANNEL], log);
+  await changes.start();
+  store = new OperationStore(database.pool);
+  const call: MakeCall = (asked) => {
+    made.set(asked.operation.id, (made.get(asked.operation.id) ?? 0) + 1);
+    const [what = ""] = asked.request.toString().split(" ");
+    return calls[what]?.(asked) ?? Promise.reject(new Error(`no call ${what}`));
+  };
+  const runner = new Runner({ store, changes, call, deaths: new MemoryDeaths(async () => []), log });
+  local.lead(runner, "calls");
+  running = runner.run(stop.signal);
+}, 60_000);
+afterAll(async () => {
+  stop.abort();
+  await running;
+  await changes?.close();
+  await database?.close();
+  await rm(folder, { recursive: true, force: true });
+}, 60_000);
+
+function operation(request: string, idempotent = true): NewOperation {
+  return {
+    id: randomUUID(),
+    service: "a.v1.A",
+    version: "1.0.0",
+    method: "Do",
+    caller: "",
+    idempotencyKey: "",
+    request: Buffer.from(request),
+    requestDigest: Buffer.alloc(32),
+    idempotent,
+    deadlineMs: 60_000,
+    startTimeoutMs: 1_000,
+    keepMs: 60_000,
+    durable: false,
+    key: "",
+  };
+}
+const start = async (request: string, idempotent = true): Promise<string> => {
+  const one = operation(request, idempotent);
+  const { row } = await local.start(one, () => store.insert(one));
+  return row.id;
+};
+const ended = async (id: string) => {
+  await expect.poll(async () => (await store.get(id))?.ended_at, patience).toBeTruthy();
+  return store.get(id);
+};
+
+test("more calls at once than are made at one time each end once, with their own results", async () => {
+  const numbers = Array.from({ length: 700 }, (_, number) => number);
+  const ids = await Promise.all(numbers.map((number) => start(`answer ${number}`, number % 2 === 0)));
+  for (const [number, id] of ids.entries()) {
+    const row = await ended(id);
+    expect(row).toMatchObject({ state: "succeeded", attempts: 1, error: null });
+    expect(row?.response?.toString()).toBe(String(number));
+    expect(made.get(id)).toBe(1);
+  }
+}, 120_000);
+
+test("those that end at the same time end each in its own way", async () => {
+  const [fine = "", refused = "", large = ""] = await Promise.all(
+    ["answer x", "refuse", "large"].map((one) => start(one)),
+  );
+  expect(await ended(fine)).toMatchObject({ state: "succeeded" });
+  expect(await ended(refused)).toMatchObject({
+    state: "failed",
+    response: null,
+    error: { reason: "NO_MORE" },
+  });
+  expect((await ended(large))?.response?.length).toBe(1_000_000);
+});
+
+test("one that somebody else wrote down is made as well", async () => {
+  const one = operation("answer other");
+  await store.insert(one);
+  expect((await ended(one.id))?.response?.toString()).toBe("other");
+});
+
+test.each([true, false])(
+  "one that is cancelled is let go of, and stays cancelled (idempotent: %s)",
+  async (idempotent) => {
+    const id = await start("wait", idempotent);
+    await expect.poll(() => made.get(id), patience).toBe(1);
+    const why = new RouseError("CANCELLED", "Enough.", { reason: "OPERATION_CANCELLED" });
+    await store.fail(id, why, "cancelled");
+    expect(await ended(id)).toMatchObject({ state: "cancelled", error: { message: "Enough." } });
+  },
+);
+
+test("one whose end cannot be written together with others does not take them with it", async () => {
+  const good = operation("wait");
+  await store.insert(good);
+  const ends = [store.end("no id at all", Buffer.from("x")), store.end(good.id, Buffer.from("good"))];
+  const [first, second] = await Promise.allSettled(ends);
+  expect([first?.status, second?.status]).toEqual(["rejected", "fulfilled"]);
+  expect((await store.get(good.id))?.response?.toString()).toBe("good");
+});
