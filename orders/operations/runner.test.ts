@@ -106,6 +106,7 @@ test("those that end at the same time end each in its own way", async () => {
   expect(await ended(fine)).toMatchObject({ state: "succeeded" });
   expect(await ended(refused)).toMatchObject({
     state: "failed",
+    attempts: 1,
     response: null,
     error: { reason: "NO_MORE" },
   });

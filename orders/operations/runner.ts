@@ -188,14 +188,18 @@ export class Runner implements RunWorker {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const free = await suspect.turn();
       const begunMs = Date.now();
+      let noted: Promise<OperationRow | undefined> | undefined;
       try {
         if (signal.aborted) return undefined;
-        const noted = this.#kept(row.id, signal, () => store.begin(row));
+        noted = this.#kept(row.id, signal, () => store.begin(row));
         // Where it may be made twice it is made while that is written: what has ended meanwhile is told by its change.
         if (!row.idempotent && (await noted) === undefined) return undefined;
-        const [response] = await Promise.all([call({ operation: row, request, deadlineMs, signal }), noted]);
-        return response;
+        const made = call({ operation: row, request, deadlineMs, signal });
+        const [response, operation] = await Promise.all([made, noted]);
+        return operation && response;
       } catch (thrown) {
+        // It began before it ended, also for those who read it.
+        await noted?.catch(() => undefined);
         if (signal.aborted) return undefined;
         const error = RouseError.from(thrown);
         if (error.status !== "UNAVAILABLE" || Date.now() + pauseMs >= giveUpMs) return error;
