@@ -134,6 +134,7 @@ function voice(rig: JobRig, told: PromiseWithResolvers<Buffer>): JobVoice {
     spec: checkJob(rig.misbehaves("clock")),
     deadlineMs: Date.now() + 60_000,
     outputs: [],
+    writtenBytes: 0,
     metadata: {},
     progress: () => undefined,
     note: () => undefined,

@@ -385,7 +385,8 @@ const methods: Record<string, { options: string; says?: string; at?: string; str
   },
   NoDeadline: { options: 'deadline: "0s"', says: 'deadline "0s" is out of range. Choose from 1ms to 1h.' },
   JobDeadline: {
-    options: 'mode: MODE_JOB, deadline: "30d", job: {disk: "1Ti", processes: 32768, retries: 10}',
+    options:
+      'mode: MODE_JOB, deadline: "30d", job: {disk: "1Ti", processes: 32768, retries: 10, outputs: "100Ti"}',
   },
   BadDisk: {
     options: 'mode: MODE_JOB, job: {disk: "much"}',
@@ -562,7 +563,9 @@ test('limits themselves and "never" are taken', async () => {
       mode: name === "Dig" ? "job" : "sync",
       deadlineMs,
       idempotency,
-      ...(name === "Dig" && { job: { diskBytes: 67_108_864, processes: 128, retries: 0 } }),
+      ...(name === "Dig" && {
+        job: { diskBytes: 67_108_864, processes: 128, retries: 0, outputBytes: 68_719_476_736 },
+      }),
       docs: "",
     })),
   });

@@ -1,8 +1,4 @@
-import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
@@ -22,6 +18,7 @@ import { startMesh, type TestMesh } from "./support/mesh.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
 import { seededRandom } from "./support/random.ts";
 import { rouse } from "./support/rouse.ts";
+import { smallDisk } from "./support/small-disk.ts";
 import { Work } from "./support/work.ts";
 
 /** So long the database is away, ms: longer than leases, keep-alives and most deadlines. */
@@ -30,7 +27,7 @@ const MIB = 2 ** 20;
 
 const random = seededRandom();
 const queue = flocks("database-faults");
-const disks = { database: small("database", 200), artifacts: small("artifacts", 24) };
+const disks = { database: smallDisk("database", 200), artifacts: smallDisk("artifacts", 24) };
 let database: Database;
 let proxy: DatabaseProxy;
 let mesh: TestMesh;
@@ -52,48 +49,6 @@ afterAll(async () => {
   await database?.close();
   for (const { free } of Object.values(disks)) free();
 });
-
-interface SmallDisk {
-  readonly folder: string;
-  /** Only root can have one; otherwise it is a folder as any. */
-  readonly mounted: boolean;
-  /** Leaves no room on it. @returns makes room again. */
-  fill(): Promise<() => void>;
-  free(): void;
-}
-
-function small(name: string, mebi: number): SmallDisk {
-  const folder = mkdtempSync(join(tmpdir(), `rouse-${name}-`));
-  let mounted = true;
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebi}m`, "rouse-faults", folder], {
-      stdio: "ignore",
-    });
-  } catch {
-    mounted = false;
-  }
-  const filler = join(folder, "filler");
-  return {
-    folder,
-    mounted,
-    async fill() {
-      const file = await open(filler, "w");
-      try {
-        for (let bytes = MIB; bytes >= 512; )
-          await file.write(Buffer.alloc(bytes, 1)).catch(() => {
-            bytes /= 2;
-          });
-      } finally {
-        await file.close();
-      }
-      return () => rmSync(filler);
-    },
-    free() {
-      if (mounted) execFileSync("umount", ["-l", folder]);
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
 
 const away = {
   status: "UNAVAILABLE",

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
+import { Client } from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JobState } from "#proto/rouse/agent/v1/jobs.ts";
@@ -9,7 +10,7 @@ import { type RunningOrders, startOrders } from "../../orders/server.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { CopyRequest, CopyResponse } from "../../test/fixtures/jobs/gen/jobs/v1/jobs.ts";
 import { findEngine, removeBundleImage } from "../testing/docker.ts";
-import { failure } from "../testing/rig.ts";
+import { failure, until } from "../testing/rig.ts";
 import { ArtifactClient } from "./artifact-client.ts";
 import { Pieces } from "./pieces.ts";
 import { type JobRig, startJobRig } from "./testing/rig.ts";
@@ -167,6 +168,50 @@ describe.skipIf(missing !== "")(`artifacts of jobs${missing && ` (skipped: ${mis
     } finally {
       stub.close();
       watched.close();
+    }
+  });
+
+  test("what a job puts out is bounded, whole or in pieces", async () => {
+    for (const how of ["grow", "output"]) {
+      const job = await rig.done(
+        `much-${how}`,
+        rig.misbehaves(how, ["8000000"], { outputBytes: 7 * 2 ** 20 }),
+      );
+      expect(job).toMatchObject({
+        state: JobState.FAILED,
+        outputs: [],
+        error: { code: 8, hostFault: false },
+      });
+      expect(job.error).toMatchObject({
+        reason: "JOB_OUTPUTS_FULL",
+        message:
+          "Misbehave of jobs.v1.JobsService 1.0.0 puts out more than the 7 MiB that it may. Raise job.outputs in the contract, or let it put out less.",
+      });
+      expect(job.used?.writtenBytes).toBeLessThanOrEqual(7 * 2 ** 20);
+    }
+  });
+
+  test("nothing is left of an output that a job was killed in the midst of", async () => {
+    const folder = encodeURIComponent(join(rig.rig.dataDir, "orders/postgres"));
+    const database = new Client(`postgresql://rouse@localhost:5432/postgres?host=${folder}`);
+    await database.connect();
+    const uploads = async (id: string) => {
+      const found = await database.query(
+        "SELECT id FROM rouse_orders.artifact_uploads WHERE digest IS NULL AND metadata->>'job' = $1",
+        [id],
+      );
+      return found.rowCount ?? 0;
+    };
+    try {
+      for (const how of ["plain", "grow"]) {
+        await rig.run(how, rig.misbehaves(how));
+        await until(`${how} is in the midst of it`, async () => (await uploads(how)) === 1);
+        await unary(rig.client, "stopJob", { jobId: how, graceMs: 1, reason: "" });
+        expect((await rig.ended(how)).outputs).toEqual([]);
+        await until(`nothing is left of ${how}`, async () => (await uploads(how)) === 0);
+      }
+    } finally {
+      await database.end();
     }
   });
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { z } from "zod";
-import { RouseError } from "../../sdk/errors.ts";
+import type { RouseError } from "../../sdk/errors.ts";
+import { refused } from "./refusals.ts";
 
 /** A body, whole. @throws what `tooLarge` makes when it has more bytes than that. */
 export async function readBody(
@@ -20,21 +21,15 @@ export async function readBody(
 
 /** A body that is JSON of a form. @throws RouseError INVALID_ARGUMENT JOB_REQUEST_INVALID. */
 export async function readJson<T>(request: IncomingMessage, most: number, schema: z.ZodType<T>): Promise<T> {
-  const bytes = await readBody(request, most, () => invalid(`the body has more than ${most / 1024} KiB`));
+  const bytes = await readBody(request, most, () => refused(`the body has more than ${most / 1024} KiB`));
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString("utf8"));
   } catch (error) {
-    throw invalid(`the body is not JSON (${(error as Error).message})`);
+    throw refused(`the body is not JSON (${(error as Error).message})`);
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`);
-  throw invalid(issues.join("; "));
-}
-
-function invalid(why: string): RouseError {
-  return new RouseError("INVALID_ARGUMENT", `The job's request is refused: ${why}.`, {
-    reason: "JOB_REQUEST_INVALID",
-  });
+  throw refused(issues.join("; "));
 }

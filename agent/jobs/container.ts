@@ -64,6 +64,8 @@ export function jobContainer(
       ReadonlyRootfs: true,
       Tmpfs: { [SCRATCH]: `rw,exec,nosuid,nodev,mode=1777,size=${diskBytes}` },
       IpcMode: "private",
+      // Memory as well, for programs that share it among their processes.
+      ShmSize: diskBytes,
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges:true"],
       Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],

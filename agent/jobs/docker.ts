@@ -166,7 +166,7 @@ class DockerJob implements JobUnit {
       await this.#container.update({ NanoCpus: nanoCpus(cores) });
     } catch (error) {
       // It has ended meanwhile, which is told elsewhere.
-      if (statusOf(error) === undefined) throw error;
+      if (![404, 409].includes(statusOf(error) ?? 0)) throw error;
     }
   }
 

@@ -49,6 +49,7 @@ async function serve(method = "Misbehave", how = "connect") {
     spec,
     deadlineMs: Date.now() + 60_000,
     outputs: [],
+    writtenBytes: 0,
     get metadata() {
       return told.notes;
     },

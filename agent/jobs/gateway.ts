@@ -10,6 +10,7 @@ import type { ArtifactClient, NewArtifact } from "./artifact-client.ts";
 import { readBody, readJson } from "./body.ts";
 import { SOCKET } from "./container.ts";
 import { Pieces } from "./pieces.ts";
+import { pieceTooLarge, refused, tooLarge, tooMuch, unknownPath } from "./refusals.ts";
 import { type CheckedJob, checkName, MOST_BYTES } from "./spec.ts";
 
 /** Connections that a job may have at one time; more wait. */
@@ -67,6 +68,8 @@ export interface JobVoice {
   output(output: JobOutput): void;
   result(result: { readonly bytes: Buffer } | { readonly json: string }): Promise<void>;
   failed(error: JobError): Promise<void>;
+  /** What it has put out so far, also of what was never whole. */
+  readonly writtenBytes: number;
   /** A content could not be moved whole, whatever the job makes of that. */
   stumbled(error: RouseError): void;
   /** Whether contents are moved that the job cannot move again when this agent ends. */
@@ -269,17 +272,35 @@ export class Gateway {
         piece.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "),
       );
     const bytes = await readBody(request, MOST_BYTES, pieceTooLarge);
+    this.#count(bytes.length);
     const { stored, added, uri } = await this.#pieces.add({ ...piece.data, bytes }, made);
-    this.#job.moved({ written: added });
+    // What came twice counts once.
+    this.#job.moved({ written: added - bytes.length });
     if (uri === "") return send(response, 200, { offset: stored });
     this.#keep({ name, uri, bytes: stored, mediaType: made.mediaType }, response);
   }
 
   async #upload(made: NewArtifact, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { uri, bytes } = await this.#artifacts.write(request as AsyncIterable<Buffer>, made);
-    // A body that broke off is no output: its error has been thrown before this line.
-    this.#job.moved({ written: bytes });
+    // A body that broke off is no output: its error is thrown here.
+    const { uri, bytes } = await this.#artifacts.write(this.#counted(request), made);
     this.#keep({ name: made.name, uri, bytes, mediaType: made.mediaType }, response);
+  }
+
+  async *#counted(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of body) {
+      this.#count(chunk.length);
+      yield chunk;
+    }
+  }
+
+  #count(bytes: number): void {
+    const { spec, writtenBytes } = this.#job;
+    if (writtenBytes + bytes > spec.outputBytes) {
+      const error = tooMuch(spec);
+      this.#job.stumbled(error);
+      throw error;
+    }
+    this.#job.moved({ written: bytes });
   }
 
   #keep(output: JobOutput, response: ServerResponse): void {
@@ -341,32 +362,6 @@ function checkJson(text: string): string {
     );
   }
   return text;
-}
-
-function refused(why: string): RouseError {
-  return new RouseError("INVALID_ARGUMENT", `The job's request is refused: ${why}.`, {
-    reason: "JOB_REQUEST_INVALID",
-  });
-}
-
-function tooLarge(): RouseError {
-  return new RouseError(
-    "RESOURCE_EXHAUSTED",
-    `The result has more than ${MOST_BYTES / 2 ** 20} MiB. Put what is large out as an output (PUT /v1/outputs/NAME), and answer its URI.`,
-    { reason: "RESULT_TOO_LARGE" },
-  );
-}
-
-function pieceTooLarge(): RouseError {
-  return refused(`a piece of an output has ${MOST_BYTES / 2 ** 20} MiB at most`);
-}
-
-function unknownPath(method: string, url: string): RouseError {
-  return new RouseError(
-    "NOT_FOUND",
-    `A job's socket has no ${method} ${url.slice(0, 120)}. It has GET /v1/job, /v1/request, /v1/metadata, /v1/inputs, /v1/inputs/NAME, /v1/artifacts/URI, /v1/outputs; PUT /v1/outputs/NAME; POST /v1/metadata, /v1/progress, /v1/result, /v1/error.`,
-    { reason: "JOB_PATH_UNKNOWN" },
-  );
 }
 
 function unusable(path: string, why: string): RouseError {

@@ -50,6 +50,8 @@ export class ManagedJob implements JobVoice {
   /** A former agent ended in the midst of what the job read or wrote. */
   #cutOff = false;
   #fullBefore = false;
+  /** It has no more cores than it may. */
+  #settled = false;
 
   constructor(job: Job, spec: CheckedJob, context: JobContext, doom?: Doom) {
     this.spec = spec;
@@ -78,6 +80,10 @@ export class ManagedJob implements JobVoice {
 
   get metadata(): Readonly<Record<string, string>> {
     return this.#job.metadata;
+  }
+
+  get writtenBytes(): number {
+    return this.#job.used?.writtenBytes ?? 0;
   }
 
   get deadlineMs(): number {
@@ -232,7 +238,7 @@ export class ManagedJob implements JobVoice {
     Object.assign(this.#job, { state: JobState.RUNNING, startedAtMs: unit.startedAtMs });
     this.#changed(true);
     this.#untilDeadline();
-    this.#after(LOOK_MS, () => void this.#settle(unit));
+    this.#after(LOOK_MS, () => void this.#look());
     void unit.ended.then(async (ending) => {
       const output = await this.#keepOutput(unit);
       const { result, resultJson } = this.#job;
@@ -292,21 +298,24 @@ export class ManagedJob implements JobVoice {
     }
   }
 
-  /** A start has had the cores that it was lent for long enough. */
-  async #settle(unit: JobUnit): Promise<void> {
-    await unit
-      .settle(this.spec.program.cpu)
-      .catch((err) => this.#context.log.warn({ err, job: this.id }, "a job is not limited yet"));
-    await this.#look();
-  }
-
   async #look(): Promise<void> {
+    // A start has had the cores that it was lent for long enough.
+    if (!this.#settled) await this.#settle();
     await this.#measure();
     const full = (await this.#unit?.scratchFull()) === true;
     // What is full for a moment is not full for good.
     if (full && this.#fullBefore) await this.#kill({ kind: "disk" });
     this.#fullBefore = full;
     if (!this.hasEnded) this.#after(LOOK_MS, () => void this.#look());
+  }
+
+  async #settle(): Promise<void> {
+    try {
+      await this.#unit?.settle(this.spec.program.cpu);
+      this.#settled = true;
+    } catch (err) {
+      this.#context.log.warn({ err, job: this.id }, "a job is not limited yet, and will be soon");
+    }
   }
 
   async #measure(): Promise<void> {

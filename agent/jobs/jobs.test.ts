@@ -1,7 +1,15 @@
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer, type Server } from "node:net";
-import { networkInterfaces } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import type { ContainerInspectInfo } from "dockerode";
@@ -15,6 +23,7 @@ import {
 import { type Job, JobSpec, JobState, JobsClient } from "#proto/rouse/agent/v1/jobs.ts";
 import { unary } from "../../sdk/grpc.ts";
 import { MisbehaveResponse } from "../../test/fixtures/jobs/gen/jobs/v1/jobs.ts";
+import { smallDisk } from "../../test/support/small-disk.ts";
 import { makeFolders } from "../folders.ts";
 import { containerMembers } from "../runtimes/proc.ts";
 import { containersOf, findEngine, removeBundleImage } from "../testing/docker.ts";
@@ -29,17 +38,56 @@ import { type JobRig, MEBIBYTE, SERVICE, startJobRig } from "./testing/rig.ts";
 const { engine, missing } = await findEngine();
 const foreign = "rouse-test/foreign-job:1";
 
+/** The way to the engine; its next requests of one kind break off. */
+async function wayToEngine() {
+  const path = join(mkdtempSync(join(tmpdir(), "rouse-engine-")), "docker.sock");
+  const broken = { kind: "never", left: 0 };
+  const server = createServer((near) => {
+    const far = connect(engine.where.slice("unix://".length));
+    const end = () => {
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) socket.on("error", end).on("close", end);
+    near.on("data", (chunk: Buffer) => {
+      const [line = ""] = chunk.toString("latin1").split("\r\n", 1);
+      if (broken.left === 0 || !line.includes(broken.kind)) return void far.write(chunk);
+      broken.left -= 1;
+      end();
+    });
+    far.pipe(near);
+  });
+  server.listen(path);
+  await once(server, "listening");
+  return {
+    url: `unix://${path}`,
+    broken,
+    close: () => {
+      server.close();
+      rmSync(dirname(path), { recursive: true });
+    },
+  };
+}
+
 describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, () => {
   let rig: JobRig;
+  let way: Awaited<ReturnType<typeof wayToEngine>>;
   let owner: string;
   let removeForeign: () => Promise<void>;
   beforeAll(async () => {
-    rig = await startJobRig({ cpu: 8, memoryBytes: 8 * 2 ** 30, maxLogBytes: 64 * 1024 });
+    way = await wayToEngine();
+    rig = await startJobRig({
+      dockerHost: way.url,
+      cpu: 8,
+      memoryBytes: 8 * 2 ** 30,
+      maxLogBytes: 64 * 1024,
+    });
     owner = makeFolders(rig.rig.dataDir).owner;
     removeForeign = await loadForeignJob(engine, foreign);
   });
   afterAll(async () => {
     await rig?.close();
+    way?.close();
     await removeForeign?.();
     if (rig !== undefined) {
       await removeBundleImage(engine, rig.rig.bundle.digest);
@@ -65,11 +113,8 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     };
     await rig.run("leaves", rig.misbehaves("later"));
     await rig.when("leaves", ({ state }) => state === JobState.RUNNING);
-    const [name = ""] = await jobContainers();
-    const container = await engine.docker.getContainer(name).inspect();
-    const { Id, HostConfig, Mounts, NetworkSettings } = container;
-    expect(containerMembers(Id).length).toBeGreaterThan(0);
-    const places = placesOf(container);
+    const { container, places } = await tracesOf("leaves");
+    const { HostConfig, Mounts } = container;
     expect(places).toEqual(expect.arrayContaining([expect.stringContaining("cgroup"), Mounts[0]?.Source]));
     expect(HostConfig).toMatchObject({
       NetworkMode: "none",
@@ -97,12 +142,7 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     expect(cost).toBeCloseTo((10 * 0.5 * wallMs) / 8 / 3_600_000, 10);
 
     expect(await jobContainers()).toEqual([]);
-    expect(containerMembers(Id)).toEqual([]);
-    expect(sockets()).toEqual([]);
-    expect(places.filter((path) => existsSync(path))).toEqual([]);
-    // The engine takes the name of a network's namespace away later; it stands for nothing then.
-    const mounts = readFileSync("/proc/self/mountinfo", "utf8");
-    for (const gone of [Id, NetworkSettings.SandboxKey]) expect(mounts).not.toContain(gone);
+    expectGone({ container, places });
     expect((await engine.docker.listVolumes()).Volumes.map((one) => one.Name).sort()).toEqual(before.volumes);
     expect((await engine.docker.listNetworks()).map((one) => one.Name).sort()).toEqual(before.networks);
     expect((await unaryStatus()).cpuUsed).toBe(0);
@@ -112,6 +152,27 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
       status: "NOT_FOUND",
       reason: "JOB_UNKNOWN",
     });
+  });
+
+  test("nothing is left of those that are killed: for memory, for time, and by whoever stops them", async () => {
+    const ends: [how: string, reason: string, changes?: Partial<JobSpec>][] = [
+      ["memory", "JOB_OUT_OF_MEMORY"],
+      ["spin", "JOB_TIMEOUT", { timeMs: 10_000 }],
+      ["sleep", "JOB_STOPPED"],
+    ];
+    const traces = await Promise.all(
+      ends.map(async ([how, , changes]) => {
+        await rig.run(`ends-${how}`, rig.misbehaves(how, how === "memory" ? ["gate"] : [], changes));
+        await rig.when(`ends-${how}`, ({ state }) => state === JobState.RUNNING);
+        return tracesOf(`ends-${how}`);
+      }),
+    );
+    openGate(traces[0]?.container.Mounts[0]?.Source);
+    await unary(rig.client, "stopJob", { jobId: "ends-sleep", graceMs: 1, reason: "" });
+    for (const [how, reason] of ends) expect((await rig.ended(`ends-${how}`)).error?.reason).toBe(reason);
+    expect(await jobContainers()).toEqual([]);
+    traces.forEach(expectGone);
+    expect((await unaryStatus()).cpuUsed).toBe(0);
   });
 
   test("what jobs hold is told to whoever follows the host's instances", async () => {
@@ -270,6 +331,7 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
       await unary(rig.client, "stopJob", { jobId: "other", graceMs: 1, reason: "" });
       const writing = await rig.found("writes", "write", [
         "/tmp/mine",
+        "/dev/shm/mine",
         "/written",
         "/app/written",
         "/run/rouse/written",
@@ -278,8 +340,8 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
         "/sys/kernel/profiling",
         "/sys/fs/cgroup/written",
       ]);
-      const { "/tmp/mine": mine, ...others } = writing;
-      expect(mine).toBe("written");
+      const { "/tmp/mine": mine, "/dev/shm/mine": shared, ...others } = writing;
+      expect([mine, shared]).toEqual(["written", "written"]);
       for (const [path, answer] of Object.entries(others))
         expect([path, ["EROFS", "EACCES", "EPERM", "ENOENT"].includes(answer)]).toEqual([path, true]);
     });
@@ -357,6 +419,7 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
       expect(touched).toEqual(pids.map((pid) => expect.stringMatching(new RegExp(`^${pid} [13] [13]$`))));
       // A volume that the image asks for is scratch space as well, and bounded.
       expect(result.volume).toMatch(/^ENOSPC tmpfs \/data tmpfs rw,/);
+      expect(result.shared).toMatch(/^ENOSPC shm \/dev\/shm tmpfs rw,.*\bsize=16384k\b/);
       expect(await volumes()).toBe(before);
       await unary(rig.client, "stopJob", { jobId: "victim", graceMs: 1, reason: "" });
     });
@@ -420,11 +483,37 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
       // Node itself may fall, for it cannot start a thread any more.
       if (job.state !== JobState.SUCCEEDED)
         expect(job.error?.reason).toMatch(/^(JOB_EXITED|HANDLER_FAILED)$/);
-      else {
-        const { threads } = MisbehaveResponse.decode(job.result ?? Buffer.alloc(0)).found;
-        expect(Number(threads)).toBeLessThanOrEqual(64);
-      }
+      const { threads } = MisbehaveResponse.decode(job.result ?? Buffer.alloc(0)).found;
+      const most = Number(threads ?? job.progress?.note);
+      expect(most).toBeGreaterThan(20);
+      expect(most).toBeLessThanOrEqual(64);
       expect(await jobContainers()).toEqual([]);
+    });
+
+    test("a job that takes all the time it gets has its share of a core, also when the engine was away at first", async () => {
+      Object.assign(way.broken, { kind: "/update", left: 2 });
+      await rig.run("spins", rig.misbehaves("spin"));
+      await rig.when("spins", ({ state }) => state === JobState.RUNNING);
+      const { container } = await tracesOf("spins");
+      const known = engine.docker.getContainer(container.Id);
+      await until("it is held", async () => (await known.inspect()).HostConfig.NanoCpus === 0.5e9);
+      expect(way.broken.left).toBe(0);
+      const stats = async () => {
+        const { read, cpu_stats } = await known.stats({ stream: false, "one-shot": true });
+        return { atMs: Date.parse(read), cpuMs: cpu_stats.cpu_usage.total_usage / 1e6 };
+      };
+      const first = await stats();
+      let last = first;
+      await until("some seconds have gone by", async () => {
+        last = await stats();
+        return last.atMs - first.atMs > 4_000;
+      });
+      const { job } = await unary(rig.client, "stopJob", { jobId: "spins", graceMs: 1, reason: "" });
+      // A period of the scheduler, a tenth of a second, may be counted in full at both ends.
+      expect((last.cpuMs - first.cpuMs) / (last.atMs - first.atMs)).toBeLessThan(0.56);
+      const { cpuSeconds = 0 } = job?.used ?? {};
+      expect(cpuSeconds).toBeGreaterThan(0);
+      expect((cpuSeconds * 1_000 - first.cpuMs) / ((job?.endedAtMs ?? 0) - first.atMs)).toBeLessThan(0.56);
     });
 
     test("output is bounded, and kept beyond the end", async () => {
@@ -465,10 +554,20 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
 
   test("a host that cannot note a job down refuses it, and keeps nothing of it", async () => {
     const records = join(rig.rig.dataDir, "agent", "jobs");
-    // As a file system that is full or broken.
-    renameSync(records, `${records}.away`);
-    writeFileSync(records, "");
+    const disk = smallDisk("jobs", 1, records);
+    if (!disk.mounted) {
+      // Who is not root has a file where the folder should be.
+      renameSync(records, `${records}.away`);
+      writeFileSync(records, "");
+    }
     try {
+      if (disk.mounted) {
+        await rig.run("begun-before", rig.misbehaves("later", ["gate"]));
+        await rig.when("begun-before", ({ state }) => state === JobState.RUNNING);
+        const { container } = await tracesOf("begun-before");
+        await disk.fill();
+        openGate(container.Mounts[0]?.Source);
+      }
       expect(await failure(rig.run("unsaved", rig.misbehaves("sleep")))).toMatchObject({
         status: "RESOURCE_EXHAUSTED",
         reason: "JOB_UNSAVED",
@@ -476,9 +575,15 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
           /^Host "test-host" cannot note a job down \(.+\)\. Make room in its data folder, or have the job elsewhere\.$/,
         ),
       });
+      expect(existsSync(join(records, "unsaved"))).toBe(false);
+      // What runs goes on, and is told.
+      if (disk.mounted) expect(await rig.ended("begun-before")).toMatchObject({ state: JobState.SUCCEEDED });
     } finally {
-      rmSync(records);
-      renameSync(`${records}.away`, records);
+      disk.free();
+      if (!disk.mounted) {
+        rmSync(records);
+        renameSync(`${records}.away`, records);
+      }
     }
     expect((await unaryStatus()).cpuUsed).toBe(0);
   });
@@ -513,6 +618,31 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
     expect(error?.reason).toMatch(/^JOB_(LOST|EXITED)$/);
     if (error?.reason === "JOB_LOST") expect(error.hostFault).toBe(true);
   });
+
+  /** A job that runs, and where something of it is. */
+  async function tracesOf(id: string) {
+    const name = (await jobContainers()).find((one) => one.endsWith(`-job-${id}`)) ?? "";
+    const container = await engine.docker.getContainer(name).inspect();
+    expect(containerMembers(container.Id).length).toBeGreaterThan(0);
+    return { container, places: placesOf(container) };
+  }
+
+  /** Nothing is left at any of them: container, processes, layers, cgroups, mounts, folder with the socket. */
+  function expectGone({ container, places }: Awaited<ReturnType<typeof tracesOf>>): void {
+    const { Id, NetworkSettings } = container;
+    expect(places.some((path) => path.includes("cgroup"))).toBe(true);
+    expect(containerMembers(Id)).toEqual([]);
+    expect(sockets()).toEqual([]);
+    expect(places.filter((path) => existsSync(path))).toEqual([]);
+    // The engine takes the name of a network's namespace away later; it stands for nothing then.
+    const mounts = readFileSync("/proc/self/mountinfo", "utf8");
+    for (const gone of [Id, NetworkSettings.SandboxKey]) expect(mounts).not.toContain(gone);
+  }
+
+  /** Lets a job go on that waits at its gate. @param folder of its socket. */
+  function openGate(folder = ""): void {
+    writeFileSync(join(folder, "go"), "");
+  }
 
   /** Where engine and kernel keep something of a container that runs. */
   function placesOf({ Id, State, GraphDriver, LogPath, Mounts }: ContainerInspectInfo) {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { RouseError } from "../../sdk/errors.ts";
 import type { ArtifactClient, NewArtifact } from "./artifact-client.ts";
+import { refused } from "./refusals.ts";
 
 /** So many outputs may grow at one time. */
 const MOST_GROWING = 64;
@@ -87,10 +87,4 @@ export class Pieces {
 /** The same for every agent. */
 function uploadId(...parts: readonly string[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-}
-
-function refused(why: string): RouseError {
-  return new RouseError("INVALID_ARGUMENT", `The job's request is refused: ${why}.`, {
-    reason: "JOB_REQUEST_INVALID",
-  });
 }

@@ -15,7 +15,7 @@ export interface JobUnit {
   readonly ended: Promise<Ending>;
   /** SIGTERM or SIGKILL to it; does nothing when it has ended. */
   signal(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
-  /** Takes back the cores that it was lent for a quick start. */
+  /** Takes back the cores that it was lent for a quick start. @throws when that is to be tried again. */
   settle(cores: number): Promise<void>;
   /** undefined where it cannot be told, or not any more. */
   usage(): Promise<Usage | undefined>;

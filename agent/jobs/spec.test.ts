@@ -39,6 +39,7 @@ test.each<[Partial<JobSpec>, string]>([
   [{ method: "" }, "method must be set"],
   [{ processes: 1 }, "processes is 1; it may be 16 to 32768"],
   [{ diskBytes: 5 }, "disk_bytes is 5; it may be 1048576 to 1099511627776"],
+  [{ outputBytes: 5 }, "output_bytes is 5; it may be 1048576 to 1125899906842624"],
   [{ timeMs: 31 * 86_400_000 }, "time_ms is 2678400000; it may be 1 to 2592000000"],
   [{ request: Buffer.alloc(17 * 2 ** 20) }, "the request has more than 16 MiB"],
   [

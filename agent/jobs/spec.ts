@@ -29,12 +29,13 @@ export function checkJob(given: JobSpec | undefined): CheckedJob {
   if (Object.keys(given.inputs).length > MOST_INPUTS)
     throw invalid(`there are more than ${MOST_INPUTS} inputs`);
   for (const name of Object.keys(given.inputs)) checkName("input", name);
-  const { diskBytes, processes } = JOB_LIMITS;
+  const { diskBytes, processes, outputBytes } = JOB_LIMITS;
   return {
     ...given,
     program,
     diskBytes: within("disk_bytes", given.diskBytes || DEFAULT_JOB.diskBytes, diskBytes),
     processes: within("processes", given.processes || DEFAULT_JOB.processes, processes),
+    outputBytes: within("output_bytes", given.outputBytes || DEFAULT_JOB.outputBytes, outputBytes),
     timeMs: within("time_ms", given.timeMs || DEFAULT_MS, { least: 1, most: LONGEST_MS }),
   };
 }

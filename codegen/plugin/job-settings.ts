@@ -8,7 +8,6 @@ import type { OptionReader } from "./option-reader.ts";
 /** Field of the method's option, and of Job. */
 const mode = [1];
 const job = 3;
-const disk = [job, 1];
 
 /** Checks what one run of a job may take; absent in the manifest of methods that are none. */
 export function readJob(
@@ -32,7 +31,7 @@ export function readJob(
   const { processes, retries } = JOB_LIMITS;
   return {
     job: {
-      diskBytes: readDisk(mesh.job?.disk ?? "", reader),
+      diskBytes: readSpace("disk", 1, mesh.job?.disk ?? "", "diskBytes", reader),
       processes: reader.count(
         { name: "job.processes", path: [job, 2], value: mesh.job?.processes ?? 0 },
         { ...processes, otherwise: DEFAULT_JOB.processes },
@@ -41,28 +40,28 @@ export function readJob(
         { name: "job.retries", path: [job, 3], value: mesh.job?.retries ?? 0 },
         { ...retries, otherwise: DEFAULT_JOB.retries },
       ),
+      outputBytes: readSpace("outputs", 4, mesh.job?.outputs ?? "", "outputBytes", reader),
     },
   };
 }
 
-function readDisk(text: string, reader: OptionReader): number {
-  const { diskBytes: otherwise } = DEFAULT_JOB;
-  const { least, most } = JOB_LIMITS.diskBytes;
+function readSpace(
+  name: string,
+  field: number,
+  text: string,
+  setting: "diskBytes" | "outputBytes",
+  reader: OptionReader,
+): number {
+  const otherwise = DEFAULT_JOB[setting];
+  const { least, most } = JOB_LIMITS[setting];
   if (text === "") return otherwise;
   const bytes = parseMemory(text);
-  if (bytes === undefined) {
-    reader.problem(
-      disk,
-      `job.disk ${JSON.stringify(text)} is no amount of space. Write a number and one of the units Ki, Mi, Gi, Ti, K, M, G, T, such as "2Gi".`,
-    );
-    return otherwise;
-  }
-  if (bytes < least || bytes > most) {
-    reader.problem(
-      disk,
-      `job.disk ${JSON.stringify(text)} is out of range. Choose from ${formatMemory(least)} to ${formatMemory(most)}.`,
-    );
-    return otherwise;
-  }
-  return bytes;
+  if (bytes !== undefined && bytes >= least && bytes <= most) return bytes;
+  reader.problem(
+    [job, field],
+    bytes === undefined
+      ? `job.${name} ${JSON.stringify(text)} is no amount of space. Write a number and one of the units Ki, Mi, Gi, Ti, K, M, G, T, such as "2Gi".`
+      : `job.${name} ${JSON.stringify(text)} is out of range. Choose from ${formatMemory(least)} to ${formatMemory(most)}.`,
+  );
+  return otherwise;
 }

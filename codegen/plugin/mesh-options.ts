@@ -124,6 +124,7 @@ const methodMesh = z.object({
       disk: z.string().default(""),
       processes: z.number().default(0),
       retries: z.number().default(0),
+      outputs: z.string().default(""),
     })
     .optional(),
 });

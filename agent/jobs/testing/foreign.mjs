@@ -57,5 +57,6 @@ const result = {
   mount: attempt("/bin/mount", "-t", "tmpfs", "none", "/app"),
   touched: attempt("/bin/perl", "-e", touch, process.arch === "arm64" ? "117" : "101", ...job.request.pids),
   volume: fill("/data"),
+  shared: fill("/dev/shm"),
 };
 await ask("POST", "/v1/result", JSON.stringify(result));

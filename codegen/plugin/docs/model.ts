@@ -1,5 +1,6 @@
 import type { DescEnum, DescField, DescFile, DescMessage } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
+import { DEFAULT_JOB } from "../../../registry/jobs.ts";
 import { placementText } from "../../../registry/placement-rules.ts";
 import { sessionsOf } from "../../../registry/sessions.ts";
 import { formatDuration } from "../duration.ts";
@@ -93,6 +94,8 @@ export function methodFacts(method: MethodModel): string[] {
   if (mode !== "sync") facts.push(MODE_WORDS[mode]);
   if (job !== undefined) {
     facts.push(`${formatMemory(job.diskBytes)} of scratch space`, `${job.processes} processes`);
+    if (job.outputBytes !== DEFAULT_JOB.outputBytes)
+      facts.push(`${formatMemory(job.outputBytes)} of outputs at most`);
     if (job.retries > 0) facts.push(`tried ${job.retries} times more when it fails`);
   }
   if (durable === true) facts.push("durable");

@@ -109,7 +109,7 @@ export class Jobs implements Executor {
         { reason: "VERSION_UNKNOWN", metadata: { service, version } },
       );
     }
-    const { diskBytes, processes } = known.job ?? DEFAULT_JOB;
+    const { diskBytes, processes, outputBytes } = known.job ?? DEFAULT_JOB;
     return {
       program: { ...instanceSpec(state), mounts: [] },
       method,
@@ -120,6 +120,7 @@ export class Jobs implements Executor {
       holder: this.#deps.holderOf(key.orderId),
       diskBytes,
       processes,
+      outputBytes,
       timeMs: task.deadline_ms,
       attempt: key.attempt - 1,
     };

@@ -32,16 +32,26 @@ export async function putOutput(
   let offset = 0;
   let last: Buffer | undefined;
   let sending: Promise<unknown> | undefined;
-  for await (const piece of pieces(content)) {
-    hash.update(piece);
-    if (last !== undefined) {
-      await sending;
-      sending = put(last, `?upload=${upload}&offset=${offset}`);
-      // It is told with the next piece, or at the end.
-      sending.catch(() => undefined);
-      offset += last.length;
+  const failing = Promise.withResolvers<never>();
+  // Nobody may be there to be told any more.
+  failing.promise.catch(() => undefined);
+  const source = pieces(content);
+  try {
+    for (;;) {
+      // What cannot be sent is told at once, however long the next piece takes.
+      const { done, value: piece } = await Promise.race([source.next(), failing.promise]);
+      if (done) break;
+      hash.update(piece);
+      if (last !== undefined) {
+        await sending;
+        sending = put(last, `?upload=${upload}&offset=${offset}`);
+        sending.catch(failing.reject);
+        offset += last.length;
+      }
+      last = piece;
     }
-    last = piece;
+  } finally {
+    source.return(undefined).catch(() => undefined);
   }
   await sending;
   if (last === undefined || offset === 0) return put(last ?? "");
