@@ -16,6 +16,7 @@ import type { ContainerInspectInfo } from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   AgentClient,
+  InstanceState,
   type JobsHeld,
   type LogLine,
   type WatchHealthResponse,
@@ -230,6 +231,32 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
       reason: "JOB_INVALID",
       message: "The job's description is invalid: processes is 3; it may be 16 to 32768.",
     });
+  });
+
+  test("a job has the place of an instance on standby, and waits for none that serves", async () => {
+    const base = { fencingToken: 0, generation: 1, placed: "" };
+    const instanceId = "idle";
+    const spec = rig.rig.spec("serve", { memoryBytes: 5 * 2 ** 30 });
+    const big = (id: string) => rig.run(id, { ...rig.misbehaves("connect"), diskBytes: 6 * 2 ** 30 });
+    try {
+      await asAgent((client) =>
+        unary(client, "startInstance", { ...base, instanceId, spec }, { deadlineMs: 90_000 }),
+      );
+      expect(await failure(big("no-place"))).toMatchObject({ reason: "HOST_FULL" });
+      await asAgent((client) =>
+        unary(client, "suspendInstance", { fencingToken: 0, instanceId, generation: 2, lastUsedMs: 1_000 }),
+      );
+      await big("evicts");
+      expect(await rig.ended("evicts")).toMatchObject({ state: JobState.SUCCEEDED });
+      const { instances } = await asAgent((client) => unary(client, "listInstances", {}));
+      const idle = instances.find(({ id }) => id === instanceId);
+      expect(idle?.state).toBe(InstanceState.STOPPED);
+      expect(idle?.reason).toContain(`evicted from standby: ${SERVICE} 1.0.0 needs its place`);
+    } finally {
+      await asAgent((client) =>
+        unary(client, "stopInstance", { fencingToken: 0, instanceId, graceMs: 1, reason: "" }),
+      );
+    }
   });
 
   describe("from inside", () => {
@@ -621,7 +648,7 @@ describe.skipIf(missing !== "")(`jobs${missing && ` (skipped: ${missing})`}`, ()
 
   /** A job that runs, and where something of it is. */
   async function tracesOf(id: string) {
-    const name = (await jobContainers()).find((one) => one.endsWith(`-job-${id}`)) ?? "";
+    const name = (await jobContainers()).find((one) => one.endsWith(`-${id}`)) ?? id;
     const container = await engine.docker.getContainer(name).inspect();
     expect(containerMembers(container.Id).length).toBeGreaterThan(0);
     return { container, places: placesOf(container) };
