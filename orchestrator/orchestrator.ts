@@ -247,7 +247,10 @@ export class Orchestrator {
     const plan = planVersion(view, {
       nowMs,
       stopDrainMs: this.#stopDrainMs,
-      place: () => this.placer.place(view.state),
+      place: () => {
+        const { leaving, unfit } = view.advice;
+        return this.placer.place(view.state, nowMs, new Set([...leaving.keys(), ...unfit]));
+      },
     });
     this.#lookAgain.set(key, plan.lookAgainMs);
     for (const action of plan.actions) {

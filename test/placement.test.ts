@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { rouseExplain } from "./support/explain.ts";
 import { runningInstances, until } from "./support/live.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
@@ -50,6 +51,17 @@ describe("a core service on one host", () => {
     await until("the next one leads and says the same", async () => {
       const now = await rouseExplain(mesh.data, service).catch((error) => [String(error)]);
       return now.join("\n") === before.join("\n");
+    });
+  });
+
+  test("is replaced beside it when it hangs, as there is no other host", async () => {
+    using client = createProbeServiceClient({ target: mesh.edge, retries: 0 });
+    const { instance: hangs } = await client.echo({ text: "block 600000" }, { deadlineMs: 30_000 });
+    await until("another runs", async () => (await runningInstances(mesh, service)).length === 2);
+    await mesh.killInstance(hangs);
+    await until("it alone is left", async () => {
+      const now = await runningInstances(mesh, service);
+      return now.length === 1 && now[0] !== hangs;
     });
   });
 

@@ -48,7 +48,7 @@ export function withoutService(
 }
 
 /** A host's own values: those of an index are read by getters, which a spread would leave behind. */
-function copied(host: PlaceableHost): PlaceableHost {
+export function copied(host: PlaceableHost): PlaceableHost {
   const { name, cpu, memory, gpu, labels, zone, runtime, mode, costPerHour } = host;
   const { used, versions, services, repels } = host;
   return {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { manifest, TestMesh, version } from "../../mesh-config/testing/state.ts";
+import { instance, manifest, TestMesh, version } from "../../mesh-config/testing/state.ts";
 import type { HostState } from "../../registry/hosts.ts";
 import { Starts } from "../starts.ts";
 import { Placer } from "./placer.ts";
@@ -31,6 +31,35 @@ test("what would help is told of hosts as the index has them", () => {
   expect(placerOf(hostState("a", { cpu: 0.25 }), hostState("b", { mode })).changes(state)).toEqual([
     "uncordon b",
   ]);
+});
+
+test("in place of one that is out another may be beside it, where strict rules leave no other host", () => {
+  const spread = [{ over: "host", strict: true, weight: 100 }];
+  const antiAffinity = [{ service: target.service, strict: true, weight: 100 }];
+  for (const placement of [
+    { spread, affinity: [], antiAffinity: [] },
+    { spread: [], affinity: [], antiAffinity },
+  ]) {
+    const there = { ...instance("1", 1, "127.0.0.1:2"), host: "a" };
+    const apart = version(
+      manifest(target.service, target.version, { resources, placement }),
+      { generation: 1 },
+      [there],
+    );
+    const placer = (...hosts: HostState[]) => {
+      const mesh = new TestMesh();
+      mesh.put(apart);
+      return new Placer({ current: () => mesh.state, hosts: () => hosts }, new Starts());
+    };
+    const out = new Set(["1"]);
+    const one = placer(hostState("a"));
+    expect(one.place(apart).reason).toContain("no host fits");
+    expect(one.place(apart, 1, new Set(["2"])).reason).toContain("no host fits");
+    expect(one.place(apart, 1, out).host).toBe("a");
+    expect(placer(hostState("a"), hostState("b")).place(apart, 1, out).host).toBe("b");
+    // It takes its room all the same.
+    expect(placer(hostState("a", { cpu: 0.75 })).place(apart, 1, out).reason).toContain("no host fits");
+  }
 });
 
 test("where a version was made ready it starts, unless that host is quarantined", () => {

@@ -2,12 +2,13 @@ import type { VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import { steadyMs } from "../../sdk/steady.ts";
 import type { Starts } from "../starts.ts";
+import { besideThose } from "./beside.ts";
 import { Callers } from "./callers.ts";
 import { whatWouldHelp } from "./changes.ts";
 import type { Amounts, PlaceableHost } from "./host.ts";
 import { type Fleet, LiveIndex } from "./live-index.ts";
 import { artifactOf, type Needs, versionNeeds } from "./needs.ts";
-import { judge, nowhere, type Placement, type Verdict } from "./place.ts";
+import { judge, nowhere, type Placement, place, type Verdict } from "./place.ts";
 import { termsOf } from "./score.ts";
 import { whyChosen } from "./why.ts";
 
@@ -29,12 +30,20 @@ export class Placer {
     this.#live = new LiveIndex(fleet, starts, (host) => this.#preparedOn(host));
   }
 
-  /** Chooses a host for one more instance. */
-  place(state: VersionState, nowMs = steadyMs()): Placement {
+  /**
+   * Chooses a host for one more instance.
+   *
+   * @param out Ids of instances in whose place others come: where nothing else is left, it need not be apart from them.
+   */
+  place(state: VersionState, nowMs = steadyMs(), out = NOTHING): Placement {
     const index = this.#live.current();
     const needs = this.#needs(state, nowMs);
     const found = index.find(needs);
-    if (found === undefined) return nowhere(needs, index.hosts());
+    if (found === undefined) {
+      const hosts = besideThose(state, out, index.hosts());
+      const beside = hosts === undefined ? undefined : place(needs, hosts);
+      return beside?.host === undefined ? nowhere(needs, index.hosts()) : beside;
+    }
     const terms = termsOf(needs, found.host, found.compared());
     return {
       host: found.host.name,
