@@ -20,6 +20,7 @@ const benches: Record<string, () => Promise<{ default: () => Promise<BenchResult
   "xds-scale": () => import("./xds-scale.ts"),
   placement: () => import("./placement.ts"),
   artifacts: () => import("./artifacts.ts"),
+  "artifacts-memory": () => import("./artifacts/memory.ts"),
   tasks: () => import("./tasks.ts"),
   durable: () => import("./durable.ts"),
 };
