@@ -131,7 +131,7 @@ test("an MCP client lists, finds and calls methods; a cold one is woken", async 
   expect(names.slice(0, 2)).toEqual(["find_tools", "call_tool"]);
   const echo = tools.find(({ name }) => name === "probe_v1_ProbeService_Echo");
   expect(echo).toMatchObject({
-    description: expect.stringContaining("Returns the text, and who answered."),
+    description: expect.stringContaining("Returns the text, and who answered"),
     inputSchema: { type: "object", properties: { text: { type: "string" } } },
     annotations: { readOnlyHint: true, idempotentHint: true, destructiveHint: false },
   });
