@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
 import type { VersionManifest } from "../registry/state.ts";
+import { OPERATION_HEADER } from "../sdk/operation-header.ts";
 import type { Json, JsonObject } from "./proto/json.ts";
 import { meshResources } from "./resources/mesh.ts";
 import { repeatable } from "./resources/retries.ts";
@@ -86,6 +87,19 @@ test("what may not be called twice is not, and what comes later goes to the othe
   stream.write(Buffer.from("hi"));
   expect(String(await answered)).toBe("hi");
   stream.end();
+});
+
+test("a call of orders, which tries again by itself, is not tried again by Envoy", async () => {
+  const { victim, other, client } = await two(get);
+  const metadata = { [OPERATION_HEADER]: "7b0c5d1e-3f52-4c0e-9d5c-0f6a3a1b2c3d" };
+  const calls = Promise.all(Array.from({ length: 30 }, () => client.echo(service, "hi", { metadata })));
+  await expect.poll(() => victim.calls() + other.calls(), { timeout: 60_000 }).toBe(30);
+  const lost = victim.calls();
+  expect(lost).toBeGreaterThan(0);
+  victim.close();
+  const failed = (await calls).flatMap((answer) => ("error" in answer ? [answer.error.code] : []));
+  expect(failed).toEqual(Array.from({ length: lost }, () => status.UNAVAILABLE));
+  expect(other.calls()).toBe(30 - lost);
 });
 
 test("a stream that may begin twice begins again elsewhere, if nothing of it has been answered", async () => {

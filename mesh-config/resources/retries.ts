@@ -1,4 +1,5 @@
 import type { VersionManifest } from "../../registry/state.ts";
+import { OPERATION_HEADER } from "../../sdk/operation-header.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 
 /**
@@ -11,6 +12,7 @@ export const unheard: JsonObject = { retry_on: "connect-failure,refused-stream",
  * The same ("reset" has it in it), and what an instance took with it when it died, as long as it had answered nothing: for methods of
  * which the contract says that a second call does no harm. The one that died has the fewest calls, so the next try goes to another.
  * It stands in a table's virtual host and holds for all routes that name no other: most services have such methods, and many routes.
+ * Orders tries its calls again by itself, and counts the instances that one has taken along: they are not to be three times as many.
  */
 export const unanswered: JsonObject = {
   retry_on: "reset",
@@ -22,6 +24,7 @@ export const unanswered: JsonObject = {
     },
   ],
   host_selection_retry_max_attempts: 5,
+  retriable_request_headers: [{ name: OPERATION_HEADER, present_match: true, invert_match: true }],
 };
 
 /** Which methods Envoy may call a second time: a regular expression of their paths. */
