@@ -21,7 +21,8 @@ const spec = checkJob(
 const exited = (exitCode: number): Ending => ({ exitCode, outOfMemory: false });
 const killed: Ending = { signal: "SIGKILL", outOfMemory: false };
 const told = { code: 11, reason: "OWN", message: "its own words", metadata: { a: "b" }, hostFault: false };
-const corrupt = { ...told, reason: "ARTIFACT_CORRUPT", message: "is damaged" };
+const corrupt = { ...told, code: 15, reason: "ARTIFACT_CORRUPT", message: "is damaged" };
+const away = { ...told, code: 14, reason: "ORDERS_MISSING", message: "nobody serves orders" };
 const end = (facts: Partial<EndFacts>) =>
   endOfJob(spec, {
     ending: exited(0),
@@ -35,6 +36,11 @@ const end = (facts: Partial<EndFacts>) =>
 test("a result and a good end are a success, whatever was about to happen", () => {
   const dooms: (Doom | undefined)[] = [undefined, { kind: "time" }, { kind: "stopped", reason: "a" }];
   for (const doom of dooms) expect(end({ hasResult: true, doom })).toEqual({ state: "succeeded" });
+});
+
+test("what is the host's fault stays so where the job passes it on", () => {
+  const stumbled = { ...away, hostFault: true };
+  expect(end({ ending: exited(1), told: away, stumbled })).toMatchObject({ error: { hostFault: true } });
 });
 
 test("a result of a program that then failed is none", () => {
@@ -94,6 +100,27 @@ describe("what comes first", () => {
       "failed",
       "ARTIFACT_CORRUPT",
       "is damaged",
+    ],
+    [
+      "what kept it from its artifacts, which it passes on",
+      { ending: exited(1), told: { ...corrupt, message: "reads: is damaged" }, stumbled: corrupt },
+      "failed",
+      "ARTIFACT_CORRUPT",
+      "is damaged",
+    ],
+    [
+      "what kept it from its artifacts, before its exit code",
+      { ending: exited(1), stumbled: corrupt },
+      "failed",
+      "ARTIFACT_CORRUPT",
+      "is damaged",
+    ],
+    [
+      "its own word though something kept it from its artifacts",
+      { ending: exited(1), told, stumbled: corrupt },
+      "failed",
+      "OWN",
+      "its own words",
     ],
     [
       "an agent that ended in the midst of a stream",

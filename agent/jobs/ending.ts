@@ -19,9 +19,9 @@ export interface EndFacts {
   readonly hasResult: boolean;
   /** What it has told of its failure. */
   readonly told?: JobError | undefined;
-  /** Why a content could not be moved whole, by the agent's own knowledge. */
+  /** Why a content could not be moved whole, and was not later either, by the agent's own knowledge. */
   readonly stumbled?: JobError | undefined;
-  /** An agent has ended while contents were moved. */
+  /** An agent has ended while contents were moved, and none has been moved whole since. */
   readonly cutOff?: boolean;
   /** Its last lines of output; empty: none. */
   readonly output: string;
@@ -37,7 +37,8 @@ export type End =
 
 /**
  * What became of a job. A result counts when the program then ended well, whatever was about to happen to it; else what the agent did
- * comes first, then what the kernel did, then what kept it from its artifacts, then the job's own word, then its exit code.
+ * comes first, then what the kernel did, then the job's own word, then its exit code; but what kept it from its artifacts comes before a
+ * word that says no more, and before the exit code.
  */
 export function endOfJob(spec: CheckedJob, facts: EndFacts): End {
   const { exitCode } = facts.ending;
@@ -73,8 +74,10 @@ function failure(spec: CheckedJob, facts: EndFacts): JobError {
       "RESOURCE_EXHAUSTED",
       `${what} used more than its ${mebibytes(memoryBytes)} of memory (and ${mebibytes(spec.diskBytes)} of scratch space) and was killed. Raise resources.memory in the contract, or let it use less.${said}`,
     );
-  if (stumbled !== undefined) return stumbled;
-  if (cutOff === true && (told === undefined || VAGUE.has(told.reason)))
+  const isVague = told === undefined || VAGUE.has(told.reason);
+  // With the same status it passes on what it was told of its artifacts, but not whose fault that is.
+  if (stumbled !== undefined && (isVague || told.code === stumbled.code)) return stumbled;
+  if (cutOff === true && isVague)
     return lost(
       `${what} was cut off from its artifacts when the agent of its host ended, and did not outlive that.${said}`,
     );
