@@ -144,6 +144,7 @@ function voice(rig: JobRig, told: PromiseWithResolvers<Buffer>): JobVoice {
     },
     failed: async ({ message }) => told.reject(new Error(message)),
     stumbled: () => undefined,
+    streamed: () => undefined,
     streaming: () => undefined,
     moved: () => undefined,
   };

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { Client } from "pg";
@@ -191,6 +192,15 @@ describe.skipIf(missing !== "")(`artifacts of jobs${missing && ` (skipped: ${mis
     }
   });
 
+  test("what a job put out in another way after all is not told of its later failure", async () => {
+    const much = rig.misbehaves("lessen", ["8000000"], { outputBytes: 7 * 2 ** 20 });
+    expect(await rig.done("lessens", much)).toMatchObject({
+      state: JobState.FAILED,
+      outputs: [{ name: "much", bytes: 0 }],
+      error: { reason: "HANDLER_FAILED" },
+    });
+  });
+
   test("nothing is left of an output that a job was killed in the midst of", async () => {
     const folder = encodeURIComponent(join(rig.rig.dataDir, "orders/postgres"));
     const database = new Client(`postgresql://rouse@localhost:5432/postgres?host=${folder}`);
@@ -213,6 +223,19 @@ describe.skipIf(missing !== "")(`artifacts of jobs${missing && ` (skipped: ${mis
     } finally {
       await database.end();
     }
+  });
+
+  test("one that outlives its agent in the midst of a stream is told by its own word when it fails later", async () => {
+    const { uri } = await put("cut.txt", large());
+    await rig.run("recovers", rig.misbehaves("recover", [], { inputs: { reads: uri } }));
+    await rig.when("recovers", ({ progress }) => progress?.note === "waits");
+    const streams = join(rig.rig.dataDir, "agent", "jobs", "recovers", "streams");
+    expect(existsSync(streams)).toBe(true);
+    await rig.restart();
+    const { error, used } = await rig.ended("recovers");
+    expect(error).toMatchObject({ reason: "HANDLER_FAILED", hostFault: false });
+    expect(used?.readBytes).toBeGreaterThan(LARGE / 2);
+    expect(existsSync(streams)).toBe(false);
   });
 
   test("a job waits while orders are away", async () => {

@@ -63,6 +63,7 @@ async function serve(method = "Misbehave", how = "connect") {
       told.error = error;
     },
     stumbled: () => undefined,
+    streamed: () => undefined,
     streaming: () => undefined,
     moved: () => undefined,
   };

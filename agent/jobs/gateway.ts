@@ -70,8 +70,14 @@ export interface JobVoice {
   failed(error: JobError): Promise<void>;
   /** What it has put out so far, also of what was never whole. */
   readonly writtenBytes: number;
-  /** A content could not be moved whole, whatever the job makes of that. */
-  stumbled(error: RouseError): void;
+  /**
+   * A content could not be moved whole, whatever the job makes of that.
+   *
+   * @param content URI of what it reads, or name of what it puts out.
+   */
+  stumbled(content: string, error: RouseError): void;
+  /** The rest of a content has been moved to its end. */
+  streamed(content: string): void;
   /** Whether contents are moved that the job cannot move again when this agent ends. */
   streaming(streams: boolean): void;
   moved(bytes: { readonly read?: number; readonly written?: number }): void;
@@ -161,9 +167,9 @@ export class Gateway {
       case "GET outputs":
         return send(response, 200, job.outputs);
       case "GET inputs/":
-        return this.#stream(() => this.#download(this.#input(name ?? ""), request, response));
+        return this.#stream(this.#input(name ?? ""), (uri) => this.#download(uri, request, response));
       case "GET artifacts/":
-        return this.#stream(() => this.#download(this.#own(name ?? ""), request, response));
+        return this.#stream(this.#own(name ?? ""), (uri) => this.#download(uri, request, response));
       case "PUT outputs/":
         return this.#output(name ?? "", request, response);
       case "POST metadata": {
@@ -246,7 +252,7 @@ export class Gateway {
         yield chunk;
       }
     } catch (thrown) {
-      if (!signal.aborted) this.#job.stumbled(RouseError.from(thrown));
+      if (!signal.aborted) this.#job.stumbled(uri, RouseError.from(thrown));
       throw thrown;
     }
   }
@@ -265,14 +271,14 @@ export class Gateway {
       owner: service,
     };
     const query = new URLSearchParams(request.url?.split("?")[1]);
-    if (query.size === 0) return this.#stream(() => this.#upload(made, request, response));
+    if (query.size === 0) return this.#stream(name, () => this.#upload(made, request, response));
     const piece = pieceSchema.safeParse(Object.fromEntries(query));
     if (!piece.success)
       throw refused(
         piece.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "),
       );
     const bytes = await readBody(request, MOST_BYTES, pieceTooLarge);
-    this.#count(bytes.length);
+    this.#count(name, bytes.length);
     const { stored, added, uri } = await this.#pieces.add({ ...piece.data, bytes }, made);
     // What came twice counts once.
     this.#job.moved({ written: added - bytes.length });
@@ -282,22 +288,22 @@ export class Gateway {
 
   async #upload(made: NewArtifact, request: IncomingMessage, response: ServerResponse): Promise<void> {
     // A body that broke off is no output: its error is thrown here.
-    const { uri, bytes } = await this.#artifacts.write(this.#counted(request), made);
+    const { uri, bytes } = await this.#artifacts.write(this.#counted(made.name, request), made);
     this.#keep({ name: made.name, uri, bytes, mediaType: made.mediaType }, response);
   }
 
-  async *#counted(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  async *#counted(name: string, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of body) {
-      this.#count(chunk.length);
+      this.#count(name, chunk.length);
       yield chunk;
     }
   }
 
-  #count(bytes: number): void {
+  #count(name: string, bytes: number): void {
     const { spec, writtenBytes } = this.#job;
     if (writtenBytes + bytes > spec.outputBytes) {
       const error = tooMuch(spec);
-      this.#job.stumbled(error);
+      this.#job.stumbled(name, error);
       throw error;
     }
     this.#job.moved({ written: bytes });
@@ -309,11 +315,12 @@ export class Gateway {
   }
 
   /** Moves a content of which the other side has not kept what it has sent, or where it was. */
-  async #stream(move: () => Promise<void>): Promise<void> {
+  async #stream(content: string, move: (content: string) => Promise<void>): Promise<void> {
     this.#streams += 1;
     if (this.#streams === 1) this.#job.streaming(true);
     try {
-      await move();
+      await move(content);
+      this.#job.streamed(content);
     } finally {
       this.#streams -= 1;
       // The next agent must know of what this one cuts off.

@@ -46,8 +46,8 @@ export class ManagedJob implements JobVoice {
   #unit: JobUnit | undefined;
   #doom: Doom | undefined;
   #told: JobError | undefined;
-  #stumbled: JobError | undefined;
-  /** A former agent ended in the midst of what the job read or wrote. */
+  #stumbled: { readonly content: string; readonly error: JobError } | undefined;
+  /** A former agent ended in the midst of what the job read or wrote, and nothing has been moved whole since. */
   #cutOff = false;
   #fullBefore = false;
   /** It has no more cores than it may. */
@@ -184,6 +184,7 @@ export class ManagedJob implements JobVoice {
 
   output(output: JobOutput): void {
     this.#job.outputs = [...this.#job.outputs.filter(({ name }) => name !== output.name), output];
+    this.#recovered(output.name);
     this.#changed(true);
   }
 
@@ -201,15 +202,14 @@ export class ManagedJob implements JobVoice {
     this.#changed(true);
   }
 
-  stumbled({ code, reason, message, metadata, status }: RouseError): void {
-    this.#stumbled = {
-      code,
-      reason,
-      message,
-      metadata,
-      hostFault: status === "UNAVAILABLE",
-      exitCode: undefined,
-    };
+  stumbled(content: string, { code, reason, message, metadata, status }: RouseError): void {
+    const hostFault = status === "UNAVAILABLE";
+    this.#stumbled = { content, error: { code, reason, message, metadata, hostFault, exitCode: undefined } };
+  }
+
+  streamed(content: string): void {
+    this.#cutOff = false;
+    this.#recovered(content);
   }
 
   streaming(streams: boolean): void {
@@ -221,6 +221,10 @@ export class ManagedJob implements JobVoice {
     if (used === undefined) return;
     used.readBytes += read;
     used.writtenBytes += written;
+  }
+
+  #recovered(content: string): void {
+    if (this.#stumbled?.content === content) this.#stumbled = undefined;
   }
 
   async #open(): Promise<string> {
@@ -243,8 +247,8 @@ export class ManagedJob implements JobVoice {
       const output = await this.#keepOutput(unit);
       const { result, resultJson } = this.#job;
       const hasResult = result !== undefined || resultJson !== undefined;
-      const known = { doom: this.#doom, told: this.#told, stumbled: this.#stumbled, cutOff: this.#cutOff };
-      const facts = { ending, hasResult, output, ...known };
+      const known = { doom: this.#doom, told: this.#told, cutOff: this.#cutOff };
+      const facts = { ending, hasResult, output, stumbled: this.#stumbled?.error, ...known };
       if (ending.outOfMemory) this.#peak(this.spec.program.memoryBytes + this.spec.diskBytes);
       return this.#finish(endOfJob(this.spec, facts));
     });
