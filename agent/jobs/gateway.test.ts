@@ -23,12 +23,13 @@ interface Told {
   notes: Record<string, string>;
   result?: { readonly bytes: Buffer } | { readonly json: string };
   error?: JobError;
+  written: number;
 }
 
 /** A gateway for a job that nobody runs, and what it was told. */
 async function serve(method = "Misbehave", how = "connect") {
   const folder = await mkdtemp(join(tmpdir(), "rouse-gateway-"));
-  const told: Told = { progress: [], notes: {} };
+  const told: Told = { progress: [], notes: {}, written: 0 };
   const spec = checkJob(
     JobSpec.fromPartial({
       program: InstanceSpec.fromPartial({
@@ -49,7 +50,9 @@ async function serve(method = "Misbehave", how = "connect") {
     spec,
     deadlineMs: Date.now() + 60_000,
     outputs: [],
-    writtenBytes: 0,
+    get writtenBytes() {
+      return told.written;
+    },
     get metadata() {
       return told.notes;
     },
@@ -65,7 +68,9 @@ async function serve(method = "Misbehave", how = "connect") {
     stumbled: () => undefined,
     streamed: () => undefined,
     streaming: () => undefined,
-    moved: () => undefined,
+    moved: ({ written = 0 }) => {
+      told.written += written;
+    },
   };
   const artifacts = new ArtifactClient(() => Promise.reject(new Error("nobody asks for them here")));
   const gateway = new Gateway(voice, artifacts);
@@ -240,6 +245,13 @@ test.each<[query: string, why: string]>([
     reason: "JOB_REQUEST_INVALID",
     message: `The job's request is refused: ${why}.`,
   });
+});
+
+test("a piece of an output that is not stored is not counted", async () => {
+  const { client, told } = await serve();
+  const put = client.bytes({ method: "PUT", path: "/v1/outputs/a?upload=a&offset=0", body: "gattaca" });
+  expect((await failure(put)).message).toContain("nobody asks for them here");
+  expect(told.written).toBe(0);
 });
 
 test("a piece of an output that is too large is refused", async () => {

@@ -279,7 +279,12 @@ export class Gateway {
       );
     const bytes = await readBody(request, MOST_BYTES, pieceTooLarge);
     this.#count(name, bytes.length);
-    const { stored, added, uri } = await this.#pieces.add({ ...piece.data, bytes }, made);
+    const adding = this.#pieces.add({ ...piece.data, bytes }, made).catch((thrown: unknown) => {
+      // It will come again.
+      this.#job.moved({ written: -bytes.length });
+      throw thrown;
+    });
+    const { stored, added, uri } = await adding;
     // What came twice counts once.
     this.#job.moved({ written: added - bytes.length });
     if (uri === "") return send(response, 200, { offset: stored });
