@@ -143,6 +143,33 @@ describe.skipIf(missing !== "")(`artifacts of jobs${missing && ` (skipped: ${mis
     expect(await after.add(end, made)).toEqual({ ...answer, added: 0 });
   });
 
+  test("an output whose digest is wrong can be sent again from its beginning", async () => {
+    const pieces = new Pieces("wrong", artifacts);
+    const bytes = Buffer.from("gattaca ");
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const last = { upload: "a", offset: 4, bytes: bytes.subarray(4), sha256 };
+    await pieces.add({ upload: "a", offset: 0, bytes: Buffer.from("atta"), sha256: "" }, made);
+    expect(await failure(pieces.add(last, made))).toMatchObject({ reason: "ARTIFACT_DIGEST_WRONG" });
+    await pieces.add({ upload: "a", offset: 0, bytes: bytes.subarray(0, 4), sha256: "" }, made);
+    const { uri } = await pieces.add(last, made);
+    expect(await get(uri)).toBe("gattaca ");
+  });
+
+  test("pieces that are refused take no place of outputs that grow", async () => {
+    const pieces = new Pieces("odd", artifacts);
+    const add = (name: string, offset: number) =>
+      pieces.add({ upload: "a", offset, bytes: Buffer.from("a"), sha256: "" }, { ...made, name });
+    try {
+      for (let count = 0; count < 64; count++)
+        expect((await failure(add(`odd-${count}`, 5))).message).toContain(
+          "the upload a has 0 bytes, and the piece begins at 5",
+        );
+      expect(await add("good", 0)).toMatchObject({ stored: 1 });
+    } finally {
+      await pieces.abandon();
+    }
+  });
+
   test("what has grown by half is given up with its job, and only so many may grow", async () => {
     const stub = new ArtifactsClient(orders.address, credentials.createInsecure());
     const begun: string[] = [];
@@ -154,16 +181,22 @@ describe.skipIf(missing !== "")(`artifacts of jobs${missing && ` (skipped: ${mis
     }
     const watched = new Watched(async () => orders.address);
     const pieces = new Pieces("many", watched);
-    const add = (upload: string) =>
-      pieces.add({ upload, offset: 0, bytes: Buffer.from("a"), sha256: "" }, made);
+    const add = (name: string, upload = "a") =>
+      pieces.add({ upload, offset: 0, bytes: Buffer.from("a"), sha256: "" }, { ...made, name });
     try {
       for (let count = 0; count < 64; count++) await add(`one-${count}`);
       expect((await failure(add("more"))).message).toBe(
         "The job's request is refused: 64 outputs at most may grow at one time. End one of them first.",
       );
       expect(await unary(stub, "getUpload", { id: begun[0] ?? "" })).toMatchObject({ offset: 1 });
+      // One that is begun anew takes the place of what grew under its name.
+      expect(await add("one-0", "b")).toMatchObject({ stored: 1 });
+      expect(await failure(unary(stub, "getUpload", { id: begun[0] ?? "" }))).toMatchObject({
+        reason: "UPLOAD_UNKNOWN",
+      });
+      expect(await unary(stub, "getUpload", { id: begun[64] ?? "" })).toMatchObject({ offset: 1 });
       await pieces.abandon();
-      expect(begun).toHaveLength(64);
+      expect(begun).toHaveLength(65);
       for (const id of begun)
         expect(await failure(unary(stub, "getUpload", { id }))).toMatchObject({ reason: "UPLOAD_UNKNOWN" });
     } finally {
