@@ -46,7 +46,7 @@ export class Artifacts implements ArtifactStore {
   constructor(options: ArtifactsOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#recheck = new Recheck((digest) => this.#readAll(digest), options.log);
+    this.#recheck = new Recheck((digest, signal) => this.#readAll(digest, signal), options.log);
     const soon = (digest: string) => this.#recheck.soon(digest);
     this.uploads = new Uploads(() => this.open(), this.#now, options.keepMs, soon);
   }
@@ -222,8 +222,8 @@ export class Artifacts implements ArtifactStore {
     return rows.map(eventToApi);
   }
 
-  async #readAll(digest: string): Promise<void> {
-    for await (const _ of this.read(artifactUri(digest)));
+  async #readAll(digest: string, signal: AbortSignal): Promise<void> {
+    for await (const _ of this.read(artifactUri(digest), { signal }));
   }
 
   #at(): Date {
