@@ -50,10 +50,11 @@ export async function last<Row>(rows: AsyncIterable<Row>): Promise<Row> {
 }
 
 interface Cancellable {
+  readonly cancelled: boolean;
   on(event: "cancelled", listener: () => void): unknown;
 }
 
-/** The last of what is followed until its end, or until the caller's time is over. @param timeoutMs 0: none. */
+/** The last of what is followed until its end, or until the caller has gone or its time is over. @param timeoutMs 0: none. */
 export async function waitForEnd<Row>(
   call: Cancellable,
   timeoutMs: number,
@@ -61,6 +62,8 @@ export async function waitForEnd<Row>(
 ): Promise<Row> {
   const gone = new AbortController();
   call.on("cancelled", () => gone.abort());
+  // Nobody tells it again of a caller that went while something else was waited for.
+  if (call.cancelled) gone.abort();
   const timer = timeoutMs > 0 ? setTimeout(() => gone.abort(), timeoutMs) : undefined;
   try {
     return await last(rows(gone.signal));
