@@ -376,6 +376,28 @@ describe("of what is asked for with a provider's key at the edge", () => {
         const cancel = unary(edge, "cancelOrder", { id, reason: "mine" }, metadataOf(other));
         await expect(cancel).rejects.toMatchObject(notYours);
       }
+      // So is the call that the order makes, though its idempotency key can be known.
+      let call = "";
+      await until("its call runs", async () => {
+        const running = await withClient(OperationsClient, mesh.edge, (at) =>
+          unary(
+            at,
+            "listOperations",
+            { service: SERVICE, state: OperationState.RUNNING, limit: 500 },
+            metadataOf("anna"),
+          ),
+        );
+        call = running.operations.find(({ asker }) => asker === "anna")?.id ?? "";
+        return call !== "";
+      });
+      using worker = client();
+      const guess = { idempotencyKey: `order:${id}:0:1` };
+      await expect(worker.async.work(work, guess)).rejects.toMatchObject(notYours);
+      await expect(worker.async.work(work, { ...guess, headers: headersOf("anna") })).rejects.toMatchObject({
+        reason: "IDEMPOTENCY_KEY_REUSED",
+        metadata: { operation: call },
+      });
+      await expect(again(call).cancel("mine")).rejects.toMatchObject(notYours);
       const cancelled = await unary(edge, "cancelOrder", { id, reason: "enough" }, metadataOf("anna"));
       expect(cancelled).toMatchObject({ state: OrderState.CANCELLED, asker: "anna" });
     });

@@ -79,9 +79,10 @@ export function operationsService({
         const { row, ended } = await pins.during([made], () =>
           localRuns.start(made, () => store.insert({ ...made, awaited })),
         );
-        if (row.id !== made.id && !row.request_digest.equals(made.requestDigest))
-          throw keyReused(made, row.id);
-        if (row.id !== made.id) await check(row, metadata);
+        if (row.id !== made.id) {
+          await check(row, metadata);
+          if (!row.request_digest.equals(made.requestDigest)) throw keyReused(made, row.id);
+        }
         if (request.waitMs === 0 || isOver(row)) return row;
         const timer = setTimeout(() => gone.abort(), Math.min(request.waitMs, LONGEST_WAIT_MS));
         try {

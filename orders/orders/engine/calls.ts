@@ -49,7 +49,7 @@ export class Calls implements Executor {
     return this.#ending(attempt, stopped ?? begun);
   }
 
-  async #operation({ key, task, request }: Attempt) {
+  async #operation({ key, task, order, request }: Attempt) {
     const { service, version, method } = task;
     const manifest = (await this.#deps.mesh.state()).services.get(service)?.versions.get(version)?.manifest;
     const known = manifest?.methods.find(({ name }) => name === method);
@@ -66,7 +66,8 @@ export class Calls implements Executor {
       service,
       version,
       method,
-      caller: "",
+      caller: order.caller,
+      asker: order.asker,
       idempotencyKey: `order:${key.orderId}:${task.position}:${key.attempt}`,
       request,
       requestDigest: createHash("sha256").update(request).digest(),

@@ -1,11 +1,13 @@
 import type { RouseError } from "../../../sdk/errors.ts";
 import type { AttemptKey, LogEntry, Success, Used } from "../store/engine-store.ts";
-import type { TaskRow } from "../store/record.ts";
+import type { OrderRow, TaskRow } from "../store/record.ts";
 
 /** One attempt at a task, with all that it needs of others put in. */
 export interface Attempt {
   readonly key: AttemptKey;
   readonly task: TaskRow;
+  /** Whose the order is: what it begins is theirs as well. */
+  readonly order: Pick<OrderRow, "asker" | "caller">;
   /** The request message, encoded. */
   readonly request: Buffer;
   /** The same as JSON. */

@@ -10,10 +10,13 @@ import type { Attempt } from "./executor.ts";
  * Puts into a task what it takes of others, and encodes its request.
  *
  * @throws RouseError FAILED_PRECONDITION REFERENCE_EMPTY; INVALID_ARGUMENT PARAMETERS_INVALID where what came of another task does not
- *   fit after all; NOT_FOUND VERSION_UNKNOWN; UNAVAILABLE.
+ *   fit after all; NOT_FOUND VERSION_UNKNOWN, ORDER_UNKNOWN; UNAVAILABLE.
  */
 export async function makeAttempt(task: TaskRow, store: EngineStore, contracts: Contracts): Promise<Attempt> {
-  const others = await store.given(task.order_id, task.needs);
+  const [order, others] = await Promise.all([
+    store.whose(task.order_id),
+    store.given(task.order_id, task.needs),
+  ]);
   const given = {
     result: (name: string) => {
       const result = others.get(name)?.result;
@@ -29,6 +32,7 @@ export async function makeAttempt(task: TaskRow, store: EngineStore, contracts: 
     return {
       key: { orderId: task.order_id, task: task.name, attempt: task.attempts },
       task,
+      order,
       request: Buffer.from(toBinary(descriptor.input, message)),
       requestJson: toJsonString(descriptor.input, message, { registry: types }),
       inputs: Object.fromEntries(

@@ -6,12 +6,14 @@ import { readRow } from "./readable.ts";
 import {
   BRIEF_COLUMNS,
   briefSchema,
+  type OrderRow,
   type Output,
   TASK_COLUMNS,
   type TaskBrief,
   type TaskRow,
   taskSchema,
 } from "./record.ts";
+import { unknownOrder } from "./store.ts";
 
 /** A task's attempt: what is written of it counts only while it is the present one. */
 export interface AttemptKey {
@@ -159,6 +161,14 @@ export class EngineStore {
       [orderId, name],
     );
     return rows.map((row) => readRow(taskSchema, row, orderId, taskOf(row)))[0];
+  }
+
+  /** Who asked for an order. @throws RouseError NOT_FOUND ORDER_UNKNOWN. */
+  async whose(orderId: string): Promise<Pick<OrderRow, "asker" | "caller">> {
+    const rows = await this.#run("SELECT asker, caller FROM orders WHERE id = $1", [orderId]);
+    const [row] = rows as { readonly asker: string; readonly caller: string }[];
+    if (row === undefined) throw unknownOrder(orderId);
+    return row;
   }
 
   /** Results and outputs of tasks that another one needs. */

@@ -129,6 +129,17 @@ describe("an order in the database", () => {
     );
     expect(new Set(ids.map(({ id }) => id)).size).toBe(1);
   });
+
+  test("tells the engine whose it is", async () => {
+    const engine = new EngineStore(database.pool);
+    const made = newOrder({ asker: "anna", caller: "c.v1.C" });
+    await new OrderStore(database.pool).insert(made);
+    expect(await engine.whose(made.id)).toEqual({ asker: "anna", caller: "c.v1.C" });
+    await expect(engine.whose(randomUUID())).rejects.toMatchObject({
+      status: "NOT_FOUND",
+      reason: "ORDER_UNKNOWN",
+    });
+  });
 });
 
 describe("an order that cannot be read", () => {
