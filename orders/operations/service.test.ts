@@ -93,3 +93,15 @@ test("who guesses an idempotency key learns nothing of the operation that has it
     metadata: { operation: id },
   });
 });
+
+test("how far an operation is, others at the edge cannot say, and who does it within the mesh can", async () => {
+  const { id } = await start("anna", "");
+  const report = (fraction: number, provider: string | undefined) =>
+    unary(client, "reportProgress", { id, progress: { fraction, note: "" } }, by(provider));
+  for (const other of ["bert", ""]) await expect(report(0.1, other)).rejects.toMatchObject(notYours);
+  expect((await unary(client, "getOperation", { id })).progress).toBeUndefined();
+  await report(0.5, undefined);
+  expect((await unary(client, "getOperation", { id })).progress).toEqual({ fraction: 0.5, note: "" });
+  await report(0.75, "anna");
+  expect((await unary(client, "getOperation", { id })).progress).toEqual({ fraction: 0.75, note: "" });
+});

@@ -129,8 +129,8 @@ export function operationsService({
       });
       return toApi(isOver(row) ? row : ((await store.fail(id, error, "cancelled")) ?? (await known(id))));
     }),
-    reportProgress: answer(async ({ id, progress }) => {
-      await known(id);
+    reportProgress: answer(async ({ id, progress }, metadata) => {
+      await check(await known(id), metadata);
       const { store } = await opened();
       const { fraction = 0, note = "" } = progress ?? {};
       if (!(fraction >= 0 && fraction <= 1)) {
