@@ -81,7 +81,8 @@ function durableCall(version: string | undefined, channel: SharedChannel): typeo
     const { definition } = context;
     const { startAndWait } = await import("./start-and-wait.ts");
     try {
-      return await startAndWait({ definition, method, version, channel }, request, options);
+      const headers = authorizationOf(options);
+      return await startAndWait({ definition, method, version, channel }, request, { ...options, headers });
     } catch (thrown) {
       const error = RouseError.from(thrown);
       if (error.status !== "UNIMPLEMENTED" || error.reason !== "UNIMPLEMENTED") throw error;
@@ -90,6 +91,13 @@ function durableCall(version: string | undefined, channel: SharedChannel): typeo
       return callOnce(context, method, request, { ...options, metadata: headers });
     }
   };
+}
+
+/** The key by which a run is its caller's; a run gets no other headers. */
+function authorizationOf({ metadata = {} }: ClientCallOptions): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(metadata).filter(([name]) => name.toLowerCase() === "authorization"),
+  );
 }
 
 /** Clients that no agent started are mostly outside of the mesh, where nobody tells them of instances. */

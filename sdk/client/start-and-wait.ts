@@ -13,7 +13,7 @@ import {
 import { isAway, pause } from "./retry.ts";
 
 /** Settings of {@link startAndWait}. */
-export interface WaitedCallOptions extends Pick<AsyncCallOptions, "idempotencyKey" | "key"> {
+export interface WaitedCallOptions extends Pick<AsyncCallOptions, "idempotencyKey" | "key" | "headers"> {
   /** Longest time that one waits, ms; 0: none. The operation goes on after it. */
   readonly deadlineMs?: number;
   /** Ends the wait; the operation goes on. */
@@ -29,13 +29,13 @@ export interface WaitedCallOptions extends Pick<AsyncCallOptions, "idempotencyKe
 export async function startAndWait(
   at: StartedAt,
   request: unknown,
-  { idempotencyKey, key = "", deadlineMs = 0, signal }: WaitedCallOptions,
+  { idempotencyKey, key = "", headers = {}, deadlineMs = 0, signal }: WaitedCallOptions,
 ): Promise<unknown> {
   const beganMs = performance.now();
   const endMs = deadlineMs > 0 ? beganMs + deadlineMs : Number.POSITIVE_INFINITY;
   const giveUpMs = Math.min(endMs, beganMs + START_MS);
   // An answer that got lost must not begin it twice.
-  const options = { idempotencyKey: idempotencyKey || randomUUID(), key, ...(signal && { signal }) };
+  const options = { idempotencyKey: idempotencyKey || randomUUID(), key, headers, ...(signal && { signal }) };
   try {
     for (;;) {
       signal?.throwIfAborted();
@@ -49,7 +49,8 @@ export async function startAndWait(
       );
       if (started !== undefined) {
         const timeoutMs = Math.max(1, Math.round(endMs - performance.now()));
-        return await handle(at.method, started.id, at.channel, { started }).wait({ ...options, timeoutMs });
+        const run = handle(at.method, started.id, at.channel, { started, headers });
+        return await run.wait({ ...options, timeoutMs });
       }
       await pause(Math.min(AWAY_MS, Math.max(1, giveUpMs - performance.now())), signal);
     }

@@ -31,7 +31,7 @@ export interface ClientCallOptions {
   signal?: AbortSignal;
   /** Longest time of the call with its retries, ms; 0: none. Default: the method's plus the longest wake. */
   deadlineMs?: number;
-  /** Request headers. */
+  /** Request headers. A durable method's run is started and awaited with `authorization` alone. */
   metadata?: Readonly<Record<string, string>>;
   /** Durable methods only: runs of a service with the same key are made one after the other. */
   key?: string;
