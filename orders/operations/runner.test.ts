@@ -138,3 +138,30 @@ test("one whose end cannot be written together with others does not take them wi
   expect([first?.status, second?.status]).toEqual(["rejected", "fulfilled"]);
   expect((await store.get(good.id))?.response?.toString()).toBe("good");
 });
+
+test.each([
+  [true, { state: "succeeded", attempts: 2 }, 1],
+  [false, { state: "failed", attempts: 1, error: { reason: "OPERATION_INTERRUPTED" } }, undefined],
+])(
+  "one that another process has begun as well is not made here if it must not be made twice (idempotent: %s)",
+  async (idempotent, expected, times) => {
+    const one = operation("answer x", idempotent);
+    await local.start(one, async () => {
+      const row = await store.insert(one);
+      expect(await store.begin(row)).toMatchObject({ state: "running", attempts: 1 });
+      return row;
+    });
+    expect(await ended(one.id)).toMatchObject(expected);
+    expect(made.get(one.id)).toBe(times);
+  },
+);
+
+test("one that must not be made twice is made again where nobody saw it", async () => {
+  let refused = 0;
+  calls.unseen = async () => {
+    if (refused++ < 2) throw new RouseError("UNAVAILABLE", "no healthy upstream");
+    return Buffer.from("seen");
+  };
+  const id = await start("unseen", false);
+  expect(await ended(id)).toMatchObject({ state: "succeeded", attempts: 3 });
+});

@@ -185,15 +185,20 @@ export class Runner implements RunWorker {
     const deadlineMs = beganMs + row.deadline_ms + row.start_timeout_ms;
     const giveUpMs = Math.min(deadlineMs, Date.now() + RETRY_FOR_MS);
     const suspect = deaths.suspect(row);
+    let latest = row;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const free = await suspect.turn();
       const begunMs = Date.now();
       let noted: Promise<OperationRow | undefined> | undefined;
       try {
         if (signal.aborted) return undefined;
-        noted = this.#kept(row.id, signal, () => store.begin(row));
+        noted = this.#kept(row.id, signal, () => store.begin(latest));
         // Where it may be made twice it is made while that is written: what has ended meanwhile is told by its change.
-        if (!row.idempotent && (await noted) === undefined) return undefined;
+        if (!row.idempotent) {
+          const begun = await noted;
+          if (begun === undefined) return this.#notBegun(row, signal);
+          latest = begun;
+        }
         const made = call({ operation: row, request, deadlineMs, signal });
         const [response, operation] = await Promise.all([made, noted]);
         return operation && response;
@@ -214,6 +219,16 @@ export class Runner implements RunWorker {
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return undefined;
     }
+  }
+
+  /**
+   * Of a call that must not be made twice, and could not be begun: it has ended, another process takes itself for the leader as well, or
+   * the database's answer to an earlier try was lost.
+   */
+  async #notBegun({ id }: OperationRow, signal: AbortSignal): Promise<RouseError | undefined> {
+    const now = await this.#kept(id, signal, () => this.#options.store.get(id));
+    if (now === undefined || isOver(now)) return undefined;
+    return interrupted(now, "it had been begun, maybe by another process");
   }
 }
 

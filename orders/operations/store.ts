@@ -106,17 +106,19 @@ export class OperationStore {
   /**
    * The call is made (again). Of one that may be made twice this need not be on disk before: if it is lost, the call is made again.
    *
-   * @returns undefined when it has ended meanwhile.
+   * @returns undefined when it has ended meanwhile, or must not be made twice and has had other attempts than `attempts`.
    */
   async begin({
     id,
     idempotent,
-  }: Pick<OperationRow, "id" | "idempotent">): Promise<OperationRow | undefined> {
+    attempts,
+  }: Pick<OperationRow, "id" | "idempotent" | "attempts">): Promise<OperationRow | undefined> {
     const [row] = await this.#query(
       `UPDATE operations SET state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()),
          revision = revision + 1
-       WHERE id = $1 AND ${OPEN} AND set_config('synchronous_commit', $2, true) IS NOT NULL RETURNING ${COLUMNS}`,
-      [id, idempotent ? "off" : "on"],
+       WHERE id = $1 AND ${OPEN} AND (idempotent OR attempts = $3)
+         AND set_config('synchronous_commit', $2, true) IS NOT NULL RETURNING ${COLUMNS}`,
+      [id, idempotent ? "off" : "on", attempts],
       "begin-operation",
     );
     return row;
