@@ -4,8 +4,10 @@ import type { ConsulClient } from "./consul.ts";
 
 /** How often it is asked, ms. */
 const EACH_MS = 1_000;
-/** Consul's agent answers from memory; ms. */
+/** A client agent asks a server for it, which knows it by heart; ms. */
 const TIMEOUT_MS = 3_000;
+/** Silence is told at most so often, ms: it may come of the many reads that telling it leads to. */
+const SILENCE_EACH_MS = 30_000;
 const schema = z.string();
 
 /**
@@ -19,21 +21,45 @@ export async function watchConsulLeader(
   onChange: () => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let known = "";
-  let silent = false;
+  const news = new LeaderNews();
   while (!signal.aborted) {
     await sleep(EACH_MS, undefined, { signal, ref: false }).catch(() => undefined);
     if (signal.aborted) return;
     try {
       const response = await consul.request("GET", "/v1/status/leader", { signal, timeoutMs: TIMEOUT_MS });
       const leader = schema.parse(JSON.parse(response.text));
-      // None while they elect one.
-      if (leader === "") continue;
-      if (known !== "" && (leader !== known || silent)) onChange();
-      known = leader;
-      silent = false;
+      if (news.isNews(leader, performance.now())) onChange();
     } catch {
-      silent = true;
+      news.noteSilence();
     }
+  }
+}
+
+/** What follows from what Consul says of its leader. */
+export class LeaderNews {
+  #known = "";
+  #silent = false;
+  #toldMs = Number.NEGATIVE_INFINITY;
+
+  /** It has not answered. */
+  noteSilence(): void {
+    this.#silent = true;
+  }
+
+  /**
+   * Whether what was asked before may never be answered. Silence counts before the first leader is known, too: reads hang then as well.
+   *
+   * @param leader "" while they elect one.
+   * @param nowMs of any clock that goes on evenly.
+   */
+  isNews(leader: string, nowMs: number): boolean {
+    if (leader === "") return false;
+    const isAnother = this.#known !== "" && leader !== this.#known;
+    this.#known = leader;
+    const tells = isAnother || (this.#silent && nowMs - this.#toldMs >= SILENCE_EACH_MS);
+    if (!tells) return false;
+    this.#silent = false;
+    this.#toldMs = nowMs;
+    return true;
   }
 }
