@@ -51,6 +51,10 @@ const REST_MS = 10;
 const HANDLING_SHARE = 0.25;
 const HANDLING_BURST_MS = 1_000;
 
+/** So many queries that were lost with Consul's leader are asked anew at once, and the others so far apart, ms. */
+const AT_ONCE = 100;
+const EACH_MS = 0.5;
+
 /** Makes a query read from the start. @param isLost Whether what it has asked will not be answered. */
 type Again = (isLost: boolean) => void;
 
@@ -183,7 +187,26 @@ function enter(consul: ConsulClient, again: Again): () => void {
 }
 
 function tellAll(consul: ConsulClient, isLost: boolean): void {
-  for (const again of followers.get(consul)?.all ?? []) again(isLost);
+  const all = followers.get(consul)?.all ?? new Set<Again>();
+  let nth = 0;
+  for (const again of [...all]) {
+    const afterMs = isLost ? spreadMs(nth++, all.size, Math.random()) : 0;
+    if (afterMs === 0) again(isLost);
+    else
+      setTimeout(() => {
+        if (all.has(again)) again(isLost);
+      }, afterMs).unref();
+  }
+}
+
+/**
+ * After how long a lost query is asked anew, ms. The first {@link AT_ONCE} are at once, the others {@link EACH_MS} apart in the mean: a
+ * leader that has just been elected would be slow for everybody. Pure.
+ *
+ * @param random 0 to 1: those of other processes come in between.
+ */
+export function spreadMs(nth: number, of: number, random: number): number {
+  return nth < AT_ONCE ? 0 : Math.ceil(random * (of - AT_ONCE) * EACH_MS);
 }
 
 /**
