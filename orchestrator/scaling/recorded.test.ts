@@ -54,12 +54,44 @@ test("makes minutes of what is older than an hour, and forgets what is older tha
   expect(loads.of(name)).toEqual([]);
 });
 
+test("makes minutes also of seconds that come when others of their time are minutes already", () => {
+  const late = { ...name, version: "2.0.0" };
+  for (let s = 0; s < 120; s++) loads.add(name, load(8), s * 1_000);
+  loads.tidy(2 * HOUR_MS);
+  loads.take([{ ...late, ...second(61_000, 6) }]);
+  loads.tidy(2 * HOUR_MS);
+  expect(loads.of(late)).toEqual([
+    { atMs: 60_000, spanMs: 60_000, inProgress: 0.1, most: 6, issued: 6, instances: 1 },
+  ]);
+  expect(loads.of(name)).toHaveLength(2);
+});
+
 test("keeps the versions that were used last", () => {
   for (let n = 0; n < 600; n++) loads.add({ service: "a.v1.A", version: `${n}.0.0` }, load(1), n * 1_000);
   loads.tidy(600_000);
   expect(loads.since(0, 1_000)).toHaveLength(500);
   expect(loads.of({ service: "a.v1.A", version: "99.0.0" })).toEqual([]);
   expect(loads.of({ service: "a.v1.A", version: "100.0.0" })).toHaveLength(1);
+  // Those of a day ago take no place any more, nor does what a clock was ahead of.
+  const later = 25 * HOUR_MS + 540_000;
+  const addOthers = (from: number, to: number) => {
+    for (let n = from; n < to; n++)
+      loads.add({ service: "b.v1.B", version: `${n}.0.0` }, load(1), later - 1_000);
+  };
+  loads.add({ service: "a.v1.A", version: "600.0.0" }, load(1), later + HOUR_MS);
+  loads.tidy(later);
+  expect(loads.since(0, 1_000)).toHaveLength(60);
+  addOthers(0, 430);
+  loads.tidy(later);
+  expect(loads.since(0, 1_000)).toHaveLength(490);
+  addOthers(430, 450);
+  loads.tidy(later);
+  expect(loads.since(0, 1_000)).toHaveLength(500);
+  loads.tidy(later + 60_000);
+  addOthers(450, 500);
+  loads.tidy(later + 60_000);
+  const left = loads.since(0, 1_000);
+  expect([left.length, new Set(left.map(({ service }) => service))]).toEqual([500, new Set(["b.v1.B"])]);
 });
 
 test("another orchestrator takes it page by page, and what it takes again changes nothing", () => {

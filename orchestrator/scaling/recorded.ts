@@ -34,6 +34,7 @@ const SCHEMA = `
 `;
 const COLUMNS = `service, version, at_ms AS atMs, span_ms AS spanMs, in_progress AS inProgress, most, issued, instances`;
 
+const newestSchema = z.array(z.object({ service: z.string(), version: z.string(), newestMs: z.number() }));
 const rowSchema = z.object({
   service: z.string(),
   version: z.string(),
@@ -65,6 +66,10 @@ export class RecordedLoads {
   /** The latest second of each version, which a further report may add to; the one that was used the longest ago first. */
   readonly #latest = new Map<string, Span>();
   readonly #pending = new Set<Span>();
+  /** By version, when its newest span began, ms since 1970, so that nobody need look through all spans; undefined: to be read. */
+  #newest: Map<string, Version & { newestMs: number }> | undefined;
+  /** No second is kept of before, ms since 1970: those were made minutes. */
+  #secondsFromMs = 0;
   #failed = false;
 
   /** @param file path, or ":memory:". */
@@ -122,7 +127,9 @@ export class RecordedLoads {
       );
       for (const { service, version, atMs, spanMs, inProgress, most, issued, instances } of samples) {
         if (spanMs === MINUTE_MS) seconds.run(service, version, atMs, atMs + MINUTE_MS);
+        else this.#secondsFromMs = Math.min(this.#secondsFromMs, atMs);
         write.run(service, version, atMs, spanMs, inProgress, most, issued, instances);
+        this.#noteNewest({ service, version }, atMs);
       }
     });
   }
@@ -155,24 +162,48 @@ export class RecordedLoads {
     this.flush();
     this.#attempt(() => {
       const before = Math.floor((nowMs - SECONDS_FOR_MS) / MINUTE_MS) * MINUTE_MS;
+      const seconds = `at_ms >= ? AND at_ms < ? AND span_ms = ${SECOND_MS}`;
       this.#database
         .prepare(
           `INSERT OR REPLACE INTO loads SELECT service, version, at_ms / ${MINUTE_MS} * ${MINUTE_MS} AS minute, ${MINUTE_MS},
              sum(in_progress) / ${MINUTE_MS / SECOND_MS}.0, max(most), sum(issued), max(instances)
-           FROM loads WHERE at_ms < ? AND span_ms = ${SECOND_MS} GROUP BY service, version, minute`,
+           FROM loads WHERE ${seconds} GROUP BY service, version, minute`,
         )
-        .run(before);
-      this.#database.prepare(`DELETE FROM loads WHERE at_ms < ? AND span_ms = ${SECOND_MS}`).run(before);
-      this.#database
-        .prepare("DELETE FROM loads WHERE at_ms < ? OR at_ms > ?")
-        .run(nowMs - MINUTES_FOR_MS, nowMs + AHEAD_MS);
-      this.#database
-        .prepare(
-          `DELETE FROM loads WHERE (service, version) IN (
-             SELECT service, version FROM loads GROUP BY service, version ORDER BY max(at_ms) DESC LIMIT -1 OFFSET ${MOST_VERSIONS})`,
-        )
-        .run();
+        .run(this.#secondsFromMs, before);
+      this.#database.prepare(`DELETE FROM loads WHERE ${seconds}`).run(this.#secondsFromMs, before);
+      this.#database.prepare("DELETE FROM loads WHERE at_ms < ?").run(nowMs - MINUTES_FOR_MS);
+      const ahead = this.#database.prepare("DELETE FROM loads WHERE at_ms > ?").run(nowMs + AHEAD_MS);
+      if (ahead.changes > 0) this.#newest = undefined;
+      this.#forgetVersions(nowMs);
+      this.#secondsFromMs = Math.max(this.#secondsFromMs, before);
     });
+  }
+
+  /** Keeps the versions that were used last. */
+  #forgetVersions(nowMs: number): void {
+    this.#newest ??= this.#readNewest();
+    // A minute that is made of seconds begins before them.
+    for (const [key, { newestMs }] of this.#newest)
+      if (Math.floor(newestMs / MINUTE_MS) * MINUTE_MS < nowMs - MINUTES_FOR_MS) this.#newest.delete(key);
+    if (this.#newest.size <= MOST_VERSIONS) return;
+    const surplus = [...this.#newest].sort(([, a], [, b]) => b.newestMs - a.newestMs).slice(MOST_VERSIONS);
+    const forget = this.#database.prepare("DELETE FROM loads WHERE service = ? AND version = ?");
+    for (const [key, { service, version }] of surplus) {
+      forget.run(service, version);
+      this.#newest.delete(key);
+    }
+  }
+
+  #readNewest(): Map<string, Version & { newestMs: number }> {
+    const query = "SELECT service, version, max(at_ms) AS newestMs FROM loads GROUP BY service, version";
+    const rows = newestSchema.parse(this.#database.prepare(query).all());
+    return new Map(rows.map((row) => [versionKey(row), row]));
+  }
+
+  #noteNewest({ service, version }: Version, atMs: number): void {
+    const key = versionKey({ service, version });
+    const newestMs = Math.max(atMs, this.#newest?.get(key)?.newestMs ?? 0);
+    this.#newest?.set(key, { service, version, newestMs });
   }
 
   close(): void {
@@ -199,6 +230,7 @@ export class RecordedLoads {
     } catch (err) {
       if (!this.#failed) this.#log?.warn({ err }, "the load of versions is not recorded for now");
       this.#failed = true;
+      this.#newest = undefined;
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
     }
   }
