@@ -58,6 +58,11 @@ export interface JoinedAdvice {
   readonly lookAgainMs: number;
 }
 
+/** Ids of instances in whose place others come. */
+export function replaced({ leaving, unfit }: JoinedAdvice): ReadonlySet<string> {
+  return new Set([...leaving.keys(), ...unfit]);
+}
+
 /** What is planned where nobody advises anything. */
 export const noAdvice: JoinedAdvice = joinAdvice([]);
 

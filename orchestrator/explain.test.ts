@@ -1,11 +1,16 @@
+import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import type { ExplainPlacementResponse, PlacedInstance } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { placementLines } from "../cli/placement-lines.ts";
-import { explained } from "./explain.ts";
+import { instance, manifest, TestMesh, version } from "../mesh-config/testing/state.ts";
+import { steadyMs } from "../sdk/steady.ts";
+import { explained, explainPlacement } from "./explain.ts";
+import { HealthKeeper } from "./health/keeper.ts";
+import { Orchestrator } from "./orchestrator.ts";
 import { whatWouldHelp } from "./placement/changes.ts";
 import type { PlaceableHost } from "./placement/host.ts";
 import { judge } from "./placement/place.ts";
-import { filled, host, needs, running } from "./placement/testing/fleet.ts";
+import { filled, host, hostState, needs, running } from "./placement/testing/fleet.ts";
 
 function placed(id: string, host: string, over: Partial<PlacedInstance> = {}): PlacedInstance {
   return { id, host, generation: 1, starting: false, why: "", condition: undefined, ejections: [], ...over };
@@ -131,4 +136,53 @@ describe("rouse explain says", () => {
       "No orchestrator leads now: starts under way and recent failures are not considered.",
     ]);
   });
+});
+
+test("the leader explains what it would do: what it replaces is in nobody's way, and a back-off ends by its own clock", () => {
+  const placement = {
+    spread: [{ over: "host", strict: true, weight: 100 }],
+    ...{ affinity: [], antiAffinity: [] },
+  };
+  // By the clock of a former leader, which was an hour ahead.
+  const retryAtMs = steadyMs() + 3_600_000;
+  const failure = { status: "UNAVAILABLE" as const, message: "it exited", retryAtMs };
+  const mesh = new TestMesh();
+  mesh.put(
+    version(manifest("a.v1.A", "1.0.0", { placement }), { generation: 1, failures: 3, failure }, [
+      { ...instance("1", 1, "127.0.0.1:2"), host: "a" },
+    ]),
+  );
+  const log = pino({ level: "silent" });
+  const health = new HealthKeeper({
+    log,
+    token: () => undefined,
+    write: async () => true,
+    evaluate: () => undefined,
+    isStopping: () => false,
+    decided: () => undefined,
+    quarantined: () => undefined,
+    ended: () => undefined,
+  });
+  const orchestrator = new Orchestrator({
+    id: "a",
+    log,
+    mesh: {
+      current: () => mesh.state,
+      hosts: () => [hostState("a")],
+      updateActivation: () => Promise.reject(new Error("nothing is activated here")),
+    },
+    advisers: [health, { advise: () => ({ unfit: new Set(["1"]) }) }],
+  });
+  try {
+    const ask = () => explainPlacement(orchestrator, health, { service: "a.v1.A", version: "" });
+    const before = ask();
+    expect(before).toMatchObject({ leading: false, nextHost: "" });
+    orchestrator.lead(1);
+    const said = ask();
+    expect(said).toMatchObject({ leading: true, nextHost: "a", changes: [] });
+    for (const { obstacles } of [before, said])
+      expect(obstacles[0]).toMatch(/with the next call after \d s,/);
+  } finally {
+    orchestrator.close();
+  }
 });

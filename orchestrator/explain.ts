@@ -5,12 +5,15 @@ import type {
   PlacedInstance,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { barredVersions } from "../registry/approval.ts";
+import { Ends } from "../registry/ends.ts";
 import { placementText } from "../registry/placement-rules.ts";
 import { resolveSpec, unknownService } from "../registry/spec.ts";
 import type { InstanceState, ServiceState, VersionManifest, VersionState } from "../registry/state.ts";
 import { versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { steadyMs } from "../sdk/steady.ts";
+import { replaced } from "./adviser.ts";
+import { clamped } from "./clamped.ts";
 import type { Doubts, HealthKeeper } from "./health/keeper.ts";
 import { toApi } from "./health/service.ts";
 import { obstacles } from "./obstacles.ts";
@@ -34,13 +37,17 @@ export function explainPlacement(
   if (orchestrator.mesh.leader?.() !== undefined) orchestrator.requireLeading();
   const known = orchestrator.mesh.current().services.get(service);
   if (known === undefined) throw unknownService(service, orchestrator.mesh.current().services.keys());
-  const state = versionOf(service, known, spec);
-  const { version, minInstances, maxInstances, placement } = state.manifest;
+  const shown = versionOf(service, known, spec);
+  const { version, minInstances, maxInstances, placement } = shown.manifest;
   const starts = [...orchestrator.starts.all()].filter(
     ({ target }) => target.service === service && target.version === version,
   );
   const nowMs = steadyMs();
   const leads = orchestrator.token !== undefined;
+  // As the leader's next plan has it: with ends by its own clock, and what is being replaced in nobody's way.
+  const view = leads ? orchestrator.view(service, version, shown, nowMs) : undefined;
+  const state = view?.state ?? clamped(service, version, shown, new Ends(), nowMs);
+  const out = view === undefined ? new Set<string>() : replaced(view.advice);
   const doubts: DoubtsOf = (of, instance) =>
     leads
       ? health.doubts(of, instance, nowMs)
@@ -60,7 +67,9 @@ export function explainPlacement(
     instances: placedInstances(state, starts, doubts),
     obstacles: obstacles(state, { count: countStaying(state, starts, doubts), startAgainMs }, nowMs),
     fault: fault ?? "",
-    ...explained(orchestrator.placer.judge(state), () => orchestrator.placer.changes(state)),
+    ...explained(orchestrator.placer.judge(state, nowMs, out), () =>
+      orchestrator.placer.changes(state, nowMs),
+    ),
   };
 }
 

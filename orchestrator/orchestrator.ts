@@ -8,7 +8,7 @@ import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { steadyMs } from "../sdk/steady.ts";
-import type { Adviser } from "./adviser.ts";
+import { type Adviser, replaced } from "./adviser.ts";
 import { Agents } from "./agents.ts";
 import { Attempts } from "./attempts.ts";
 import { Decisions } from "./decisions.ts";
@@ -17,7 +17,7 @@ import { execute, noteServed } from "./execute.ts";
 import { Outcomes } from "./health/outcomes.ts";
 import { Overlay } from "./overlay.ts";
 import { Placer } from "./placement/placer.ts";
-import { planVersion } from "./plan.ts";
+import { planVersion, type VersionView } from "./plan.ts";
 import { ServedNotes } from "./served-notes.ts";
 import { SessionsAdviser } from "./sessions.ts";
 import { Setbacks } from "./setbacks.ts";
@@ -240,17 +240,14 @@ export class Orchestrator {
     const key = versionKey({ service, version });
     if (this.#busy.has(key)) return;
     const nowMs = steadyMs();
-    const view = versionView(service, version, shown, this.#sources(), nowMs);
+    const view = this.view(service, version, shown, nowMs);
     // What was called before this orchestrator led is unknown: a version that it finds warm was.
     if (view.state.instances.length > 0) this.demand.touch({ service, version }, this.#leadingSinceMs);
     this.#servedNotes.check({ service, version, generation: view.state.activation.generation });
     const plan = planVersion(view, {
       nowMs,
       stopDrainMs: this.#stopDrainMs,
-      place: () => {
-        const { leaving, unfit } = view.advice;
-        return this.placer.place(view.state, nowMs, new Set([...leaving.keys(), ...unfit]));
-      },
+      place: () => this.placer.place(view.state, nowMs, replaced(view.advice)),
     });
     this.#lookAgain.set(key, plan.lookAgainMs);
     for (const action of plan.actions) {
@@ -265,6 +262,11 @@ export class Orchestrator {
         setTimeout(again, RETRY_MS).unref();
       });
     }
+  }
+
+  /** What a plan of a version is made from, while it leads. */
+  view(service: string, version: string, shown: VersionState, nowMs: number): VersionView {
+    return versionView(service, version, shown, this.#sources(), nowMs);
   }
 
   #lacksNote({ service, version, generation }: Target): boolean {

@@ -56,7 +56,16 @@ test("in place of one that is out another may be beside it, where strict rules l
     expect(one.place(apart).reason).toContain("no host fits");
     expect(one.place(apart, 1, new Set(["2"])).reason).toContain("no host fits");
     expect(one.place(apart, 1, out).host).toBe("a");
-    expect(placer(hostState("a"), hostState("b")).place(apart, 1, out).host).toBe("b");
+    const judged = (of: Placer, ids: ReadonlySet<string>) =>
+      of.judge(apart, 1, ids).map(({ host, fits }) => [host.name, fits]);
+    expect(judged(one, out)).toEqual([["a", true]]);
+    expect(judged(one, new Set(["2"]))).toEqual([["a", false]]);
+    const two = placer(hostState("a"), hostState("b"));
+    expect(two.place(apart, 1, out).host).toBe("b");
+    expect(judged(two, out)).toEqual([
+      ["b", true],
+      ["a", false],
+    ]);
     // It takes its room all the same.
     expect(placer(hostState("a", { cpu: 0.75 })).place(apart, 1, out).reason).toContain("no host fits");
   }

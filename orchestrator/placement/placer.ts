@@ -51,9 +51,15 @@ export class Placer {
     };
   }
 
-  /** What speaks for and against each host. */
-  judge(state: VersionState, nowMs = steadyMs()): Verdict[] {
-    return judge(this.#needs(state, nowMs), this.#live.current().hosts());
+  /** What speaks for and against each host, as {@link place} looks at them. */
+  judge(state: VersionState, nowMs = steadyMs(), out = NOTHING): Verdict[] {
+    const needs = this.#needs(state, nowMs);
+    const hosts = this.#live.current().hosts();
+    const verdicts = judge(needs, hosts);
+    if (verdicts[0]?.fits === true) return verdicts;
+    const beside = besideThose(state, out, hosts);
+    const verdictsBeside = beside === undefined ? [] : judge(needs, beside);
+    return verdictsBeside[0]?.fits === true ? verdictsBeside : verdicts;
   }
 
   /** What would have to change where no host takes one more: {@link whatWouldHelp}. */
