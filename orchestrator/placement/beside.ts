@@ -1,7 +1,9 @@
 import type { VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
+import { type Occupancy, occupancy } from "./filter.ts";
 import type { PlaceableHost } from "./host.ts";
 import { copied, withoutService } from "./mend.ts";
+import type { Needs } from "./needs.ts";
 
 /**
  * The hosts as if some instances of a version were gone. They take their room, but what is to take their place need not keep apart from
@@ -28,6 +30,15 @@ export function besideThose(
     const rest = services.has(manifest.service) ? {} : withoutService(host, manifest.service);
     return { ...copied(host), versions, services, ...rest };
   });
+}
+
+/** What a filter must know of {@link besideThose}: what is out costs on until its end. @param hosts As they are. */
+export function occupancyBeside(
+  needs: Needs,
+  beside: readonly PlaceableHost[],
+  hosts: readonly PlaceableHost[],
+): Occupancy {
+  return { ...occupancy(needs, beside), costPerHour: occupancy(needs, hosts).costPerHour };
 }
 
 function lessBy(counts: ReadonlyMap<string, number> | undefined, key: string, by: number) {

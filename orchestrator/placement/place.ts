@@ -1,5 +1,5 @@
 import { whatWouldHelp } from "./changes.ts";
-import { fits, type Misfit, misfits, occupancy } from "./filter.ts";
+import { fits, type Misfit, misfits, type Occupancy, occupancy } from "./filter.ts";
 import type { PlaceableHost } from "./host.ts";
 import type { Needs } from "./needs.ts";
 import { compare, type Term, termsOf, total } from "./score.ts";
@@ -34,8 +34,11 @@ const SHOWN = 5;
  * Chooses a host for one more instance: of those that pass the filter the one with the highest score, ties by name. The same
  * request and hosts give the same choice, in whatever order the hosts come.
  */
-export function place(needs: Needs, hosts: readonly PlaceableHost[]): Placement {
-  const taken = occupancy(needs, hosts);
+export function place(
+  needs: Needs,
+  hosts: readonly PlaceableHost[],
+  taken: Occupancy = occupancy(needs, hosts),
+): Placement {
   const fitting = hosts.filter((host) => fits(needs, host, taken));
   if (fitting.length === 0) return nowhere(needs, hosts);
   const compared = compare(needs, fitting, taken.instances);
@@ -51,8 +54,11 @@ export function place(needs: Needs, hosts: readonly PlaceableHost[]): Placement 
 }
 
 /** Judges every host: those that fit by score, the best first, then the others by name. */
-export function judge(needs: Needs, hosts: readonly PlaceableHost[]): Verdict[] {
-  const taken = occupancy(needs, hosts);
+export function judge(
+  needs: Needs,
+  hosts: readonly PlaceableHost[],
+  taken: Occupancy = occupancy(needs, hosts),
+): Verdict[] {
   const fitting = hosts.filter((host) => fits(needs, host, taken));
   const compared = compare(needs, fitting, taken.instances);
   const good = fitting

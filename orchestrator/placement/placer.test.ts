@@ -71,6 +71,30 @@ test("in place of one that is out another may be beside it, where strict rules l
   }
 });
 
+test("one that is out costs until its end: with what takes its place it stays within the limit", () => {
+  const spread = [{ over: "host", strict: true, weight: 100 }];
+  const there = { ...instance("1", 1, "127.0.0.1:2"), host: "a" };
+  const out = new Set(["1"]);
+  for (const [maxCostPerHour, isPlaced] of [
+    [1.5, false],
+    [2, true],
+  ] as const) {
+    const placement = { spread, affinity: [], antiAffinity: [], maxCostPerHour };
+    const limited = version(
+      manifest(target.service, target.version, { resources, placement }),
+      { generation: 1 },
+      [there],
+    );
+    const mesh = new TestMesh();
+    mesh.put(limited);
+    // Each takes an eighth of the host.
+    const hosts = [hostState("a", { costPerHour: 8 })];
+    const placer = new Placer({ current: () => mesh.state, hosts: () => hosts }, new Starts());
+    expect(placer.place(limited, 1, out).host).toBe(isPlaced ? "a" : undefined);
+    expect(placer.judge(limited, 1, out)).toMatchObject([{ fits: isPlaced }]);
+  }
+});
+
 test("where a version was made ready it starts, unless that host is quarantined", () => {
   const placer = placerOf(hostState("a"), hostState("b"));
   placer.notePrepared(state, "b");

@@ -2,7 +2,7 @@ import type { VersionState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import { steadyMs } from "../../sdk/steady.ts";
 import type { Starts } from "../starts.ts";
-import { besideThose } from "./beside.ts";
+import { besideThose, occupancyBeside } from "./beside.ts";
 import { Callers } from "./callers.ts";
 import { whatWouldHelp } from "./changes.ts";
 import type { Amounts, PlaceableHost } from "./host.ts";
@@ -40,9 +40,10 @@ export class Placer {
     const needs = this.#needs(state, nowMs);
     const found = index.find(needs);
     if (found === undefined) {
-      const hosts = besideThose(state, out, index.hosts());
-      const beside = hosts === undefined ? undefined : place(needs, hosts);
-      return beside?.host === undefined ? nowhere(needs, index.hosts()) : beside;
+      const hosts = index.hosts();
+      const beside = besideThose(state, out, hosts);
+      const placed = beside && place(needs, beside, occupancyBeside(needs, beside, hosts));
+      return placed?.host === undefined ? nowhere(needs, hosts) : placed;
     }
     const terms = termsOf(needs, found.host, found.compared());
     return {
@@ -58,8 +59,8 @@ export class Placer {
     const verdicts = judge(needs, hosts);
     if (verdicts[0]?.fits === true) return verdicts;
     const beside = besideThose(state, out, hosts);
-    const verdictsBeside = beside === undefined ? [] : judge(needs, beside);
-    return verdictsBeside[0]?.fits === true ? verdictsBeside : verdicts;
+    const besides = beside && judge(needs, beside, occupancyBeside(needs, beside, hosts));
+    return besides?.[0]?.fits === true ? besides : verdicts;
   }
 
   /** What would have to change where no host takes one more: {@link whatWouldHelp}. */
