@@ -102,6 +102,9 @@ async function run(
           orchestrator.starts.remove(instanceId);
           orchestrator.starts.add(again);
         }
+        // Who holds its calls gives up a while after the start's limit, unless it hears that the start begins anew.
+        const { message } = error;
+        orchestrator.announceStages({ ...stage, createdMs: 0, startedMs: 0, readyMs: 0, error: message });
         return run(orchestrator, again, state, token, beganMs);
       }
     }
