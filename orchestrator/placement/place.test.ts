@@ -100,6 +100,13 @@ describe("no host is chosen", () => {
     });
   });
 
+  test("and why is put into words when somebody reads it, not at each look of a plan", () => {
+    const hosts = [host("a", { mode: "cordoned" })];
+    const placement = place(needs(), hosts);
+    hosts.push(host("b", { mode: "cordoned" }));
+    expect(placement.reason).toContain("a is cordoned; b is cordoned");
+  });
+
   test("without saying of each what it lacks", () => {
     const hosts = [filled("cores", 3.75 / 4, 0), filled("memory", 0, 1 - 1 / 8192)];
     expect(reason(needs(), hosts)).toBe(

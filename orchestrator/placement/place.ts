@@ -14,6 +14,7 @@ export type Placement =
     }
   | {
       readonly host?: never;
+      /** Put into words when it is read, for that takes a look at all hosts: to be read before they change. */
       readonly reason: string;
       /** There is no host at all, as when the agents restart: it is worth waiting. */
       readonly empty?: true;
@@ -85,6 +86,14 @@ export function nowhere(needs: Needs, hosts: readonly PlaceableHost[]): Placemen
         : `no host answers (${silent.slice(0, SHOWN).join(", ")}${silent.length > SHOWN ? ", …" : ""}); see to their agents, or start another by "rouse up --join"`;
     return { reason, empty: true };
   }
+  return {
+    get reason() {
+      return whyNowhere(needs, hosts);
+    },
+  };
+}
+
+function whyNowhere(needs: Needs, hosts: readonly PlaceableHost[]): string {
   const taken = occupancy(needs, hosts);
   const all = [...hosts]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -95,7 +104,7 @@ export function nowhere(needs: Needs, hosts: readonly PlaceableHost[]): Placemen
     .join("; ");
   const more = all.length > SHOWN ? `; and ${all.length - SHOWN} more` : "";
   const changes = whatWouldHelp(needs, hosts);
-  return { reason: `no host fits: ${shown}${more}. What would help: ${changes.join(", or ")}` };
+  return `no host fits: ${shown}${more}. What would help: ${changes.join(", or ")}`;
 }
 
 function byName(a: { readonly host: PlaceableHost }, b: { readonly host: PlaceableHost }): number {
