@@ -14,8 +14,9 @@ const PAUSE_MS = 500;
 const RETRY_MS = 15_000;
 /** Bundles may be large and hosts slow, ms. */
 const KEEP_MS = 300_000;
-/** So many hosts are told at once. */
+/** So many hosts are told at once; one that takes longer than this (ms) is not counted any more. */
 const AT_ONCE = 8;
+const SLOW_MS = 10_000;
 
 /**
  * Has hosts keep copies of all versions' bundles, so that the loss of the registry's host loses none: agents get from each other
@@ -25,10 +26,14 @@ export class Copies {
   readonly #orchestrator: Orchestrator;
   /** By host, what it was told and does. */
   readonly #told = new Map<string, string>();
+  /** By host, the digests that it keeps for certain. */
+  readonly #kept = new Map<string, readonly string[]>();
+  /** Hosts that are being told, or could not keep what they should a moment ago. The others need not wait for them. */
+  readonly #busy = new Set<string>();
+  /** To be told when others have been. */
+  #queue: Order[] = [];
+  #telling = 0;
   #timer: NodeJS.Timeout | undefined;
-  #running = false;
-  /** Something has changed while it ran. */
-  #missed = false;
 
   constructor(orchestrator: Orchestrator) {
     this.#orchestrator = orchestrator;
@@ -36,67 +41,91 @@ export class Copies {
 
   /** Looks soon for what is to be kept elsewhere. */
   kick(): void {
-    if (this.#running) this.#missed = true;
-    if (this.#running || this.#timer !== undefined) return;
+    if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#running = true;
-      void this.#run().then((done) => {
-        this.#running = false;
-        if (this.#missed) this.kick();
-        else if (!done) setTimeout(() => this.kick(), RETRY_MS).unref();
-        this.#missed = false;
-      });
+      this.#look();
     }, PAUSE_MS).unref();
   }
 
   /** Another leads, and tells the hosts something else perhaps. */
   reset(): void {
     this.#told.clear();
+    this.#kept.clear();
   }
 
-  /** @returns whether all hosts keep what they should. */
-  async #run(): Promise<boolean> {
+  #look(): void {
     const { mesh, token } = this.#orchestrator;
-    if (token === undefined) return true;
+    this.#queue = [];
+    if (token === undefined) return;
     const there = mesh.hosts().filter(({ reachable, lost }) => reachable && lost === undefined);
     const shares = shareOut(
       bundlesOf(mesh.current()),
       there.map(({ host }) => host),
     );
-    for (const host of this.#told.keys()) if (!shares.has(host)) this.#told.delete(host);
-    const changed = there.filter(({ host }) => this.#told.get(host) !== shares.get(host)?.join());
-    let done = true;
-    for (let n = 0; n < changed.length; n += AT_ONCE) {
-      const some = changed.slice(n, n + AT_ONCE);
-      const kept = await Promise.all(
-        some.map((host) => this.#tell(host, shares.get(host.host) ?? [], token)),
-      );
-      if (kept.includes(false)) done = false;
+    for (const known of [this.#told, this.#kept])
+      for (const host of known.keys()) if (!shares.has(host)) known.delete(host);
+    const due = handedOver(shares, this.#kept);
+    for (const host of there) {
+      const digests = due.get(host.host) ?? [];
+      if (this.#told.get(host.host) !== digests.join()) this.#queue.push({ host, digests, token });
     }
-    return done;
+    this.#tellNext();
   }
 
-  async #tell(
-    { host, address }: HostState,
-    digests: readonly string[],
-    fencingToken: number,
-  ): Promise<boolean> {
+  #tellNext(): void {
+    while (this.#telling < AT_ONCE) {
+      const next = this.#queue.shift();
+      if (next === undefined) return;
+      if (next.token === this.#orchestrator.token && !this.#busy.has(next.host.host)) void this.#tell(next);
+    }
+  }
+
+  async #tell({ host: { host, address }, digests, token }: Order): Promise<void> {
     const { agents, log } = this.#orchestrator;
+    this.#busy.add(host);
+    this.#telling++;
+    let isCounted = true;
+    const leave = () => {
+      if (isCounted) this.#telling--;
+      isCounted = false;
+      this.#tellNext();
+    };
+    const slow = setTimeout(leave, SLOW_MS).unref();
     try {
       await unary(
         agents.at(address),
         "keepBundles",
-        { fencingToken, digests: [...digests] },
+        { fencingToken: token, digests: [...digests] },
         { deadlineMs: KEEP_MS },
       );
-      this.#told.set(host, digests.join());
-      return true;
+      if (this.#orchestrator.token === token) {
+        this.#told.set(host, digests.join());
+        this.#kept.set(host, digests);
+      }
+      this.#busy.delete(host);
     } catch (error) {
       log.warn({ err: error, host }, "a host does not keep all copies of bundles that it should");
-      return false;
+      const named = new Set(digests);
+      this.#told.delete(host);
+      this.#kept.set(host, this.#kept.get(host)?.filter((digest) => named.has(digest)) ?? []);
+      setTimeout(() => {
+        this.#busy.delete(host);
+        this.kick();
+      }, RETRY_MS).unref();
     }
+    clearTimeout(slow);
+    leave();
+    // Others may give up what this one keeps now, and there may be more for itself.
+    if (this.#queue.length === 0) this.kick();
   }
+}
+
+interface Order {
+  readonly host: HostState;
+  readonly digests: readonly string[];
+  /** Of the leader that says so. */
+  readonly token: number;
 }
 
 /** The bundles of the versions that were registered last. Pure. */
@@ -128,4 +157,29 @@ export function shareOut(digests: readonly string[], hosts: readonly string[]): 
     }
   }
   return shares;
+}
+
+/**
+ * What each host is to keep now, by host: its share, and what it kept before of which another host is yet to get its copy. So what moves
+ * has as many copies all the while. Pure.
+ *
+ * @param kept What hosts were told and keep.
+ * @returns sorted digests.
+ */
+export function handedOver(
+  shares: ReadonlyMap<string, readonly string[]>,
+  kept: ReadonlyMap<string, readonly string[]>,
+): Map<string, readonly string[]> {
+  const missing = new Set<string>();
+  for (const [host, share] of shares) {
+    const has = new Set(kept.get(host));
+    for (const digest of share) if (!has.has(digest)) missing.add(digest);
+  }
+  return new Map(
+    [...shares].map(([host, share]): [string, readonly string[]] => {
+      const own = new Set(share);
+      const still = (kept.get(host) ?? []).filter((digest) => missing.has(digest) && !own.has(digest));
+      return [host, still.length === 0 ? share : [...share, ...still].sort()];
+    }),
+  );
 }
