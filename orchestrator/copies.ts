@@ -67,8 +67,9 @@ export class Copies {
       for (const host of known.keys()) if (!shares.has(host)) known.delete(host);
     const due = handedOver(shares, this.#kept);
     for (const host of there) {
-      const digests = due.get(host.host) ?? [];
-      if (this.#told.get(host.host) !== digests.join()) this.#queue.push({ host, digests, token });
+      const digests = due.get(host.host);
+      if (digests !== undefined && this.#told.get(host.host) !== digests.join())
+        this.#queue.push({ host, digests, token });
     }
     this.#tellNext();
   }
@@ -141,13 +142,14 @@ export function bundlesOf({ services }: MeshState): string[] {
 }
 
 /**
- * Which host keeps which bundles, by host. A mesh of one host keeps none: the registry is on the same disk. Pure.
+ * Which host keeps which bundles, by host. Nothing is said of a host that is alone: the registry is on the same disk, or is away with
+ * all others, whose agents may be back in a moment; then what it has is all there is. Pure.
  *
  * @param digests Sorted.
  */
 export function shareOut(digests: readonly string[], hosts: readonly string[]): Map<string, string[]> {
+  if (hosts.length < 2) return new Map();
   const shares = new Map(hosts.map((host): [string, string[]] => [host, []]));
-  if (hosts.length < 2) return shares;
   const ring = new BundleRing(hosts);
   for (const digest of digests) {
     let copies = 0;
