@@ -190,15 +190,16 @@ export class Agent {
       // Another leader has said something else meanwhile.
       if (!copies.digests.has(digest)) continue;
       await bundles.copy(digest).catch((thrown: unknown) => failures.push(thrown));
+      // Who has named it no more while it came found nothing to remove.
+      await this.#removeUnused([digest]);
     }
     if (failures.length > 0) throw failures[0];
   }
 
   async #removeUnused(digests: readonly string[]): Promise<void> {
     const { bundles, copies } = this.#parts;
-    const used = this.#bundlesInUse();
-    for (const digest of digests)
-      if (digest !== "" && !used.has(digest) && !copies.digests.has(digest)) await bundles.remove(digest);
+    const isUsed = (digest: string) => copies.digests.has(digest) || this.#bundlesInUse().has(digest);
+    await bundles.removeUnused(digests, isUsed);
   }
 
   setGeneration(id: string, generation: number): ManagedInstance {

@@ -56,7 +56,8 @@ test("a bundle that the registry does not give comes from another host", async (
   expect((await readFile(agent.tar())).equals(await readFile(rig.bundle.file))).toBe(true);
 });
 
-test("a registry that is silent is not waited for", async () => {
+/** A registry that takes connections and never says anything, until the test ends. @returns "host:port". */
+async function silentRegistry(): Promise<string> {
   const sockets: Socket[] = [];
   const silent = createServer((socket) => sockets.push(socket)).listen(0, "127.0.0.1");
   await once(silent, "listening");
@@ -64,8 +65,11 @@ test("a registry that is silent is not waited for", async () => {
     for (const socket of sockets) socket.destroy();
     silent.close();
   });
-  const registry = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
-  const agent = await another("patient", { registry });
+  return `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+}
+
+test("a registry that is silent is not waited for", async () => {
+  const agent = await another("patient", { registry: await silentRegistry() });
   await prepare(agent);
   expect(existsSync(agent.tar())).toBe(true);
 });
@@ -143,4 +147,20 @@ test("copies for others are fetched, stay over a restart, and go when they are n
   await keep(again);
   expect(existsSync(tar())).toBe(false);
   expect(await failure(keep(again, "../../etc"))).toMatchObject({ reason: "BUNDLE_DIGEST_INVALID" });
+});
+
+test("a copy that is not named any more while it is fetched does not stay", async () => {
+  const agent = await another("hasty", { registry: await silentRegistry() });
+  // The silence is waited out before others are asked: meanwhile the second comes.
+  const fetched = keep(agent, rig.bundle.digest);
+  const named = join(agent.dataDir, "agent", "copies.json");
+  await until("it is named", () =>
+    readFile(named, "utf8").then(
+      (text) => text.includes(rig.bundle.digest),
+      () => false,
+    ),
+  );
+  await keep(agent);
+  await fetched;
+  expect(existsSync(agent.tar())).toBe(false);
 });

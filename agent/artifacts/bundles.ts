@@ -24,6 +24,8 @@ export class Bundles {
   readonly #holdings: Holdings;
   /** What is being made now, so that two starts do it once. */
   readonly #making = new Map<string, Promise<string>>();
+  /** What is being removed now: who wants it again waits for that, and makes it anew. */
+  readonly #removing = new Map<string, Promise<void>>();
 
   constructor(folder: string, sources: BundleSources, holdings: Holdings) {
     this.#folder = folder;
@@ -37,8 +39,9 @@ export class Bundles {
    * @throws RouseError FAILED_PRECONDITION BUNDLE_UNKNOWN, UNAVAILABLE REGISTRY_UNREACHABLE, DATA_LOSS
    *   BUNDLE_CORRUPT, INVALID_ARGUMENT BUNDLE_DIGEST_INVALID.
    */
-  tar(digest: string): Promise<string> {
+  async tar(digest: string): Promise<string> {
     checkDigest(digest);
+    await this.#removing.get(digest);
     const file = join(this.#folder, `${digest}.tar`);
     return this.#once(file, () => this.#fetch(digest, file));
   }
@@ -46,6 +49,7 @@ export class Bundles {
   /** As {@link tar}, for others, while the disk has room. @throws RouseError RESOURCE_EXHAUSTED BUNDLE_NO_ROOM; as {@link tar}. */
   async copy(digest: string): Promise<void> {
     checkDigest(digest);
+    await this.#removing.get(digest);
     if (existsSync(join(this.#folder, `${digest}.tar`))) return;
     const { bavail, bsize } = await statfs(this.#folder);
     if (bavail * bsize < COPIES_LEAVE_BYTES) throw noRoomIn(this.#folder);
@@ -68,8 +72,9 @@ export class Bundles {
   }
 
   /** The folder that holds a bundle's files. @throws as {@link tar}. */
-  folder(digest: string): Promise<string> {
+  async folder(digest: string): Promise<string> {
     checkDigest(digest);
+    await this.#removing.get(digest);
     const folder = join(this.#folder, digest);
     return this.#once(folder, async () => unpack(await this.tar(digest), folder));
   }
@@ -81,11 +86,29 @@ export class Bundles {
     return join(this.#folder, `${digest}.cache`);
   }
 
-  async remove(digest: string): Promise<void> {
+  /**
+   * Removes those of some bundles that are not used.
+   *
+   * @param isUsed Asked right before each: while hundreds are removed, instances start.
+   */
+  async removeUnused(digests: readonly string[], isUsed: (digest: string) => boolean): Promise<void> {
+    for (const digest of digests) if (isDigest(digest) && !isUsed(digest)) await this.#remove(digest);
+  }
+
+  #remove(digest: string): Promise<void> {
+    const removing = this.#removing.get(digest);
+    if (removing !== undefined) return removing;
     this.#holdings.remove(digest);
-    await rm(this.compileCache(digest), { recursive: true, force: true });
-    await rm(join(this.#folder, digest), { recursive: true, force: true });
-    await rm(join(this.#folder, `${digest}.tar`), { force: true });
+    const remove = async () => {
+      await rm(this.compileCache(digest), { recursive: true, force: true });
+      await rm(join(this.#folder, digest), { recursive: true, force: true });
+      await rm(join(this.#folder, `${digest}.tar`), { force: true });
+    };
+    const removed = remove();
+    this.#removing.set(digest, removed);
+    const forget = () => this.#removing.delete(digest);
+    removed.then(forget, forget);
+    return removed;
   }
 
   /** Removes what is half-made or not among `keep`. @returns the names removed. */
@@ -184,8 +207,12 @@ async function unpack(tar: string, folder: string): Promise<void> {
   await rename(partial, folder);
 }
 
+function isDigest(digest: string): boolean {
+  return /^[0-9a-f]{64}$/.test(digest);
+}
+
 function checkDigest(digest: string): void {
-  if (/^[0-9a-f]{64}$/.test(digest)) return;
+  if (isDigest(digest)) return;
   throw new RouseError(
     "INVALID_ARGUMENT",
     `"${digest}" is no bundle digest: 64 hexadecimal digits of SHA-256.`,
