@@ -106,9 +106,12 @@ export function doubtful(left: readonly Left[]): ReadonlySet<string> {
     witnesses.set(keyOfLeft(one), hosts.add(one.host));
   }
   const alone = new Map<string, Left[]>();
-  for (const one of left)
-    if (one.instanceHost !== one.host && witnesses.get(keyOfLeft(one))?.size === 1)
-      alone.set(one.host, [...(alone.get(one.host) ?? []), one]);
+  for (const one of left) {
+    if (one.instanceHost === one.host || witnesses.get(keyOfLeft(one))?.size !== 1) continue;
+    const known = alone.get(one.host) ?? [];
+    alone.set(one.host, known);
+    known.push(one);
+  }
   const isDoubtful = (all: readonly Left[]) =>
     new Set(all.map(({ version }) => version)).size >= SELF_VERSIONS &&
     new Set(all.map(({ instanceHost }) => instanceHost)).size >= SELF_HOSTS;

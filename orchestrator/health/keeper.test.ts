@@ -58,9 +58,9 @@ function add(...ids: string[]): void {
     });
 }
 
-function advised(): AdvisedVersion {
+function advised(of = name): AdvisedVersion {
   const state = {
-    manifest: { ...name, targetConcurrency: 10 },
+    manifest: { ...of, targetConcurrency: 10 },
     activation: { generation: 1, served: true },
     instances,
     ...(stored === undefined ? {} : { health: stored }),
@@ -69,7 +69,7 @@ function advised(): AdvisedVersion {
     Object.entries(calls).map(([id, [issued, errors]]) => [`unix:/${id}`, { inProgress: 0, issued, errors }]),
   );
   const load = { inProgress: 0, issued: 0, errors: 0, endpoints, untilMs: nowMs, reportedMs: nowMs };
-  return { ...name, state, load, starting: 0 };
+  return { ...of, state, load, starting: 0 };
 }
 
 /** One second after the other passes. @returns what is advised at the end. */
@@ -281,6 +281,65 @@ describe("Envoys leave an instance out", () => {
     leaves("x", "b", 20);
     expect(pass(9)).toEqual({ unfit: [], leaving: [] });
     expect(keeper.faults.get("a.v1.A@1.0.0")).toMatch(/^2 of its 2 instances do badly.*the Envoy of host x/);
+  });
+
+  test("one of them much that no other does: it may be its own network, and is watched only", () => {
+    const versions = ["2.0.0", "3.0.0", "4.0.0"].map((version) => ({ ...name, version }));
+    const all = new Map(
+      versions.map((of, n): [typeof of, InstanceState[]] => {
+        instances = [];
+        add(`${n}-left`, `${n}-well`);
+        return [of, instances];
+      }),
+    );
+    const adviseAll = () => {
+      nowMs += 1_000;
+      for (const [of, ofVersion] of all) {
+        instances = ofVersion;
+        keeper.advise(advised(of), nowMs);
+      }
+    };
+    adviseAll();
+    const leftOut = versions.map((of, n) => ({
+      ...{ ...of, address: `unix:/${n}-left`, why, outForMs: 60_000 },
+      agoMs: [20_000, 0],
+    }));
+    // Of two versions it is believed.
+    keeper.heardOfEnvoy("x", leftOut.slice(0, 2), nowMs);
+    adviseAll();
+    expect(decided).toEqual([
+      `0-left suspect: the Envoy of host x left it out 2 times within two minutes, the last time ${why}`,
+      `1-left suspect: the Envoy of host x left it out 2 times within two minutes, the last time ${why}`,
+    ]);
+    keeper.heardOfEnvoy("x", leftOut.slice(2), nowMs);
+    for (let seconds = 0; seconds < 10; seconds++) adviseAll();
+    expect(conditions()).toEqual({ "0-left": "suspect", "1-left": "suspect", "2-left": "suspect" });
+    expect(decided.at(-1)).toBe(
+      `2-left suspect: the Envoy of host x left it out ${why}, as it did others on other hosts, so that it may be that host's network`,
+    );
+    // Another bears out what it says of one: the others of two versions are believed again.
+    keeper.heardOfEnvoy("y", leftOut.slice(0, 1), nowMs);
+    for (let seconds = 0; seconds < 5; seconds++) adviseAll();
+    expect(conditions()).toEqual({
+      "0-left": "quarantined",
+      "1-left": "quarantined",
+      "2-left": "quarantined",
+    });
+  });
+
+  test("ten of them half of a thousand instances", () => {
+    instances = [];
+    const ids = Array.from({ length: 1_000 }, (_, n) => `many-${n}`);
+    add(...ids);
+    pass(0);
+    const leftOut = ids.slice(500).map((id) => ({
+      ...{ ...name, address: `unix:/${id}`, why, outForMs: 15_000 },
+      agoMs: [0],
+    }));
+    for (let host = 0; host < 10; host++) keeper.heardOfEnvoy(`x${host}`, leftOut, nowMs);
+    // Whoever walks through all of them for each of them is not done within the time of a test.
+    pass(1);
+    expect(Object.keys(conditions()).sort()).toEqual(ids.slice(500).sort());
   });
 
   test("an instance at an address that another had before has a clean record", () => {

@@ -226,6 +226,8 @@ export class HealthKeeper implements Adviser {
     const verdicts = new Map<string, Verdict>();
     const unwell: string[] = [];
     let well = 0;
+    // Found once, as it goes through all that is left out anywhere.
+    let doubted: ReadonlySet<string> | undefined;
     for (const { id, address } of current) {
       const known = this.#known.get(id);
       if (known === undefined) continue;
@@ -237,9 +239,10 @@ export class HealthKeeper implements Adviser {
       }
       const leftOut = this.#ejections.of(known, address, known.forgivenMs, nowMs);
       known.leftOutUntilMs = Math.min(...leftOut.map(({ untilMs }) => untilMs));
+      if (leftOut.length > 0) doubted ??= this.#doubtful(nowMs);
       const verdict = assess({
         leftOut,
-        doubtful: leftOut.length === 0 ? NOBODY : this.#doubtful(nowMs),
+        doubtful: doubted ?? NOBODY,
         onProbation: known.record.condition === "probation",
         vitals: this.#vitals.get(id)?.health,
         calls: known.calls.sum(nowMs),
@@ -266,14 +269,24 @@ export class HealthKeeper implements Adviser {
   }
 
   #doubtful(nowMs: number): ReadonlySet<string> {
+    const hosts = new Map<string, ReadonlyMap<string, string>>();
     const hostOf = (version: Version, address: string) => {
-      for (const id of this.#byVersion.get(versionKey(version)) ?? []) {
-        const known = this.#known.get(id);
-        if (known?.address === address) return known.host;
-      }
-      return undefined;
+      const key = versionKey(version);
+      const ofVersion = hosts.get(key) ?? this.#hostsByAddress(key);
+      hosts.set(key, ofVersion);
+      return ofVersion.get(address);
     };
     return doubtful(this.#ejections.now(nowMs, hostOf));
+  }
+
+  /** Of a version's instances; of two at one address the first counts. */
+  #hostsByAddress(key: string): ReadonlyMap<string, string> {
+    const hosts = new Map<string, string>();
+    for (const id of this.#byVersion.get(key) ?? []) {
+      const known = this.#known.get(id);
+      if (known !== undefined && !hosts.has(known.address)) hosts.set(known.address, known.host);
+    }
+    return hosts;
   }
 
   #step(current: readonly InstanceState[], verdicts: ReadonlyMap<string, Verdict>, nowMs: number) {
