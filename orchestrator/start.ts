@@ -1,3 +1,4 @@
+import { isGone } from "../registry/hosts.ts";
 import type { VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
@@ -161,8 +162,6 @@ function isAgentAway({ status, reason }: RouseError): boolean {
   return status === "UNAVAILABLE" && (reason === "UNAVAILABLE" || reason === "HOST_SETTLING");
 }
 
-/** Nobody will answer there. */
 function isHostGone({ mesh }: Orchestrator, name: string): boolean {
-  const host = mesh.hosts().find((candidate) => candidate.host === name);
-  return host === undefined || !host.reachable || host.lost !== undefined;
+  return isGone(mesh.hosts().find((candidate) => candidate.host === name));
 }

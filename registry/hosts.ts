@@ -52,6 +52,11 @@ export interface HostState extends Required<HostRegistration> {
   readonly health?: HealthRecord;
 }
 
+/** Whether nobody will answer there. @param host undefined: it is not known any more. */
+export function isGone(host: HostState | undefined): boolean {
+  return host === undefined || !host.reachable || host.lost !== undefined;
+}
+
 /** An agent that is silent for this long counts as away; ms. */
 const TTL_MS = 6_000;
 

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { ConsulClient } from "../../registry/consul.ts";
 import { writeVersionHealth } from "../../registry/health-record.ts";
 import { updateHostRecord } from "../../registry/host-record.ts";
+import { type HostState, isGone } from "../../registry/hosts.ts";
 import { versionKey } from "../../registry/target.ts";
 import { steadyMs } from "../../sdk/steady.ts";
 import { STABLE_MS } from "../execute.ts";
@@ -60,7 +61,9 @@ export class OrchestratorHealth {
   /** Where others serve, nobody's calls are held for the next one: it may wait, so that it does not end again and again. */
   #ended(version: { service: string; version: string }, host: string, livedMs: number, left: number): void {
     const orchestrator = this.#orchestrator;
-    if (orchestrator === undefined || livedMs >= STABLE_MS || left === 0) return;
+    if (orchestrator === undefined) return;
+    const where = orchestrator.mesh.hosts().find((one) => one.host === host);
+    if (!endedBadly(livedMs, left, where)) return;
     const key = versionKey(version);
     const atMs = steadyMs();
     const reason = "it ended soon after it began to serve";
@@ -95,4 +98,16 @@ export class OrchestratorHealth {
     this.hosts.reset();
     this.outcomes.clear();
   }
+}
+
+/**
+ * Whether the end of an instance that nobody stopped speaks against its version and its host. What is listed no more as its host is
+ * gone does not: a new leader may have met it a moment ago only. Pure.
+ *
+ * @param livedMs Since it was first seen, ms.
+ * @param left So many others of its version there are.
+ * @param host Where it ran; undefined: it is not known any more.
+ */
+export function endedBadly(livedMs: number, left: number, host: HostState | undefined): boolean {
+  return livedMs < STABLE_MS && left > 0 && !isGone(host);
 }
