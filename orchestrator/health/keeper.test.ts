@@ -342,6 +342,23 @@ describe("Envoys leave an instance out", () => {
     expect(Object.keys(conditions()).sort()).toEqual(ids.slice(500).sort());
   });
 
+  test("one of them once: it is told, though the clock of the instance's host is an hour ahead", () => {
+    leaves("x", "a", 20);
+    const told = (id: string, startedAtMs: number) =>
+      keeper
+        .doubts(name, { id, address: `unix:/${id}`, startedAtMs }, nowMs)
+        .ejections.map(({ host, times }) => `${host} ${times}`);
+    expect(told("a", nowMs - 200_000)).toEqual(["x 2"]);
+    expect(told("a", nowMs + 3_600_000)).toEqual(["x 2"]);
+    // Another was at the address of this one before.
+    leaves("x", "c", 20);
+    nowMs += 1_000;
+    add("c");
+    pass(0);
+    expect(told("c", nowMs)).toEqual([]);
+    expect(told("c", nowMs + 3_600_000)).toEqual([]);
+  });
+
   test("an instance at an address that another had before has a clean record", () => {
     leaves("x", "c", 20);
     nowMs += 1_000;

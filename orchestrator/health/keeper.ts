@@ -159,8 +159,11 @@ export class HealthKeeper implements Adviser {
     { id, address, startedAtMs = 0 }: Pick<InstanceState, "id" | "address" | "startedAtMs">,
     nowMs: number,
   ): Doubts {
-    const ejections = this.#ejections.of(version, address, startedAtMs, nowMs);
-    return { record: this.#known.get(id)?.record, ejections };
+    const known = this.#known.get(id);
+    // Its host has a clock of its own.
+    const sinceMs = Math.min(startedAtMs, known?.metMs ?? nowMs);
+    const ejections = this.#ejections.of(version, address, sinceMs, nowMs);
+    return { record: known?.record, ejections };
   }
 
   /** Why versions themselves are at fault, by "<service>@<version>". */
