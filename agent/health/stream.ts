@@ -15,6 +15,8 @@ import type { InstanceVitals } from "./vitals.ts";
 
 type Call = ServerWritableStream<WatchHealthRequest, WatchHealthResponse>;
 
+const NOTHING_HELD = { held: [], heldNoMore: [] };
+
 /**
  * Serves WatchHealth. A reader that is slow gets the newest of each instance, not all that was in between. The first message says
  * that the stream is there, even where nothing runs.
@@ -36,13 +38,16 @@ export function streamHealth(
   const waiting = new Map<string, InstanceHealth>();
   const waitingOut = new Map<string, LeftOut>();
   const toldHeld = new Set<string>();
+  // To find what is new goes through all that the host has, and how instances do is told often.
+  let isHeldNews = true;
   let told: JobsHeld | undefined;
   let isFull = false;
   const flush = () => {
     if (isFull) return;
     const jobsHeld = jobs.held;
     const isNews = !isDeepStrictEqual(jobsHeld, told);
-    const { held, heldNoMore } = holdings.newsSince(toldHeld);
+    const { held, heldNoMore } = isHeldNews ? holdings.newsSince(toldHeld) : NOTHING_HELD;
+    isHeldNews = false;
     if (waiting.size + waitingOut.size + held.length + heldNoMore.length === 0 && !isNews) return;
     const instances = [...waiting.values()];
     const leftOut = [...waitingOut.values()];
@@ -70,7 +75,10 @@ export function streamHealth(
     flush();
   });
   const endJobs = jobs.watch(flush);
-  const endHoldings = holdings.watch(flush);
+  const endHoldings = holdings.watch(() => {
+    isHeldNews = true;
+    flush();
+  });
   const end = () => {
     endVitals();
     endOutliers();
