@@ -107,15 +107,14 @@ async function firstOf(
   { registries, agents }: BundlePlaces,
   isOut: (address: string) => boolean,
 ): Promise<BundleSource | undefined> {
-  const dials = new Map<string, () => Giver>();
-  for (const at of agents) dials.set(at, () => new AgentClient(at, credentials.createInsecure(), OPTIONS));
-  for (const at of registries)
-    dials.set(at, () => new RegistryClient(at, credentials.createInsecure(), OPTIONS));
-  const rest = [...registries, ...agents].filter((address) => !isOut(address));
-  for (let n = 0; n < rest.length; n += AT_ONCE) {
-    const asked = rest.slice(n, n + AT_ONCE).flatMap((address) => {
-      const client = dials.get(address)?.();
-      return client === undefined ? [] : [{ address, ...ask(client, address, digest, SILENT_MS) }];
+  const givers = [
+    ...registries.map((address) => ({ address, Client: RegistryClient })),
+    ...agents.map((address) => ({ address, Client: AgentClient })),
+  ].filter(({ address }) => !isOut(address));
+  for (let n = 0; n < givers.length; n += AT_ONCE) {
+    const asked = givers.slice(n, n + AT_ONCE).map(({ address, Client }) => {
+      const client: Giver = new Client(address, credentials.createInsecure(), OPTIONS);
+      return { address, ...ask(client, address, digest, SILENT_MS) };
     });
     const found = await Promise.any(asked.map(({ answer }) => answer)).catch(() => undefined);
     for (const { address, giveUp } of asked) if (address !== found?.address) giveUp();
