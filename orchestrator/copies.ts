@@ -1,6 +1,6 @@
 import { BundleRing } from "../registry/bundle-ring.ts";
-import type { HostState } from "../registry/hosts.ts";
-import type { MeshState } from "../registry/state.ts";
+import { type HostState, isGone } from "../registry/hosts.ts";
+import type { MeshState, VersionState } from "../registry/state.ts";
 import { unary } from "../sdk/grpc.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 
@@ -58,9 +58,11 @@ export class Copies {
     const { mesh, token } = this.#orchestrator;
     this.#queue = [];
     if (token === undefined) return;
-    const there = mesh.hosts().filter(({ reachable, lost }) => reachable && lost === undefined);
+    const there = mesh.hosts().filter((host) => !isGone(host));
+    // Most meshes have one host, and none of all this to do at each of their changes.
+    const digests = there.length < 2 ? [] : bundlesOf(mesh.current());
     const shares = shareOut(
-      bundlesOf(mesh.current()),
+      digests,
       there.map(({ host }) => host),
     );
     for (const known of [this.#told, this.#kept])
@@ -132,9 +134,9 @@ interface Order {
 /** The bundles of the versions that were registered last. Pure. */
 export function bundlesOf({ services }: MeshState): string[] {
   const versions = [...services.values()].flatMap((service) => [...service.versions.values()]);
-  const latest = versions
-    .sort((a, b) => b.deployment.registeredAtMs - a.deployment.registeredAtMs)
-    .slice(0, MOST_KEPT);
+  const byAge = (a: VersionState, b: VersionState) =>
+    b.deployment.registeredAtMs - a.deployment.registeredAtMs;
+  const latest = versions.length <= MOST_KEPT ? versions : versions.sort(byAge).slice(0, MOST_KEPT);
   const digests = latest.flatMap(({ deployment: { artifact } }) =>
     artifact.kind === "bundle" ? [artifact.digest] : [],
   );
