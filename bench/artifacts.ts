@@ -1,8 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { copyFile, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { artifacts } from "../sdk/client/index.ts";
 import { startMesh, type TestMesh } from "../test/support/mesh.ts";
+import { peakBytes } from "../test/support/peak-memory.ts";
+import { fill } from "./artifacts/file.ts";
 import { type BenchResult, median, round } from "./table.ts";
 
 const BYTES = 512 * 2 ** 20;
@@ -69,7 +70,7 @@ async function measure(mesh: TestMesh, folder: string): Promise<Rounds> {
     // The database starts with the first of them.
     for (const { client } of ways) await client.put(Buffer.from("first"));
     for (let number = 0; number < ROUNDS; number++) {
-      await fill(file);
+      await fill(file, BYTES);
       await time("copy", () => copyFile(file, copy));
       await rm(copy);
       await time("copy, on disk", async () => {
@@ -93,22 +94,6 @@ async function measure(mesh: TestMesh, folder: string): Promise<Rounds> {
   return rounds;
 }
 
-/** Bytes that no disk and no file system makes smaller, on disk and in the page cache. */
-async function fill(file: string): Promise<void> {
-  const handle = await open(file, "w");
-  try {
-    const block = randomBytes(2 ** 20);
-    for (let at = 0; at < BYTES; at += block.length) {
-      block.writeUInt32BE(at / block.length, 0);
-      block.writeUInt32BE(Math.floor(Math.random() * 2 ** 32), 4);
-      await handle.write(block);
-    }
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 async function sync(file: string): Promise<void> {
   const handle = await open(file, "r+");
   try {
@@ -116,12 +101,6 @@ async function sync(file: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-/** Most memory that a process has had, bytes (Linux). */
-async function peakBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1024;
 }
 
 function report(rounds: Rounds, peak: number): BenchResult {

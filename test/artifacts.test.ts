@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { artifacts, cache } from "../sdk/client/index.ts";
 import { startMesh, type TestMesh } from "./support/mesh.ts";
+import { peakBytes } from "./support/peak-memory.ts";
 import { root, rouse, rouseOk } from "./support/rouse.ts";
 import { startS3 } from "./support/s3.ts";
 
@@ -176,8 +177,7 @@ describe("through Envoy", () => {
       let read = 0;
       for await (const chunk of store.get(uri)) read += chunk.length;
       expect(read).toBe(bytes);
-      const status = await readFile(`/proc/${mesh.childPid("orders")}/status`, "utf8");
-      const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+      const peak = await peakBytes(mesh.childPid("orders"));
       expect(peak).toBeGreaterThan(0);
       expect(peak).toBeLessThan(bytes - 64 * MIB);
       await store.remove(uri);

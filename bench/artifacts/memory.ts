@@ -1,13 +1,14 @@
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
 import { artifacts } from "../../sdk/client/index.ts";
 import { startMesh, type TestMesh } from "../../test/support/mesh.ts";
+import { peakBytes } from "../../test/support/peak-memory.ts";
 import { startS3 } from "../../test/support/s3.ts";
 import type { BenchResult } from "../table.ts";
+import { fill } from "./file.ts";
 
 const BYTES = 3 * 2 ** 30;
 /** A mesh that has just begun has half of it. */
@@ -76,7 +77,7 @@ async function rounds(mesh: TestMesh, store: string, way: string, sharesDisk: bo
   const near = artifacts({ target: mesh.orders, http: mesh.ordersHttp });
   const rows: Row[] = [];
   try {
-    await fill(file);
+    await fill(file, BYTES);
     // The database starts with the first.
     await near.put(Buffer.from("first"));
     const run = async (verb: "put" | "get", uri: string, path: string): Promise<string> => {
@@ -107,24 +108,4 @@ async function rounds(mesh: TestMesh, store: string, way: string, sharesDisk: bo
     near.close();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Bytes that no disk makes smaller. */
-async function fill(file: string): Promise<void> {
-  const handle = await open(file, "w");
-  try {
-    const block = randomBytes(2 ** 20);
-    for (let at = 0; at < BYTES; at += block.length) {
-      block.writeUInt32BE(at / block.length, 0);
-      block.writeUInt32BE(Math.floor(Math.random() * 2 ** 32), 4);
-      await handle.write(block);
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
-async function peakBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
 }
