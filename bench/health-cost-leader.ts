@@ -1,8 +1,7 @@
-import { pino } from "pino";
 import { ActivateRequest } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { manifest, version } from "../mesh-config/testing/state.ts";
 import { Demand } from "../orchestrator/demand.ts";
-import { HealthKeeper } from "../orchestrator/health/keeper.ts";
+import { aKeeper } from "../orchestrator/health/testing/a-keeper.ts";
 import type { InstanceState } from "../registry/state.ts";
 
 /*
@@ -43,16 +42,7 @@ const report = ActivateRequest.encode({
   sentMs: undefined,
 }).finish();
 
-const keeper = new HealthKeeper({
-  log: pino({ level: "silent" }),
-  token: () => 1,
-  write: async () => true,
-  evaluate: () => undefined,
-  isStopping: () => false,
-  decided: () => undefined,
-  quarantined: () => undefined,
-  ended: () => undefined,
-});
+const keeper = aKeeper();
 const demand = new Demand();
 demand.connect(SOURCE, SOURCE);
 const byName = new Map(fleet.map((one) => [one.service, one]));

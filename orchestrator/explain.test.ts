@@ -5,7 +5,7 @@ import { placementLines } from "../cli/placement-lines.ts";
 import { instance, manifest, TestMesh, version } from "../mesh-config/testing/state.ts";
 import { steadyMs } from "../sdk/steady.ts";
 import { explained, explainPlacement } from "./explain.ts";
-import { HealthKeeper } from "./health/keeper.ts";
+import { aKeeper } from "./health/testing/a-keeper.ts";
 import { Orchestrator } from "./orchestrator.ts";
 import { whatWouldHelp } from "./placement/changes.ts";
 import type { PlaceableHost } from "./placement/host.ts";
@@ -153,16 +153,7 @@ test("the leader explains what it would do: what it replaces is in nobody's way,
     ]),
   );
   const log = pino({ level: "silent" });
-  const health = new HealthKeeper({
-    log,
-    token: () => undefined,
-    write: async () => true,
-    evaluate: () => undefined,
-    isStopping: () => false,
-    decided: () => undefined,
-    quarantined: () => undefined,
-    ended: () => undefined,
-  });
+  const health = aKeeper({ token: () => undefined });
   const orchestrator = new Orchestrator({
     id: "a",
     log,

@@ -1,11 +1,11 @@
-import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
 import { HealthProbe } from "#proto/rouse/agent/v1/agent.ts";
 import type { VersionHealth } from "../../registry/health-record.ts";
 import type { InstanceState, VersionState } from "../../registry/state.ts";
 import type { AdvisedVersion } from "../adviser.ts";
-import { HealthKeeper } from "./keeper.ts";
+import type { HealthKeeper } from "./keeper.ts";
 import { instanceLimits, type Limits } from "./machine.ts";
+import { aKeeper } from "./testing/a-keeper.ts";
 
 const name = { service: "a.v1.A", version: "1.0.0" };
 let nowMs: number;
@@ -18,18 +18,13 @@ let keeper: HealthKeeper;
 let calls: Record<string, readonly [begun: number, errors: number]>;
 
 function makeKeeper(limits?: Limits): HealthKeeper {
-  return new HealthKeeper({
+  return aKeeper({
     ...(limits === undefined ? {} : { limits }),
-    log: pino({ level: "silent" }),
-    token: () => 1,
     write: async (_service, _version, health) => {
       const isEmpty = Object.keys(health.instances).length === 0 && health.fault === undefined;
       stored = isEmpty ? undefined : health;
       return true;
     },
-    evaluate: () => undefined,
-    isStopping: () => false,
-    quarantined: () => undefined,
     decided: (condition, _version, id, _host, reason) => decided.push(`${id} ${condition}: ${reason}`),
     ended: (...what) => ended.push(what),
   });
