@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +10,8 @@ import { PARTS } from "../parts.ts";
 import { LocalRuns } from "../runs/local-runs.ts";
 import { MemoryDeaths } from "./memory-deaths.ts";
 import { CALLS_CHANNEL, type MakeCall, Runner } from "./runner.ts";
-import { type NewOperation, OperationStore } from "./store.ts";
+import { OperationStore } from "./store.ts";
+import { anOperation } from "./testing/an-operation.ts";
 
 const log = pino({ level: "silent" });
 const patience = { timeout: 60_000, interval: 20 };
@@ -60,24 +60,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
 
-function operation(request: string, idempotent = true): NewOperation {
-  return {
-    id: randomUUID(),
-    service: "a.v1.A",
-    version: "1.0.0",
-    method: "Do",
-    caller: "",
-    idempotencyKey: "",
-    request: Buffer.from(request),
-    requestDigest: Buffer.alloc(32),
-    idempotent,
-    deadlineMs: 60_000,
-    startTimeoutMs: 1_000,
-    keepMs: 60_000,
-    durable: false,
-    key: "",
-  };
-}
+const operation = (request: string, idempotent = true) =>
+  anOperation({ request: Buffer.from(request), idempotent, deadlineMs: 60_000 });
 const start = async (request: string, idempotent = true): Promise<string> => {
   const one = operation(request, idempotent);
   const { row } = await local.start(one, () => store.insert(one));

@@ -14,6 +14,7 @@ import { startConsul, type TestConsul } from "../../test/support/consul.ts";
 import { type OrdersDatabase, openDatabase } from "../database/connect.ts";
 import { operationsPart } from "../operations/part.ts";
 import { type NewOperation, OperationStore } from "../operations/store.ts";
+import { anOperation } from "../operations/testing/an-operation.ts";
 import { ordersPart } from "../orders/part.ts";
 import { OrderStore } from "../orders/store/store.ts";
 import { runsPart } from "../runs/part.ts";
@@ -50,25 +51,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-function operation(more: Partial<NewOperation> = {}): NewOperation {
-  return {
-    id: randomUUID(),
-    service,
-    version,
-    method: "Do",
-    caller: "",
-    idempotencyKey: "",
-    request: Buffer.alloc(0),
-    requestDigest: Buffer.alloc(32),
-    idempotent: true,
-    deadlineMs: 1_000,
-    startTimeoutMs: 1_000,
-    keepMs: 60_000,
-    durable: false,
-    key: "",
-    ...more,
-  };
-}
+const operation = (more: Partial<NewOperation> = {}) => anOperation({ service, version, ...more });
 
 const patience = { timeout: 60_000, interval: 50 };
 const removal = () => withoutOpenWork(consul, service, version);

@@ -12,7 +12,8 @@ import { collectDue } from "../artifacts/retention.ts";
 import { Artifacts } from "../artifacts/store.ts";
 import { gather } from "../artifacts/testing/rig.ts";
 import { type OrdersDatabase, openDatabase } from "../database/connect.ts";
-import { type NewOperation, OperationStore } from "../operations/store.ts";
+import { OperationStore } from "../operations/store.ts";
+import { anOperation } from "../operations/testing/an-operation.ts";
 import { EngineStore } from "../orders/store/engine-store.ts";
 import type { NewOrder, NewTask } from "../orders/store/new-order.ts";
 import { OrderStore } from "../orders/store/store.ts";
@@ -69,24 +70,7 @@ async function stays(uri: string): Promise<boolean> {
 const message = (uri: string) =>
   Buffer.concat([Buffer.from([10, 0, 255, 92]), Buffer.from(uri), Buffer.from([0])]);
 
-function operation(request: Buffer, durable: boolean): NewOperation {
-  return {
-    id: randomUUID(),
-    service: "a.v1.A",
-    version: "1.0.0",
-    method: "Do",
-    caller: "",
-    idempotencyKey: "",
-    request,
-    requestDigest: Buffer.alloc(32),
-    idempotent: true,
-    deadlineMs: 0,
-    startTimeoutMs: 1_000,
-    keepMs: 60_000,
-    durable,
-    key: "",
-  };
-}
+const operation = (request: Buffer, durable: boolean) => anOperation({ request, durable, deadlineMs: 0 });
 
 /** Ends its time to be kept. */
 const forget = (table: string, id: string) => database.pool.query(`DELETE FROM ${table} WHERE id = $1`, [id]);

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +10,7 @@ import { operationsPart } from "../../operations/part.ts";
 import type { OperationRow } from "../../operations/record.ts";
 import { CALLS_CHANNEL, OPERATIONS_CHANNEL, Runner } from "../../operations/runner.ts";
 import { type NewOperation, OperationStore } from "../../operations/store.ts";
+import { anOperation } from "../../operations/testing/an-operation.ts";
 import { RUNS_CHANNEL, RunEngine } from "../engine.ts";
 import { LocalRuns, type StartedRun } from "../local-runs.ts";
 import { runsPart } from "../part.ts";
@@ -107,22 +107,9 @@ export class EngineRig {
   }
 
   make(method: string, request: Buffer, key = ""): NewOperation {
-    return {
-      id: randomUUID(),
-      service: SERVICE,
-      version: "1.0.0",
-      method,
-      caller: "",
-      idempotencyKey: "",
-      request,
-      requestDigest: Buffer.alloc(32),
-      idempotent: true,
-      deadlineMs: method === "Plain" ? 60_000 : 0,
-      startTimeoutMs: 1_000,
-      keepMs: 3_600_000,
-      durable: method !== "Plain",
-      key,
-    };
+    const durable = method !== "Plain";
+    const deadlineMs = durable ? 0 : 60_000;
+    return anOperation({ service: SERVICE, method, request, deadlineMs, keepMs: 3_600_000, durable, key });
   }
 
   /** Starts a run. @returns its id. */
