@@ -1,21 +1,11 @@
 import { pino } from "pino";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { z } from "zod";
-import { ConsulClient } from "../registry/consul.ts";
-import { startConsul, type TestConsul } from "../test/support/consul.ts";
+import { consulOfFile } from "../test/support/consul-of-file.ts";
 import { Registrations } from "./registrations.ts";
 import { until } from "./testing/rig.ts";
 
-let server: TestConsul;
-let consul: ConsulClient;
-beforeAll(async () => {
-  server = await startConsul();
-  consul = new ConsulClient({ address: server.address });
-});
-afterAll(async () => {
-  consul?.close();
-  await server?.stop();
-});
+const { server, consul } = await consulOfFile();
 
 const answer = z.array(
   z.object({ Service: z.object({ ID: z.string(), Meta: z.record(z.string(), z.string()) }) }),

@@ -3,25 +3,17 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { ConsulClient } from "../registry/consul.ts";
 import { campaign, type Leader, readLeader } from "../registry/leader.ts";
-import { freePorts, startConsul, type TestConsul } from "../test/support/consul.ts";
+import { freePorts } from "../test/support/consul.ts";
+import { consulOfFile } from "../test/support/consul-of-file.ts";
 import { checkLeader } from "./peers.ts";
 
 /** Nobody's silence is noticed within a test. */
 const TTL_MS = 3_600_000;
 const log = pino({ level: "silent" });
-let server: TestConsul;
-let consul: ConsulClient;
-beforeAll(async () => {
-  server = await startConsul();
-  consul = new ConsulClient({ address: server.address });
-});
-afterAll(async () => {
-  consul?.close();
-  await server?.stop();
-});
+const { server, consul } = await consulOfFile();
 
 /** A leader in a process of its own, which listens at its address. */
 async function startLeader(key: string): Promise<{ leader: Leader; child: ChildProcess }> {

@@ -1,21 +1,11 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startConsul, type TestConsul } from "../test/support/consul.ts";
+import { expect, test } from "vitest";
+import { consulOfFile } from "../test/support/consul-of-file.ts";
 import { readActivation, updateActivation } from "./activation.ts";
-import { ConsulClient } from "./consul.ts";
 import { type Campaign, campaign, depose, type Leader, readLeader, watchLeader } from "./leader.ts";
 
-let server: TestConsul;
-let consul: ConsulClient;
-beforeAll(async () => {
-  server = await startConsul();
-  consul = new ConsulClient({ address: server.address });
-});
-afterAll(async () => {
-  consul?.close();
-  await server?.stop();
-});
+const { server, consul } = await consulOfFile();
 
 /** A candidate with a promise for each change of its fortune. */
 function stand(

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startConsul, type TestConsul } from "../test/support/consul.ts";
+import { describe, expect, test } from "vitest";
+import { consulOfFile } from "../test/support/consul-of-file.ts";
 import { updateActivation } from "./activation.ts";
 import { ConsulClient } from "./consul.ts";
 import { writeVersionHealth } from "./health-record.ts";
@@ -27,16 +27,7 @@ import { failure } from "./testing/rig.ts";
 import { sampleManifest } from "./testing/sample.ts";
 import { type MeshWatch, watchMesh } from "./watch.ts";
 
-let server: TestConsul;
-let consul: ConsulClient;
-beforeAll(async () => {
-  server = await startConsul();
-  consul = new ConsulClient({ address: server.address });
-});
-afterAll(async () => {
-  consul?.close();
-  await server?.stop();
-});
+const { server, consul } = await consulOfFile();
 
 /** A catalog entry as the registry writes it. */
 function entry(service: string, version = "1.0.0"): string {

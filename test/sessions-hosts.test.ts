@@ -64,6 +64,18 @@ describe.runIf(available)("sessions on two hosts, called by the edges of both", 
     return { ask, end, over: async () => (await stream.next()).done };
   }
 
+  /** Drains h2. @returns what the command says in the end. */
+  function drainH2() {
+    let isOver = false;
+    const words = hosts
+      .of("h1")
+      .rouse("drain", "h2", "--deadline", "10m")
+      .finally(() => {
+        isOver = true;
+      });
+    return { words, isOver: () => isOver };
+  }
+
   test("a session has one instance, by whichever edge it is called, and keeps it while its host is drained", async () => {
     await untilOnEach("1.0.0");
     const clients = edges();
@@ -87,13 +99,7 @@ describe.runIf(available)("sessions on two hosts, called by the edges of both", 
     const call = lasting(first, key);
     expect(await call.ask()).toBe(goes);
 
-    let drained = false;
-    const draining = hosts
-      .of("h1")
-      .rouse("drain", "h2", "--deadline", "10m")
-      .finally(() => {
-        drained = true;
-      });
+    const draining = drainH2();
     await until("its instance is replaced, and retires", async () => {
       const here = (await on("h2")).find(({ id }) => id === goes);
       return here?.draining === true && (await on("h1")).length === 2;
@@ -108,11 +114,11 @@ describe.runIf(available)("sessions on two hosts, called by the edges of both", 
       expect(await home(key)).toBe(goes);
       expect(await call.ask()).toBe(goes);
     }
-    expect(drained).toBe(false);
+    expect(draining.isOver()).toBe(false);
     call.end();
     expect(await call.over()).toBe(true);
     // Nothing is left of it some seconds later.
-    expect(await draining).toContain(`${goes} (probe.v1.ProbeService 1.0.0) has left`);
+    expect(await draining.words).toContain(`${goes} (probe.v1.ProbeService 1.0.0) has left`);
     expect((await on("h1")).map(({ id }) => id)).toContain(await home(key));
   });
 
@@ -154,24 +160,18 @@ describe.runIf(available)("sessions on two hosts, called by the edges of both", 
     const handedOver = await begin("2.0.0", moves);
     const ended = await begin("3.0.0", stays);
 
-    let drained = false;
-    const draining = hosts
-      .of("h1")
-      .rouse("drain", "h2", "--deadline", "10m")
-      .finally(() => {
-        drained = true;
-      });
+    const draining = drainH2();
     // Each session's calls, one after the other.
     const callers = [...handedOver.counts.keys()].map(async (key) => {
       for (let last = false; !last; ) {
-        last = drained;
+        last = draining.isOver();
         const count = (handedOver.counts.get(key) ?? 0) + 1;
         handedOver.counts.set(key, count);
         expect((await moves(key)).count, key).toBe(count);
         await sleep(20);
       }
     });
-    await Promise.all([draining, ...callers]);
+    await Promise.all([draining.words, ...callers]);
     expect([...(await on("h2", "2.0.0")), ...(await on("h2", "3.0.0"))]).toEqual([]);
     for (const key of handedOver.moved) {
       const { count, instance } = await moves(key);
