@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { afterEach, expect, test } from "vitest";
-import type { VersionManifest } from "../registry/state.ts";
+import type { InstanceState, VersionManifest } from "../registry/state.ts";
 import { OPERATION_HEADER } from "../sdk/operation-header.ts";
 import type { Json, JsonObject } from "./proto/json.ts";
 import { meshResources } from "./resources/mesh.ts";
@@ -34,12 +34,16 @@ const [get, put, see] = [
   method("Chat", "idempotent"),
 ];
 
-/** Two instances of which one answers nothing. */
-async function two(...methods: readonly Method[]) {
+/** Two instances of which the older answers nothing, and more between them. */
+async function two(change: Partial<VersionManifest>, ...between: InstanceState[]) {
   const [victim, other] = [await startEcho(service, "victim"), await startEcho(service, "other")];
   victim.hold();
-  const instances = [instance("victim", 1, victim.address), instance("other", 1, other.address)];
-  const contract = manifest(service, "1.0.0", { methods: [...methods] });
+  const instances = [
+    { ...instance("victim", 1, victim.address), startedAtMs: 1 },
+    ...between,
+    { ...instance("other", 1, other.address), startedAtMs: 3 },
+  ];
+  const contract = manifest(service, "1.0.0", change);
   const { client, close } = await startRig({
     prepare: (mesh) => mesh.put(version(contract, { generation: 1 }, instances)),
   });
@@ -57,7 +61,7 @@ test.each([
 ] as const)(
   "what an instance had under way when it died is answered by another, if the method may be called twice: %s",
   async (_, methods) => {
-    const { victim, other, echo } = await two(...methods);
+    const { victim, other, echo } = await two({ methods: [...methods] });
     const calls = echo(300);
     await under(victim, 101);
     victim.close();
@@ -68,8 +72,26 @@ test.each([
   },
 );
 
+test.each([
+  ["what it had under way, if that may be called twice", get],
+  ["what never reached it", put],
+] as const)(
+  "when the oldest and the next oldest of load balancing `none` die, the one after them answers %s",
+  async (_, method) => {
+    const dead = await startEcho(service, "dead");
+    dead.close();
+    const next = { ...instance("dead", 1, dead.address), startedAtMs: 2 };
+    const { victim, echo } = await two({ methods: [method], loadBalancing: "none" }, next);
+    // A single call: several failures at once would have Envoy leave the dead ones out.
+    const calls = method === get ? echo(1) : undefined;
+    if (calls !== undefined) await under(victim, 1);
+    victim.close();
+    expect(await (calls ?? echo(1))).toEqual([{ text: "other:hi" }]);
+  },
+);
+
 test("what may not be called twice is not, and what comes later goes to the others", async () => {
-  const { victim, other, echo, client } = await two(put, see);
+  const { victim, other, echo, client } = await two({ methods: [put, see] });
   const calls = echo(30);
   await under(victim, 10);
   await expect.poll(() => victim.calls() + other.calls(), { timeout: 60_000 }).toBe(30);
@@ -90,7 +112,7 @@ test("what may not be called twice is not, and what comes later goes to the othe
 });
 
 test("a call of orders, which tries again by itself, is not tried again by Envoy", async () => {
-  const { victim, other, client } = await two(get);
+  const { victim, other, client } = await two({ methods: [get] });
   const metadata = { [OPERATION_HEADER]: "7b0c5d1e-3f52-4c0e-9d5c-0f6a3a1b2c3d" };
   const calls = Promise.all(Array.from({ length: 30 }, () => client.echo(service, "hi", { metadata })));
   await expect.poll(() => victim.calls() + other.calls(), { timeout: 60_000 }).toBe(30);
@@ -103,7 +125,7 @@ test("a call of orders, which tries again by itself, is not tried again by Envoy
 });
 
 test("a stream that may begin twice begins again elsewhere, if nothing of it has been answered", async () => {
-  const { victim, client } = await two(put, see);
+  const { victim, client } = await two({ methods: [put, see] });
   const streams = Array.from({ length: 20 }, () => client.chat(service));
   const answers = streams.map((stream) => {
     stream.write(Buffer.from("hi"));

@@ -32,6 +32,7 @@ const files = [
   "envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto",
   "envoy/extensions/request_id/uuid/v3/uuid.proto",
   "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto",
+  "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.proto",
   "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
   "envoy/type/matcher/v3/http_inputs.proto",
 ];

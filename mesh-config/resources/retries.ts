@@ -27,6 +27,22 @@ export const unanswered: JsonObject = {
   retriable_request_headers: [{ name: OPERATION_HEADER, present_match: true, invert_match: true }],
 };
 
+/**
+ * The same for a version each of whose instances has a priority of its own: a next try chooses among the priorities that have not been
+ * tried, or among all when there are no others. By itself it would begin with the first again, which is the one that died.
+ */
+export function byPriority(policy: JsonObject): JsonObject {
+  return {
+    ...policy,
+    retry_priority: {
+      name: "envoy.retry_priorities.previous_priorities",
+      typed_config: any("envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig", {
+        update_frequency: 1,
+      }),
+    },
+  };
+}
+
 /** Which methods Envoy may call a second time: a regular expression of their paths. */
 export type Repeatable = "all" | "none" | { readonly paths: string };
 

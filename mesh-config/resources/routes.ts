@@ -5,7 +5,7 @@ import type { RouseError } from "../../sdk/errors.ts";
 import { any, type JsonObject } from "../proto/json.ts";
 import { answer } from "./answer.ts";
 import { emptyTag, noDefault, stopped, unknownVersion } from "./reasons.ts";
-import { repeatable, unheard } from "./retries.ts";
+import { byPriority, repeatable, unanswered, unheard } from "./retries.ts";
 import { highestStable, type SpecPatterns, specPatterns } from "./specs.ts";
 
 const VERSION_HEADER = "rouse-version";
@@ -240,10 +240,11 @@ function routeOptions(sessionKey: string): JsonObject {
 /** A leaf that sends calls to versions. Where some of the methods may be called a second time, their paths have a route of their own. */
 function calls(route: JsonObject, versions: readonly VersionState["manifest"][]): JsonObject {
   const may = repeatable(versions);
-  // By the policy of the virtual host.
-  const again = action({ route });
+  const ranked = versions.some(({ loadBalancing }) => loadBalancing === "none");
+  // By the policy of the virtual host, which does without priorities.
+  const again = action({ route: ranked ? { ...route, retry_policy: byPriority(unanswered) } : route });
   if (may === "all") return again;
-  const once = action({ route: { ...route, retry_policy: unheard } });
+  const once = action({ route: { ...route, retry_policy: ranked ? byPriority(unheard) : unheard } });
   if (may === "none") return once;
   const matchers = [{ predicate: headerMatches(may.paths, pathInput), on_match: again }];
   return { matcher: { matcher_list: { matchers }, on_no_match: once } };
