@@ -118,13 +118,16 @@ test.each([
   ["least request", { loadBalancing: "least_request" }],
   ["none, though it is the oldest", { loadBalancing: "none" }],
   ["by zones, weighted, though it is alone in its zone", { loadBalancing: "locality_weighted" }],
+  ["by zones, though it is alone in the Envoy's own", { loadBalancing: "zone_aware" }, "a", "b"],
+  ["by zones, though all are in one", { loadBalancing: "zone_aware" }, "a", "a"],
+  ["by zones, though the Envoy's own has none", { loadBalancing: "zone_aware" }, "b", "c"],
 ] as const)(
   "on probation it gets a tenth of what another gets, and then its share again: %s",
-  async (_, change) => {
+  async (_, change, mine = "b", others = "a") => {
     const { service } = await serve(change, {
-      sick: { startedAtMs: 1_000, zone: "b" },
-      well: { startedAtMs: 2_000, zone: "a" },
-      other: { startedAtMs: 2_000, zone: "a" },
+      sick: { startedAtMs: 1_000, zone: mine },
+      well: { startedAtMs: 2_000, zone: others },
+      other: { startedAtMs: 2_000, zone: others },
     });
     const sick = { condition: "probation", sinceMs: 1, reason: "it was ill", strikes: 1 } as const;
     const health = { token: 1, instances: { sick } };

@@ -44,6 +44,7 @@ const newer = `
   message ParentBasedSamplerConfig { .envoy.config.core.v3.TypedExtensionConfig wrapped_sampler = 1; }
   message TraceIdRatioBasedSamplerConfig { .envoy.type.v3.FractionalPercent sampling_percentage = 1; }
   message ForceLocalZone { .google.protobuf.UInt32Value min_size = 1; }
+  enum LocalityBasis { HEALTHY_HOSTS_NUM = 0; HEALTHY_HOSTS_WEIGHT = 1; }
 `;
 
 function load(): protobuf.Root {
@@ -70,8 +71,11 @@ function load(): protobuf.Root {
     .lookupType("envoy.extensions.filters.http.set_filter_state.v3.Config")
     .add(new protobuf.Field("clear_route_cache", 2, "bool"));
   const zoneAware = "envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig";
-  const forceLocalZone = ".envoy.extensions.tracers.opentelemetry.samplers.v3.ForceLocalZone";
-  root.lookupType(zoneAware).add(new protobuf.Field("force_local_zone", 5, forceLocalZone));
+  const here = ".envoy.extensions.tracers.opentelemetry.samplers.v3";
+  root
+    .lookupType(zoneAware)
+    .add(new protobuf.Field("force_local_zone", 5, `${here}.ForceLocalZone`))
+    .add(new protobuf.Field("locality_basis", 6, `${here}.LocalityBasis`));
   // Envoy names hundreds with each report of its load, and nobody reads them: 60 kB that are skipped in one step.
   const node = root.lookupType("envoy.config.core.v3.Node");
   const { extensions } = node.fields;

@@ -21,6 +21,8 @@ export interface Endpoint {
 
 /** Who is on probation gets one call where another gets this many. */
 const PROBATION_DIVISOR = 10;
+/** Part of a zone that no Envoy is in. */
+const PROBATION_PART = "on-probation";
 /** Envoy's limit. */
 const MOST_PRIORITIES = 128;
 
@@ -39,7 +41,10 @@ function groups(sorted: readonly Endpoint[], policy: LoadBalancing): JsonObject[
     case "none":
       return byAge(sorted);
     case "zone_aware":
-      return byZone(sorted).map(([zone, members]) => ({ locality: { zone }, ...group(members) }));
+      return byZone(sorted).map(([zone, members]) => ({
+        locality: isLeftToProbation(members) ? { zone, sub_zone: PROBATION_PART } : { zone },
+        ...group(members, sorted),
+      }));
     case "locality_weighted":
       return byZone(sorted).map(([zone, members]) => ({
         locality: { zone },
@@ -51,8 +56,9 @@ function groups(sorted: readonly Endpoint[], policy: LoadBalancing): JsonObject[
   }
 }
 
-function group(members: readonly Endpoint[]): JsonObject {
-  const weighted = members.some(({ onProbation }) => onProbation);
+/** @param others Between whom calls are shared by weight. */
+function group(members: readonly Endpoint[], others = members): JsonObject {
+  const weighted = others.some(({ onProbation }) => onProbation);
   return {
     lb_endpoints: members.map(({ address, draining, onProbation }) => ({
       endpoint: { address: envoyAddress(address) },
@@ -90,6 +96,15 @@ function byZone(sorted: readonly Endpoint[]): [string, Endpoint[]][] {
     else members.push(endpoint);
   }
   return [...zones].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/**
+ * Whether nobody of a zone takes calls but those on probation, who would get all of the zone's. Under another name it is no Envoy's own
+ * zone: the Envoys in it choose among all instances, by their weights.
+ */
+function isLeftToProbation(members: readonly Endpoint[]): boolean {
+  const takers = members.filter(({ draining }) => !draining);
+  return takers.length > 0 && takers.every(({ onProbation }) => onProbation);
 }
 
 /** A zone's part of the calls: the speed of those of its instances that take calls, in hundredths; who is on probation counts for a tenth. */

@@ -42,6 +42,8 @@ function nearestZone(slow: JsonObject | undefined): JsonObject {
     routing_enabled: { value: 100 },
     min_cluster_size: 1,
     force_local_zone: { min_size: 1 },
+    // How other zones share what has none of its own: by number, one on probation would get as much as any.
+    locality_basis: "HEALTHY_HOSTS_WEIGHT",
   };
   return {
     name: "envoy.load_balancing_policies.round_robin",
