@@ -4,7 +4,7 @@ import type {
   HostVerdict,
   PlacedInstance,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
-import { age } from "./age.ts";
+import { age } from "../sdk/age.ts";
 import { table } from "./table.ts";
 
 /** What `rouse explain` prints. */

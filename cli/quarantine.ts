@@ -1,4 +1,5 @@
 import type { Condition, ListHealthResponse } from "#proto/rouse/orchestrator/v1/health.ts";
+import { age } from "../sdk/age.ts";
 import { table } from "./table.ts";
 
 /** What is not well, for people; no lines when all is. */
@@ -30,7 +31,5 @@ function cells(condition: Condition | undefined, nowMs: number, where = ""): str
 }
 
 function until(atMs: number, nowMs: number): string {
-  if (atMs === 0) return "";
-  const seconds = Math.max(0, Math.round((atMs - nowMs) / 1_000));
-  return seconds < 120 ? `${seconds} s from now` : `${Math.round(seconds / 60)} min from now`;
+  return atMs === 0 ? "" : `${age(atMs - nowMs)} from now`;
 }

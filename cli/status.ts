@@ -7,6 +7,7 @@ import {
   type GetStatusResponse as OrchestratorStatus,
 } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { RegistryClient, type Service, State } from "#proto/rouse/registry/v1/registry.ts";
+import { age } from "../sdk/age.ts";
 import { unary } from "../sdk/grpc.ts";
 import { type Mesh, noMesh, withClient } from "./connect.ts";
 import { explain } from "./explain.ts";
@@ -97,17 +98,9 @@ function controlPlaneLines({ controlPlanes }: OrchestratorStatus, envoys: MeshSt
     host,
     !healthy ? "SILENT" : leading ? "leads" : "follows",
     "error" in envoys ? "?" : String(envoys.filter(({ controlPlane }) => controlPlane === id).length),
-    startedAtMs === 0 ? "" : duration(Date.now() - startedAtMs),
+    startedAtMs === 0 ? "" : age(Date.now() - startedAtMs),
   ]);
   return [...table(["CONTROL PLANE", "HOST", "", "ENVOYS", "AGE"], rows), ...nobody];
-}
-
-/** Such as "3 min". */
-function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
 function orchestratorLines({ id, leading, fencingToken, starting, hosts }: OrchestratorStatus): string[] {

@@ -1,6 +1,7 @@
 import type { Activation, VersionState } from "../registry/state.ts";
 import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
+import { age } from "../sdk/age.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
 import { steadyMs } from "../sdk/steady.ts";
@@ -122,11 +123,10 @@ function tellCrashes(
   livedMs: number,
   ending: Ending | undefined,
 ): string {
-  const seconds = Math.round(livedMs / 1_000);
   const end =
     crashes < MOST_CRASHES ? "" : `; it is not started again before "rouse start ${service} ${version}"`;
   const how = ending === undefined ? "" : `: ${ending.reason} (host ${ending.host})`;
-  return `it is crash-looping, ${crashes} times in a row it ended soon after it began to serve, the last time after ${seconds} s${end}${how}`;
+  return `it is crash-looping, ${crashes} times in a row it ended soon after it began to serve, the last time after ${age(livedMs)}${end}${how}`;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { barredError } from "../registry/approval.ts";
 import type { Activation, VersionState } from "../registry/state.ts";
+import { age } from "../sdk/age.ts";
 import { mostInstances } from "./plan.ts";
 
 /** What else is to be known of a version. */
@@ -20,12 +21,12 @@ export function obstacles(state: VersionState, standing: Standing, nowMs: number
     ...(stopped === undefined
       ? []
       : [
-          `It was stopped ${span(nowMs - stopped.atMs)} ago: ${stopped.reason}. "rouse start ${service} ${version}" lets it run again.`,
+          `It was stopped ${age(nowMs - stopped.atMs)} ago: ${stopped.reason}. "rouse start ${service} ${version}" lets it run again.`,
         ]),
     ...(state.barred === true ? [barredError(service, version, state.approval).message] : []),
     ...(failure === undefined || stopped !== undefined ? [] : [failed(service, version, failure, nowMs)]),
     ...(failure === undefined && nowMs < standing.startAgainMs
-      ? [`The last start failed: the next is tried in ${span(standing.startAgainMs - nowMs)}.`]
+      ? [`The last start failed: the next is tried in ${age(standing.startAgainMs - nowMs)}.`]
       : []),
     ...atMaximum(state, standing.count),
   ];
@@ -41,7 +42,7 @@ function failed(
   const when =
     final === true
       ? `It waits for ${start}`
-      : `It is tried again with the next call after ${span(retryAtMs - nowMs)}, or by ${start}`;
+      : `It is tried again with the next call after ${age(retryAtMs - nowMs)}, or by ${start}`;
   const what = crashes === undefined ? `Its start failed: ${message}` : sentence(message);
   return `${what}.\n${when}; "rouse logs ${service} --version ${version}" shows what it wrote.`;
 }
@@ -57,11 +58,4 @@ function atMaximum({ manifest }: VersionState, count: number): string[] {
   return [
     `It has as many instances as it may: ${count} of ${most}. "rouse tune ${service} ${version} --max ${count + 1}" allows one more.`,
   ];
-}
-
-/** "12 s", "5 min" or "3 h". */
-function span(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1_000));
-  if (seconds < 120) return `${seconds} s`;
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
 }

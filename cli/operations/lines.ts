@@ -1,8 +1,8 @@
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { type Operation, OperationState } from "#proto/rouse/orders/v1/operations.ts";
+import { age } from "../../sdk/age.ts";
 import { errorOf } from "../../sdk/error-record.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { age } from "../age.ts";
 import { findMethod } from "../call/method.ts";
 import { table } from "../table.ts";
 

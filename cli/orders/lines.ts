@@ -5,9 +5,9 @@ import {
   OrderTaskState,
   type ResourcesUsed,
 } from "#proto/rouse/orders/v1/orders.ts";
+import { age } from "../../sdk/age.ts";
 import { errorOf } from "../../sdk/error-record.ts";
 import { RouseError } from "../../sdk/errors.ts";
-import { age } from "../age.ts";
 import { table } from "../table.ts";
 
 /** "succeeded" */

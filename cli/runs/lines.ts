@@ -1,6 +1,7 @@
 import { type Kept, type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
+import { age } from "../../sdk/age.ts";
 import { table } from "../table.ts";
-import { runStateWord, shownValue, span } from "./timeline.ts";
+import { runStateWord, shownValue } from "./timeline.ts";
 
 /** A line for each run. */
 export function runLines(runs: readonly Run[], nowMs: number): string[] {
@@ -13,7 +14,7 @@ export function runLines(runs: readonly Run[], nowMs: number): string[] {
       runStateWord(state),
       key,
       String(entries),
-      span(nowMs - (operation?.createdAtMs ?? nowMs)),
+      age(nowMs - (operation?.createdAtMs ?? nowMs)),
       note(run, nowMs),
     ];
   });
@@ -23,7 +24,7 @@ export function runLines(runs: readonly Run[], nowMs: number): string[] {
 function note({ operation, state, wakesAtMs, trouble }: Run, nowMs: number): string {
   if (operation?.error !== undefined) return operation.error.message.split("\n")[0]?.slice(0, 80) ?? "";
   if (trouble !== "") return trouble.split("\n")[0]?.slice(0, 80) ?? "";
-  return state === RunState.SLEEPING && wakesAtMs > 0 ? `wakes in ${span(wakesAtMs - nowMs)}` : "";
+  return state === RunState.SLEEPING && wakesAtMs > 0 ? `wakes in ${age(wakesAtMs - nowMs)}` : "";
 }
 
 /** A line for each value that is kept. */
@@ -32,7 +33,7 @@ export function keptLines(kept: readonly Kept[], nowMs: number): string[] {
     key,
     name,
     shownValue(value, valueBytes),
-    span(nowMs - keptAtMs),
+    age(nowMs - keptAtMs),
     run,
   ]);
   return table(["KEY", "NAME", "VALUE", "AGE", "RUN"], rows);

@@ -69,8 +69,8 @@ test("the journal is drawn as a timeline", () => {
   expect(lines).toEqual([
     "r1  loan.v1.LoanService/Apply  1.0.0  sleeping",
     "key sheep · 4 steps, 2.0 KiB · begun 2 times · retried once",
-    "started 2026-11-29 12:00:00 UTC, 20.0 s ago",
-    "sleeps for 110.0 s more",
+    "started 2026-11-29 12:00:00 UTC, 20 s ago",
+    "sleeps for 110 s more",
     "",
     '0  step   charge                    ██······························   1.0 s  {"id":7}',
     "1  call   mail.v1.MailService/Send  ·██████████████·················   8.0 s  3 B  operation o1",
@@ -83,7 +83,7 @@ test("the journal is drawn as a timeline", () => {
 test("a run is a line of a list", () => {
   expect(runLines([run], beganMs + 20_000)).toEqual([
     "RUN  METHOD                     VERSION  STATE     KEY    STEPS  AGE",
-    "r1   loan.v1.LoanService/Apply  1.0.0    sleeping  sheep  4      20.0 s  wakes in 110.0 s",
+    "r1   loan.v1.LoanService/Apply  1.0.0    sleeping  sheep  4      20 s  wakes in 110 s",
   ]);
 });
 
@@ -97,9 +97,9 @@ test("what is kept is a line of a list", () => {
     beganMs + 20_000,
   );
   expect(lines).toEqual([
-    "KEY    NAME   VALUE     AGE     RUN",
-    'sheep  wool   {"kg":3}  20.0 s  r1',
-    "sheep  photo  4.9 KiB   20.0 s  r1",
+    "KEY    NAME   VALUE     AGE   RUN",
+    'sheep  wool   {"kg":3}  20 s  r1',
+    "sheep  photo  4.9 KiB   20 s  r1",
   ]);
 });
 

@@ -1,5 +1,6 @@
 import { EntryKind } from "#proto/rouse/orders/v1/durable.ts";
 import { type JournalEntry, type Run, RunState } from "#proto/rouse/orders/v1/runs.ts";
+import { age } from "../../sdk/age.ts";
 import { kindWord } from "../../sdk/durable/entry.ts";
 import { harmless } from "../catalog/text.ts";
 
@@ -51,12 +52,12 @@ function head(run: Run, nowMs: number): string[] {
     ...(parent === "" ? [] : [`started by ${parent}`]),
   ];
   const time = new Date(createdAtMs).toISOString().replace("T", " ").slice(0, 19);
-  const lasted = endedAtMs > 0 ? `took ${span(endedAtMs - createdAtMs)}` : `${span(nowMs - createdAtMs)} ago`;
+  const lasted = endedAtMs > 0 ? `took ${span(endedAtMs - createdAtMs)}` : `${age(nowMs - createdAtMs)} ago`;
   return [
     `${id}  ${service}/${method}  ${version}  ${runStateWord(state)}`,
     facts.join(" · "),
     `started ${time} UTC, ${lasted}`,
-    ...(state === RunState.SLEEPING && wakesAtMs > 0 ? [`sleeps for ${span(wakesAtMs - nowMs)} more`] : []),
+    ...(state === RunState.SLEEPING && wakesAtMs > 0 ? [`sleeps for ${age(wakesAtMs - nowMs)} more`] : []),
     ...(trouble === "" ? [] : [`trouble: ${oneLine(trouble)}`]),
     ...(error === undefined ? [] : [`${error.reason}: ${error.message}`]),
   ];
@@ -109,13 +110,11 @@ function oneLine(text: string): string {
   return line.length > SHOWN ? `${line.slice(0, SHOWN - 1)}…` : line;
 }
 
-/** "230 ms", "4.2 s", "3 min", "2 h", "5 days" */
+/** What something took: "230 ms", "4.2 s", "3 min", "2 h", "5 days" */
 export function span(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
   if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`;
-  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
-  if (ms < 172_800_000) return `${Math.round(ms / 3_600_000)} h`;
-  return `${Math.round(ms / 86_400_000)} days`;
+  return age(ms);
 }
 
 function size(bytes: number): string {

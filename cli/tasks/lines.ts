@@ -1,5 +1,5 @@
 import { type Task, type TaskChange, TaskState, type TaskWorker } from "#proto/rouse/orders/v1/tasks.ts";
-import { age } from "../age.ts";
+import { age } from "../../sdk/age.ts";
 import { table } from "../table.ts";
 
 /** "wait_for_subtasks" */
