@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +16,7 @@ import { type NewOperation, OperationStore } from "../operations/store.ts";
 import { anOperation } from "../operations/testing/an-operation.ts";
 import { ordersPart } from "../orders/part.ts";
 import { OrderStore } from "../orders/store/store.ts";
+import { anOrder, aTask } from "../orders/testing/an-order.ts";
 import { runsPart } from "../runs/part.ts";
 import { openWork } from "./open-work.ts";
 import { pinsPart } from "./part.ts";
@@ -72,36 +72,15 @@ test("a version is held from before the start of what is open until its end", as
   await pins.during([call], async () => {
     for (const made of [call, run]) await operations.insert(made);
   });
-  const order = randomUUID();
-  const task = {
-    name: "main",
-    service,
-    version,
-    method: "Do",
-    kind: "call",
-    provider: "p",
-    room: null,
-  } as const;
-  await orders.insert({
-    id: order,
-    name: "",
-    priority: 5,
-    metadata: {},
-    caller: "",
-    idempotencyKey: "",
-    digest: Buffer.from("d"),
-    keepMs: 60_000,
-    tasks: [
-      { ...task, needs: [], parameters: "{}", inputs: {}, metadata: {}, retries: 0, deadlineMs: 1_000 },
-    ],
-  });
-  const all = `1 durable run (${run.id}), 1 operation (${call.id}), and 1 order (${order}) of it have not ended`;
+  const order = anOrder({ tasks: [aTask({ service, version })] });
+  await orders.insert(order);
+  const all = `1 durable run (${run.id}), 1 operation (${call.id}), and 1 order (${order.id}) of it have not ended`;
   await expect.poll(why, patience).toContain(all);
   const error = new RouseError("CANCELLED", "cancelled");
   for (const { id } of [run, call]) await operations.fail(id, error, "cancelled");
   pins.changed();
-  await expect.poll(why, patience).toContain(`1 order (${order}) of it has not ended`);
-  await orders.cancel(order, JSON.stringify({ code: 1, message: "m", reason: "r", metadata: {} }));
+  await expect.poll(why, patience).toContain(`1 order (${order.id}) of it has not ended`);
+  await orders.cancel(order.id, JSON.stringify({ code: 1, message: "m", reason: "r", metadata: {} }));
   // Other processes pin it at last; what the database tells is not enough then.
   const pinned = async () => {
     await new VersionPins(consul, log).pin(service, version);

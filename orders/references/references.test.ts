@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,8 +14,8 @@ import { type OrdersDatabase, openDatabase } from "../database/connect.ts";
 import { OperationStore } from "../operations/store.ts";
 import { anOperation } from "../operations/testing/an-operation.ts";
 import { EngineStore } from "../orders/store/engine-store.ts";
-import type { NewOrder, NewTask } from "../orders/store/new-order.ts";
 import { OrderStore } from "../orders/store/store.ts";
+import { anOrder, aTask } from "../orders/testing/an-order.ts";
 import { PARTS } from "../parts.ts";
 import { RunStore } from "../runs/store.ts";
 import { TaskStore } from "../tasks/store.ts";
@@ -171,42 +170,14 @@ test("what a task brings, keeps or answers is kept as long as the task", async (
   for (const uri of uris) expect(await stays(uri)).toBe(false);
 });
 
-function order(task: Partial<NewTask>, more: Partial<NewOrder> = {}): NewOrder {
-  const call: NewTask = {
-    name: "main",
-    service: "a.v1.A",
-    version: "1.0.0",
-    method: "Do",
-    kind: "call",
-    provider: "administrator",
-    needs: [],
-    parameters: "{}",
-    inputs: {},
-    metadata: {},
-    retries: 0,
-    deadlineMs: 60_000,
-    room: null,
-    ...task,
-  };
-  return {
-    id: randomUUID(),
-    name: "",
-    priority: 5,
-    metadata: {},
-    caller: "",
-    idempotencyKey: "",
-    digest: Buffer.alloc(32),
-    keepMs: 60_000,
-    tasks: [call],
-    ...more,
-  };
-}
-
 test("what an order that waits for its turn names is kept as long as the order", async () => {
   const uris = [await put(), await put(), await put(), await put()];
   const [parameter, second, ofTask = "", ofOrder = ""] = uris;
   const parameters = JSON.stringify({ reads: [parameter, `${second}?name=b`] });
-  const made = order({ parameters, metadata: { sample: ofTask } }, { metadata: { study: ofOrder } });
+  const made = anOrder({
+    tasks: [aTask({ parameters, metadata: { sample: ofTask } })],
+    metadata: { study: ofOrder },
+  });
   await new OrderStore(database.pool).insert(made);
   for (const uri of uris) expect(await stays(uri)).toBe(true);
   await forget("orders", made.id);
@@ -215,7 +186,7 @@ test("what an order that waits for its turn names is kept as long as the order",
 
 test("what a call of an order has answered is kept as long as the order, though the call is forgotten before", async () => {
   const [answered, noted] = [await put(), await put()];
-  const made = order({});
+  const made = anOrder();
   await new OrderStore(database.pool).insert(made);
   const engine = new EngineStore(database.pool);
   const operations = new OperationStore(database.pool);
@@ -239,7 +210,9 @@ test("what is no artifact's name, or one of an artifact that never was, hinders 
   const operations = new OperationStore(database.pool);
   for (const text of [never, "artifact:sha256-", "artifact:sha256-xyz", `artifact:sha256-${"F".repeat(64)}`])
     await operations.insert(operation(message(text), false));
-  await new OrderStore(database.pool).insert(order({ parameters: JSON.stringify({ never }) }));
+  await new OrderStore(database.pool).insert(
+    anOrder({ tasks: [aTask({ parameters: JSON.stringify({ never }) })] }),
+  );
 });
 
 test("an operation whose time is over goes, with its journal, its answers and what it names; others stay", async () => {

@@ -9,8 +9,8 @@ import { RouseError } from "../../../sdk/errors.ts";
 import { type OrdersDatabase, openDatabase } from "../../database/connect.ts";
 import { viewOf } from "../engine/live.ts";
 import { assign } from "../queue/queue.ts";
+import { anOrder, aTask } from "../testing/an-order.ts";
 import { EngineStore } from "./engine-store.ts";
-import type { NewOrder, NewTask } from "./new-order.ts";
 import { OrderStore } from "./store.ts";
 import { ordersTables } from "./tables.ts";
 
@@ -26,38 +26,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function task(name: string, ...needs: string[]): NewTask {
-  return {
-    name,
-    service: "s.v1.S",
-    version: "1.0.0",
-    method: "Do",
-    kind: "call",
-    provider: "p",
-    needs,
-    parameters: '{"nul": "\\u0000"}',
-    inputs: {},
-    metadata: {},
-    retries: 0,
-    deadlineMs: 1_000,
-    room: null,
-  };
-}
-
-function newOrder(more: Partial<NewOrder> = {}): NewOrder {
-  return {
-    id: randomUUID(),
-    name: "",
-    priority: 5,
-    metadata: {},
-    caller: "",
-    idempotencyKey: "",
-    digest: Buffer.from("d"),
-    keepMs: 60_000,
-    tasks: [task("main")],
-    ...more,
-  };
-}
+/** Its parameters have what PostgreSQL cannot keep as text. */
+const task = (name: string, ...needs: string[]) => aTask({ name, needs, parameters: '{"nul": "\\u0000"}' });
 
 const used = { wallMs: 5, cpuMs: 3, memoryPeakBytes: 7, readBytes: 1, writtenBytes: 2, cost: 0.5 };
 
@@ -65,7 +35,7 @@ describe("an order in the database", () => {
   test("goes through its states, and each attempt counts once", async () => {
     const store = new OrderStore(database.pool);
     const engine = new EngineStore(database.pool);
-    const made = newOrder({ tasks: [task("a"), task("b", "a"), task("c", "b")] });
+    const made = anOrder({ tasks: [task("a"), task("b", "a"), task("c", "b")] });
     await store.insert(made);
     expect((await store.get(made.id))?.tasks.map(({ name, state }) => [name, state])).toEqual([
       ["a", "ready"],
@@ -121,9 +91,9 @@ describe("an order in the database", () => {
 
   test("is the same for the same key", async () => {
     const store = new OrderStore(database.pool);
-    const first = newOrder({ idempotencyKey: "k" });
+    const first = anOrder({ idempotencyKey: "k" });
     const ids = await Promise.all(
-      [first, newOrder({ idempotencyKey: "k" }), newOrder({ idempotencyKey: "k" })].map((made) =>
+      [first, anOrder({ idempotencyKey: "k" }), anOrder({ idempotencyKey: "k" })].map((made) =>
         store.insert(made),
       ),
     );
@@ -132,7 +102,7 @@ describe("an order in the database", () => {
 
   test("tells the engine whose it is", async () => {
     const engine = new EngineStore(database.pool);
-    const made = newOrder({ asker: "anna", caller: "c.v1.C" });
+    const made = anOrder({ asker: "anna", caller: "c.v1.C" });
     await new OrderStore(database.pool).insert(made);
     expect(await engine.whose(made.id)).toEqual({ asker: "anna", caller: "c.v1.C" });
     await expect(engine.whose(randomUUID())).rejects.toMatchObject({
@@ -150,7 +120,7 @@ describe("an order that cannot be read", () => {
   test.each(broken)("by %s is left out, and the others are read", async (_why, set) => {
     const store = new OrderStore(database.pool);
     const engine = new EngineStore(database.pool);
-    const [bad, good] = [newOrder({ tasks: [task("a"), task("b")] }), newOrder()];
+    const [bad, good] = [anOrder({ tasks: [task("a"), task("b")] }), anOrder()];
     for (const made of [bad, good]) await store.insert(made);
     await database.pool.query(`UPDATE order_tasks SET ${set} WHERE order_id = $1`, [bad.id]);
     const leftOut: [string, RouseError][] = [];
@@ -172,7 +142,7 @@ describe("an order that cannot be read", () => {
 
   test("says which of its rows it is, and what to do", async () => {
     const store = new OrderStore(database.pool);
-    const made = newOrder();
+    const made = anOrder();
     await store.insert(made);
     await database.pool.query("UPDATE order_tasks SET inputs = '7' WHERE order_id = $1", [made.id]);
     const begun = new EngineStore(database.pool).begin(made.id, "main", undefined);
@@ -192,7 +162,7 @@ describe("an order that cannot be read", () => {
 describe("an order whose time is over", () => {
   test("is forgotten with its tasks and logs; one that goes on never is", async () => {
     const store = new OrderStore(database.pool);
-    const [ended, open] = [newOrder(), newOrder()];
+    const [ended, open] = [anOrder(), anOrder()];
     for (const made of [ended, open]) await store.insert(made);
     await new EngineStore(database.pool).note({ orderId: ended.id, task: "main", attempt: 1 }, used, []);
     await store.cancel(ended.id, JSON.stringify({ code: 1, message: "m", reason: "r", metadata: {} }));
@@ -218,7 +188,7 @@ describe("10,000 queued orders", () => {
     const quick = new Pool({ connectionString: database.url, max: 8, options });
     const store = new OrderStore(quick);
     const made = Array.from({ length: 10_000 }, (_, at) =>
-      newOrder({ priority: (at * 7) % 10, tasks: [{ ...task("main"), provider: `p${at % 3}` }] }),
+      anOrder({ priority: (at * 7) % 10, tasks: [aTask({ provider: `p${at % 3}` })] }),
     );
     let at = 0;
     await Promise.all(
