@@ -52,10 +52,14 @@ export class Wakes {
     return wake.heldMs;
   }
 
-  /** Notes times that somebody else measured; those that are 0 are unknown. */
+  /**
+   * Notes times that somebody else measured; those that are 0 are unknown. They may come a moment after the wake has ended;
+   * what comes when it has them is of an instance that was started later, as by scaling.
+   */
   times(name: string, times: Partial<Record<Stage, number>>, host: string): void {
-    const wake = this.#open.get(name) ?? this.#latest(name);
-    if (wake === undefined) return;
+    const open = this.#open.get(name);
+    const wake = open ?? this.#latest(name);
+    if (wake === undefined || (open === undefined && isTold(wake))) return;
     if (host !== "") wake.host = host;
     for (const [stage, at] of Object.entries(times) as [Stage, number][]) {
       if (at > 0) wake[stage] = at;
@@ -123,6 +127,11 @@ export class Wakes {
     const oldest = this.#all.shift();
     if (oldest !== undefined) this.#open.delete(clusterName(oldest));
   }
+}
+
+/** Whether the times of the start that ended it are known. */
+function isTold({ error, placedMs, readyMs }: Wake): boolean {
+  return (error === "" ? readyMs : placedMs) > 0;
 }
 
 /** The newest of them, newest first. @param limit 0: 20. */
