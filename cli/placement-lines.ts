@@ -12,7 +12,7 @@ export function placementLines(explained: ExplainPlacementResponse, nowMs = Date
   const { service, version, rules, minInstances, maxInstances, instances, leading } = explained;
   const { obstacles, fault } = explained;
   return [
-    `${service} ${version}: ${count(instances)}, ${minInstances} to ${maxInstances} by its contract`,
+    `${service} ${version}: ${count(instances)}, ${minInstances} to ${maxInstances} by its settings`,
     ...(rules === "" ? [] : [`placement by its contract: ${rules}`]),
     ...(fault === "" ? [] : [`The version is at fault: ${fault}.`]),
     ...obstacles.flatMap((sentence) => sentence.split("\n")),
@@ -28,13 +28,17 @@ export function placementLines(explained: ExplainPlacementResponse, nowMs = Date
   ];
 }
 
-function count({ length }: readonly unknown[]): string {
-  if (length === 0) return "no instance";
-  return length === 1 ? "1 instance" : `${length} instances`;
+function count(instances: readonly PlacedInstance[]): string {
+  const standby = instances.filter((one) => one.standby).length;
+  const running = instances.length - standby;
+  const words = running === 0 ? "no instance" : running === 1 ? "1 instance" : `${running} instances`;
+  if (standby === 0) return words;
+  return running === 0 ? `${standby} on standby` : `${words} and ${standby} on standby`;
 }
 
-function instanceRow({ id, host, starting, why }: PlacedInstance): string[] {
-  return [id, host, `${starting ? "starting; " : ""}${why || "not known: it was started by an older Rouse"}`];
+function instanceRow({ id, host, starting, draining, standby, why }: PlacedInstance): string[] {
+  const state = starting ? "starting; " : standby ? "on standby; " : draining ? "takes no new calls; " : "";
+  return [id, host, `${state}${why || "not known: it was started by an older Rouse"}`];
 }
 
 /** What speaks against instances, a line each. */

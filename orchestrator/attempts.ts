@@ -86,9 +86,9 @@ export function tellAttempts(attempts: readonly Attempt[]): string {
   return `${told}; it was tried ${attempts.length} times, before that: ${others.join("; ")}`;
 }
 
-function firstLine(text: string): string {
+/** What a clause says before the output that it quotes, which follows on lines of its own. */
+export function firstLine(text: string): string {
   const [line = ""] = text.split("\n", 1);
-  // What it printed follows on lines of its own.
   return line.replace(/\.? Its last output:$/, "").slice(0, 200);
 }
 

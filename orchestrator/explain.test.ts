@@ -13,7 +13,8 @@ import { judge } from "./placement/place.ts";
 import { filled, host, hostState, needs, running } from "./placement/testing/fleet.ts";
 
 function placed(id: string, host: string, over: Partial<PlacedInstance> = {}): PlacedInstance {
-  return { id, host, generation: 1, starting: false, why: "", condition: undefined, ejections: [], ...over };
+  const still = { starting: false, draining: false, standby: false };
+  return { id, host, generation: 1, ...still, why: "", condition: undefined, ejections: [], ...over };
 }
 
 const NOW = 1_000_000;
@@ -50,7 +51,7 @@ describe("rouse explain says", () => {
     ];
     const rules = "spread over zone";
     expect(lines(hosts, { instances, rules })).toEqual([
-      "a.v1.Service 1.0.0: 2 instances, 0 to 4 by its contract",
+      "a.v1.Service 1.0.0: 2 instances, 0 to 4 by its settings",
       "placement by its contract: spread over zone",
       "",
       "INSTANCE   HOST  WHY THERE",
@@ -66,9 +67,28 @@ describe("rouse explain says", () => {
     ]);
   });
 
+  test("which instances are on standby or leave, and do not count them as running", () => {
+    const instances = [
+      placed("service-1", "a", { why: "the only host" }),
+      placed("service-2", "a", { standby: true, why: "the only host" }),
+      placed("service-3", "a", { draining: true, why: "the only host" }),
+    ];
+    expect(lines([host("a")], { instances }).slice(0, 6)).toEqual([
+      "a.v1.Service 1.0.0: 2 instances and 1 on standby, 0 to 4 by its settings",
+      "",
+      "INSTANCE   HOST  WHY THERE",
+      "service-1  a     the only host",
+      "service-2  a     on standby; the only host",
+      "service-3  a     takes no new calls; the only host",
+    ]);
+    expect(lines([host("a")], { instances: instances.slice(1, 2) })[0]).toBe(
+      "a.v1.Service 1.0.0: 1 on standby, 0 to 4 by its settings",
+    );
+  });
+
   test("what would have to change where no host fits", () => {
     expect(lines([filled("b", 1, 0), host("c", { mode: "cordoned" })])).toEqual([
-      "a.v1.Service 1.0.0: no instance, 0 to 4 by its contract",
+      "a.v1.Service 1.0.0: no instance, 0 to 4 by its settings",
       "",
       "No host fits one more.",
       "What would help: uncordon c, or free 0.5 cores on b.",
@@ -126,7 +146,7 @@ describe("rouse explain says", () => {
   test("that there is no host, and that none leads", () => {
     const instances = [placed("service-1", "a")];
     expect(lines([], { leading: false, instances })).toEqual([
-      "a.v1.Service 1.0.0: 1 instance, 0 to 4 by its contract",
+      "a.v1.Service 1.0.0: 1 instance, 0 to 4 by its settings",
       "",
       "INSTANCE   HOST  WHY THERE",
       "service-1  a     not known: it was started by an older Rouse",

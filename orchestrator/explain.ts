@@ -91,11 +91,11 @@ function placedInstances(
   const shown = new Set(instances.map(({ id }) => id));
   return [
     ...instances.map((instance) => {
-      const { id, host, generation, placed = "" } = instance;
+      const { id, host, generation, draining, standby, placed = "" } = instance;
       const { record, ejections } = doubts(manifest, instance);
       const isWell = record === undefined || (record.condition === "healthy" && record.strikes === 0);
       return {
-        ...{ id, host, generation, starting: false, why: placed },
+        ...{ id, host, generation, starting: false, draining, standby: standby !== undefined, why: placed },
         condition: isWell ? undefined : toApi(record),
         ejections: ejections.map(({ sinceMs, untilMs, ...rest }) => ({
           ...rest,
@@ -111,6 +111,8 @@ function placedInstances(
         host,
         generation: target.generation,
         starting: servingSinceMs === undefined,
+        draining: false,
+        standby: false,
         why,
         condition: undefined,
         ejections: [],

@@ -35,7 +35,7 @@ describe("a core service on one host", () => {
 
   test("waits with its second instance for another host, and rouse explain says so", async () => {
     const [first, rules, ...lines] = await rouseExplain(mesh.data, service);
-    expect(first).toBe(`${service} 1.0.0: 1 instance, 2 to 4 by its contract`);
+    expect(first).toBe(`${service} 1.0.0: 1 instance, 2 to 4 by its settings`);
     expect(rules).toBe("placement by its contract: with the mesh, one for each host");
     expect(lines).toContain("No host fits one more.");
     expect(lines.join("\n")).toMatch(

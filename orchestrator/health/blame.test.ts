@@ -45,12 +45,20 @@ test.each([
 test("says how much failed, and how the latest did", () => {
   const { hosts } = blame(outcomes("a1! b1! c1! d1"), NOW);
   expect(hosts.get("1")).toBe(
-    "3 of the 4 versions that it was given failed on it; the latest: a on 1, it exited with code 3",
+    "3 of the 4 versions that it was given failed on it; the latest: a, it exited with code 3",
   );
   const { versions } = blame(outcomes("a1! a2! a3"), NOW);
   expect(versions.get("a")).toBe(
-    "it failed on 2 of the 3 hosts that were tried; the latest: a on 1, it exited with code 3",
+    "it failed on 2 of the 3 hosts that were tried; the latest: on 1, it exited with code 3",
   );
+});
+
+test("leaves out what it printed: the version's own message has that", () => {
+  const told = outcomes("a1! a2!").map((outcome) => ({
+    ...outcome,
+    reason: "it exited with code 3. Its last output:\nno data",
+  }));
+  expect(blame(told, NOW).versions.get("a")).toMatch(/ on 1, it exited with code 3$/);
 });
 
 test("what was long ago, or went well since, counts no more", () => {

@@ -1,3 +1,5 @@
+import { firstLine } from "../attempts.ts";
+
 /** One thing that was tried or ran: a version on a host, and how it went. */
 export interface Outcome {
   /** "<service>@<version>". */
@@ -116,7 +118,9 @@ function tell(group: Group, hits: readonly string[], newest: ReadonlyMap<string,
     .sort((a, b) => b.atMs - a.atMs || (pairOf(a) < pairOf(b) ? -1 : 1));
   const [latest] = examples;
   const last =
-    latest === undefined ? "" : `; the latest: ${latest.version} on ${latest.host}, ${latest.reason}`;
+    latest === undefined
+      ? ""
+      : `; the latest: ${group.kind === "host" ? latest.version : `on ${latest.host}`}, ${firstLine(latest.reason)}`;
   return group.kind === "host"
     ? `${hits.length} of the ${group.pairs.size} versions that it was given failed on it${last}`
     : `it failed on ${hits.length} of the ${group.pairs.size} hosts that were tried${last}`;
