@@ -169,7 +169,9 @@ describe("a lower high watermark", () => {
     });
     try {
       await until("one instance is enough for three", async () =>
-        / its load needs 1 now: 3(\.0)? in progress/.test(await rouseOk(["tune", service, "1.0.0", ...args])),
+        / instances wanted now: 1 \(3(\.0)? in progress\)/.test(
+          await rouseOk(["tune", service, "1.0.0", ...args]),
+        ),
       );
       expect(await instancesOf("1.0.0")).toHaveLength(1);
       const watermarks = ["--high-watermark", "0.5", "--low-watermark", "0.2"];

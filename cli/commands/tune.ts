@@ -9,7 +9,7 @@ import { readMesh, withClient } from "../connect.ts";
 import { REGISTRY_FLAG } from "../releases/print.ts";
 import { compareLines } from "../tune/compare.ts";
 import { fetchNeed, fetchRecording, readRecording, writeRecording } from "../tune/recording.ts";
-import { addSettings, fieldNamed, settingsOf, tunedLines } from "../tune/settings.ts";
+import { addSettings, checkTogether, fieldNamed, settingsOf, tunedLines } from "../tune/settings.ts";
 
 interface Flags {
   readonly reset?: true | readonly string[];
@@ -41,6 +41,7 @@ export function addTune(program: Command): void {
     .option("--json", "print JSON")
     .option(...REGISTRY_FLAG)
     .action(async (service: string, version: string | undefined, flags: Flags & Record<string, unknown>) => {
+      checkTogether(flags);
       const settings = settingsOf(flags);
       if (flags.export !== undefined) return exportLoad(service, needed(version, "--export"), flags.export);
       if (flags.simulate === true) return tryOut(service, version, settings, flags);
@@ -63,7 +64,7 @@ async function show(service: string, version: string | undefined, flags: Flags):
 async function needLines(service: string, version: string): Promise<string[]> {
   try {
     const { wanted, reason } = await fetchNeed(readMesh().control, service, version);
-    return wanted === 0 ? [] : [`  its load needs ${wanted} now: ${reason}`];
+    return wanted === 0 ? [] : [`  instances wanted now: ${wanted} (${reason})`];
   } catch (error) {
     if (error instanceof RouseError) return [];
     throw error;

@@ -2,11 +2,10 @@ import type { TuningSettings } from "#proto/rouse/registry/v1/tuning.ts";
 import type { Policy } from "../../orchestrator/scaling/policy.ts";
 import { ideal, type Outcome, simulate } from "../../orchestrator/scaling/simulate.ts";
 import { contradiction, type Effective } from "../../registry/tuning/merge.ts";
-import { contractName, TUNING_FIELDS } from "../../registry/tuning/record.ts";
+import { contractName, said, TUNING_FIELDS } from "../../registry/tuning/record.ts";
 import { RouseError } from "../../sdk/errors.ts";
 import { table } from "../table.ts";
 import type { LoadRecording } from "./recording.ts";
-import { said } from "./settings.ts";
 
 /**
  * Lines that say how the settings that hold would have done on recorded load, and how others would have.

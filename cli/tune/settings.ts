@@ -4,8 +4,9 @@ import {
   type TuningSettings,
   TuningSource_Kind,
 } from "#proto/rouse/registry/v1/tuning.ts";
-import { formatDuration, parseDuration } from "../../codegen/plugin/duration.ts";
-import { contractName, TUNING_FIELDS, type TuningField } from "../../registry/tuning/record.ts";
+import { parseDuration } from "../../codegen/plugin/duration.ts";
+import { contractName, said, TUNING_FIELDS, type TuningField } from "../../registry/tuning/record.ts";
+import { RouseError } from "../../sdk/errors.ts";
 import { parseCount } from "../flags.ts";
 import { table } from "../table.ts";
 
@@ -84,6 +85,22 @@ export function settingsOf(flags: Readonly<Record<string, unknown>>): TuningSett
   return settings;
 }
 
+/** @throws RouseError INVALID_ARGUMENT FLAG_INVALID for flags that would be left out of account. */
+export function checkTogether(flags: Readonly<Record<string, unknown>>): void {
+  const refuse = (message: string) => {
+    throw new RouseError("INVALID_ARGUMENT", message, { reason: "FLAG_INVALID" });
+  };
+  const only = (["from", "start"] as const).find((name) => flags[name] !== undefined);
+  if (flags.simulate !== true && only !== undefined)
+    refuse(`--${only} is for a simulation: add --simulate, or leave it out.`);
+  if (flags.simulate === true && flags.reset !== undefined)
+    refuse(
+      "--simulate changes nothing, so there is nothing to reset: name the values to try, such as --max 4.",
+    );
+  if (flags.export !== undefined && (flags.simulate === true || Object.keys(settingsOf(flags)).length > 0))
+    refuse("--export only writes what was recorded: give the other flags in a command of their own.");
+}
+
 /** Name of a flag as `--reset` takes it: "target-concurrency" is target_concurrency, "min" min_instances. */
 export function fieldNamed(name: string): string {
   const found = TUNING_FIELDS.find((field) => FLAGS[field].flag.startsWith(`--${name} `));
@@ -107,13 +124,6 @@ function origin({ kind, by, atMs }: TunedVersion["sources"][number]): string {
   return `tuned by ${by}${all} at ${new Date(atMs).toISOString().replace(/\.\d+Z/, "Z")}`;
 }
 
-/** A value as flags take it. */
-export function said(field: TuningField, value: number): string {
-  if (field === "idleTimeoutMs" && value === 0) return "never";
-  if (field === "pinCores") return value === 1 ? "on" : "off";
-  return field.endsWith("Ms") ? formatDuration(value).replace(/^0ms$/, "0s") : String(value);
-}
-
 function attribute(flag: string): string {
   const name = flag.slice(2, flag.indexOf(" "));
   return name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -125,7 +135,8 @@ function parseSwitch(text: string): number {
 }
 
 function parseWhole(text: string): number {
-  return text === "0" ? 0 : parseCount(text);
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(`"${text}" is no count: give a whole number from 0.`);
 }
 
 function parseShare(text: string): number {

@@ -9,7 +9,7 @@ import { sampleManifest } from "../../registry/testing/sample.ts";
 import { contractValues } from "../../registry/tuning/merge.ts";
 import { compareLines } from "./compare.ts";
 import { readRecording, writeRecording } from "./recording.ts";
-import { addSettings, fieldNamed, settingsOf, tunedLines } from "./settings.ts";
+import { addSettings, checkTogether, fieldNamed, settingsOf, tunedLines } from "./settings.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -70,8 +70,28 @@ describe("flags", () => {
       '"soon" is no length of time: give a number and ms, s, m or h, such as 30s.',
     ],
     [["--max", "-1"], '"-1" is no count: give a whole number from 1.'],
+    [["--min", "x"], '"x" is no count: give a whole number from 0.'],
   ])("%j is refused", (args, message) => {
     expect(() => parse(...args)).toThrow(message);
+  });
+
+  test.each([
+    [{ from: "load.json" }, "--from is for a simulation: add --simulate, or leave it out."],
+    [{ start: 500, max: 3 }, "--start is for a simulation: add --simulate, or leave it out."],
+    [{ simulate: true, reset: ["max"] }, "--simulate changes nothing, so there is nothing to reset"],
+    [{ export: "load.json", simulate: true }, "--export only writes what was recorded"],
+    [{ export: "load.json", max: 3 }, "--export only writes what was recorded"],
+  ])("%j would be left out of account, and is refused", (given, message) => {
+    expect(() => checkTogether(given)).toThrow(message);
+  });
+
+  test("that go together are taken", () => {
+    for (const given of [
+      { simulate: true, from: "load.json", start: 500, max: 3 },
+      { export: "load.json" },
+      {},
+    ])
+      expect(() => checkTogether(given)).not.toThrow();
   });
 
   test("reset knows them by their short names", () => {

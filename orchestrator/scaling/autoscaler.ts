@@ -94,9 +94,13 @@ export class Autoscaler {
     const delayed = scaleDownDelayMs > 0 ? (this.#recommended.most(nowMs) ?? needed) : needed;
     const result = clamp(delayed);
     this.#wanted = result;
+    const held = () =>
+      delayed < minInstances
+        ? `${minInstances} are the fewest there may be`
+        : heldReason(result, instances, this.#panicSinceMs !== undefined);
     return {
       instances: result,
-      reason: result === instances ? reason : heldReason(result, instances, this.#panicSinceMs !== undefined),
+      reason: result === instances ? reason : held(),
       unsettled: load.latest > 0 || load.panicMean > 0 || result > least || have !== result,
     };
   }

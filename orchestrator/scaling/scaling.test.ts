@@ -160,6 +160,12 @@ describe("Autoscaler", () => {
     expect(scaler.wanted(1, 9_000).instances).toBe(1);
   });
 
+  test("says when the minimum alone keeps them", () => {
+    const scaler = new Autoscaler({ ...policy, minInstances: 3 });
+    scaler.observe(10, 1_000);
+    expect(scaler.wanted(1, 1_000)).toMatchObject({ instances: 3, reason: "3 are the fewest there may be" });
+  });
+
   test("follows another policy at once", () => {
     const scaler = new Autoscaler(policy);
     scaler.observe(300, 1_000);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { formatDuration } from "../../codegen/plugin/duration.ts";
 
 const count = (least: number, most: number) => z.number().int().min(least).max(most);
 const ms = (least: number, most: number) => z.number().int().min(least).max(most);
@@ -42,4 +43,18 @@ export type TuningRecord = z.infer<typeof tuningRecordSchema>;
 /** The field as contracts write it: "targetConcurrency" is "target_concurrency", "idleTimeoutMs" "idle_timeout". */
 export function contractName(field: TuningField): string {
   return field.replace(/Ms$/, "").replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** A value as people write it: "on", "never", "30s", "4". */
+export function said(field: TuningField, value: number): string {
+  if (field === "idleTimeoutMs" && value === 0) return "never";
+  if (field === "pinCores") return value === 1 ? "on" : "off";
+  return field.endsWith("Ms") ? formatDuration(value).replace(/^0ms$/, "0s") : String(value);
+}
+
+/** The values that a field may have, in words. */
+export function allowed(field: TuningField): string {
+  if (field === "idleTimeoutMs") return "1s to 24h, or never";
+  const { minimum, maximum } = z.toJSONSchema(tuningSchema.shape[field]);
+  return `${said(field, minimum ?? 0)} to ${said(field, maximum ?? 0)}`;
 }

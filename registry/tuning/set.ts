@@ -11,7 +11,9 @@ import { unknownService, unknownVersion } from "../spec.ts";
 import type { VersionManifest } from "../state.ts";
 import { contradiction, effective, type Tunings } from "./merge.ts";
 import {
+  allowed,
   contractName,
+  said,
   TUNING_FIELDS,
   type Tuning,
   type TuningField,
@@ -93,12 +95,13 @@ export async function setTuning(consul: ConsulClient, change: TuningChange): Pro
 function parse(set: Readonly<Record<string, unknown>>): Tuning {
   const parsed = tuningSchema.safeParse(set);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(({ path, message }) => {
+  const faults = parsed.error.issues.map(({ path }) => {
     const field = path[0] as TuningField;
-    const what = message.charAt(0).toLowerCase() + message.slice(1);
-    return `${contractName(field)} ${String(set[field])} is out of range (${what})`;
+    const value = set[field];
+    const words = typeof value === "number" ? said(field, value) : String(value);
+    return `${contractName(field)} ${words} is out of range: it may be ${allowed(field)}.`;
   });
-  throw invalid(`${faults.join("; ")}. The limits are those of the contract's options.`);
+  throw invalid(faults.join(" "));
 }
 
 function without(settings: Tuning, reset: readonly string[] | "all"): Tuning {
@@ -116,9 +119,9 @@ function without(settings: Tuning, reset: readonly string[] | "all"): Tuning {
 function differences(before: Tuning, after: Tuning): string[] {
   if (isDeepStrictEqual(before, after)) return [];
   return TUNING_FIELDS.filter((field) => before[field] !== after[field]).map((field) => {
-    const unit = field.endsWith("Ms") ? " ms" : "";
-    const said = (value: number | undefined) => (value === undefined ? "of the contract" : `${value}${unit}`);
-    return `${contractName(field)} ${said(before[field])} → ${said(after[field])}`;
+    const words = (value: number | undefined) =>
+      value === undefined ? "of the contract" : said(field, value);
+    return `${contractName(field)} ${words(before[field])} → ${words(after[field])}`;
   });
 }
 

@@ -121,7 +121,13 @@ test.each<[string, Partial<SetTuningRequest>, string, string]>([
     "a value out of range",
     { settings: { targetConcurrency: 0 } },
     "TUNING_INVALID",
-    "target_concurrency 0 is out of range (too small: expected number to be >=1). The limits are those of the contract's options.",
+    "target_concurrency 0 is out of range: it may be 1 to 10000.",
+  ],
+  [
+    "several values out of range",
+    { settings: { stableWindowMs: 1, idleTimeoutMs: 1, highWatermark: 2 } },
+    "TUNING_INVALID",
+    "high_watermark 2 is out of range: it may be 0.1 to 1. stable_window 1ms is out of range: it may be 2s to 1h. idle_timeout 1ms is out of range: it may be 1s to 24h, or never.",
   ],
   [
     "a contradiction",
