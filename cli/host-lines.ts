@@ -15,6 +15,7 @@ export function hostLines(hosts: readonly Host[]): string[] {
     String(host.speed),
     host.runtime,
     String(host.instances),
+    host.standby === 0 ? "-" : String(host.standby),
     Object.entries(host.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(" "),
@@ -30,6 +31,7 @@ export function hostLines(hosts: readonly Host[]): string[] {
     "SPEED",
     "RUNTIME",
     "RUNS",
+    "STANDBY",
     "LABELS",
   ];
   const notes = hosts.flatMap(noteOf);
@@ -44,19 +46,26 @@ export function stateOf({ lostAtMs, reachable, healthy, mode }: Host): string {
   return healthy ? word : word === "active" ? "no agent" : `${word}, no agent`;
 }
 
-function noteOf({ name, mode, lostAtMs, reachable, condition, conditionReason }: Host): string[] {
+function noteOf({ name, mode, lostAtMs, reachable, condition, conditionReason, running }: Host): string[] {
   const notes: string[] = [];
   if (condition !== "" && condition !== "healthy")
     notes.push(`${name} is ${condition}${conditionReason === "" ? "" : `: ${conditionReason}`}`);
   if (mode !== undefined && mode.mode !== "active") {
-    const until = mode.deadlineMs > 0 ? `, until ${time(mode.deadlineMs)}` : "";
-    notes.push(`${name} is ${mode.mode} since ${time(mode.atMs)}${until}: ${mode.reason}`);
+    const left = running.length;
+    const leaving =
+      mode.deadlineMs === 0
+        ? ""
+        : left === 0
+          ? "; no instance is left"
+          : `; ${left === 1 ? "its instance has" : `its ${left} instances have`} until ${time(mode.deadlineMs)}`;
+    const words = mode.mode === "maintenance" ? "in maintenance" : mode.mode;
+    notes.push(`${name} is ${words} since ${time(mode.atMs)}: ${mode.reason}${leaving}`);
   }
   if (lostAtMs > 0)
     notes.push(
       reachable
         ? `${name} was declared dead at ${time(lostAtMs)}, is back, and stops what was replaced elsewhere`
-        : `${name} was declared dead at ${time(lostAtMs)}: its instances were replaced elsewhere`,
+        : `${name} was declared dead at ${time(lostAtMs)}: its instances are replaced elsewhere`,
     );
   return notes;
 }

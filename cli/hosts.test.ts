@@ -10,11 +10,23 @@ const host = (name: string, changes: Partial<Host> = {}) =>
     ...{ healthy: true, reachable: true, speed: 1, mode: { mode: "active" } },
     ...changes,
   });
+const one = (id: string, draining = false): HostInstance => ({
+  ...{ id, service: "a.B", version: "1.0.0", healthy: true, draining, standby: false },
+  ...{ condition: "", conditionReason: "" },
+});
 const at = Date.UTC(2026, 0, 2, 3, 4, 5);
 
 test("hosts are listed with what they have, and what is out of the ordinary is said", () => {
   const lines = hostLines([
-    host("a", { zone: "eu-1", costPerHour: 0.25, speed: 1.5, gpu: 1, instances: 3, labels: { disk: "ssd" } }),
+    host("a", {
+      zone: "eu-1",
+      costPerHour: 0.25,
+      speed: 1.5,
+      gpu: 1,
+      instances: 3,
+      standby: 1,
+      labels: { disk: "ssd" },
+    }),
     host("b", { mode: { mode: "draining", reason: "new disk", atMs: at, deadlineMs: at + 60_000 } }),
     host("c", { reachable: false, healthy: false, lostAtMs: at }),
     host("d", { healthy: false, lostAtMs: at }),
@@ -22,19 +34,27 @@ test("hosts are listed with what they have, and what is out of the ordinary is s
     host("f", { reachable: false, healthy: false }),
   ]);
   expect(lines).toEqual([
-    "HOST  STATE     ZONE  CORES     MEMORY            GPU  COST/H  SPEED  RUNTIME  RUNS  LABELS",
-    "a     active    eu-1  0.3 of 4  256 of 4,096 MiB  1    0.25    1.5    process  3     disk=ssd",
-    "b     draining  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
-    "c     dead      -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
-    "d     settling  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
-    "e     no agent  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
-    "f     silent    -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0",
+    "HOST  STATE     ZONE  CORES     MEMORY            GPU  COST/H  SPEED  RUNTIME  RUNS  STANDBY  LABELS",
+    "a     active    eu-1  0.3 of 4  256 of 4,096 MiB  1    0.25    1.5    process  3     1        disk=ssd",
+    "b     draining  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0     -",
+    "c     dead      -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0     -",
+    "d     settling  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0     -",
+    "e     no agent  -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0     -",
+    "f     silent    -     0.3 of 4  256 of 4,096 MiB  -    -       1      process  0     -",
     "",
-    "b is draining since 2026-01-02T03:04:05Z, until 2026-01-02T03:05:05Z: new disk",
-    "c was declared dead at 2026-01-02T03:04:05Z: its instances were replaced elsewhere",
+    "b is draining since 2026-01-02T03:04:05Z: new disk; no instance is left",
+    "c was declared dead at 2026-01-02T03:04:05Z: its instances are replaced elsewhere",
     "d was declared dead at 2026-01-02T03:04:05Z, is back, and stops what was replaced elsewhere",
     "e is suspect: 3 starts failed",
   ]);
+  const draining = { mode: "draining", reason: "new disk", atMs: at, deadlineMs: at + 60_000 };
+  expect(hostLines([host("g", { mode: draining, running: [one("x"), one("y")] })]).at(-1)).toBe(
+    "g is draining since 2026-01-02T03:04:05Z: new disk; its 2 instances have until 2026-01-02T03:05:05Z",
+  );
+  const maintenance = { ...draining, mode: "maintenance" };
+  expect(hostLines([host("h", { mode: maintenance, running: [one("x")] })]).at(-1)).toBe(
+    "h is in maintenance since 2026-01-02T03:04:05Z: new disk; its instance has until 2026-01-02T03:05:05Z",
+  );
   expect(hostLines([])).toEqual(['no host: no agent has registered; "rouse up" or "rouse agent" starts one']);
 });
 
@@ -50,9 +70,6 @@ test("the jobs that a drain waits for are told one by one", () => {
 });
 
 test("the progress of a drain is told instance by instance", () => {
-  const one = (id: string, draining = false): HostInstance => ({
-    ...{ id, service: "a.B", version: "1.0.0", healthy: true, draining, condition: "", conditionReason: "" },
-  });
   expect(notEmpty("h", [one("x"), one("y")]).message).toBe(
     'Host h still has x, y after the deadline. It goes on being drained; "rouse hosts" and "rouse status" say more.',
   );

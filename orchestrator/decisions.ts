@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type {
   Decision,
@@ -9,6 +10,8 @@ import type { Action } from "./plan.ts";
 
 type Call = ServerWritableStream<WatchDecisionsRequest, WatchDecisionsResponse>;
 
+/** What is decided again within this time is told once, ms. */
+const REPEATED_MS = 5_000;
 /** So many are kept for who comes later. */
 const KEPT = 200;
 
@@ -36,7 +39,19 @@ export class Decisions {
     const host = "host" in action ? { host: action.host } : {};
     const why = "why" in action && action.why !== undefined ? action.why : "";
     const reason = "reason" in action ? action.reason : "message" in action ? action.message : why;
-    this.add({ kind, ...target, ...instance, ...host, reason });
+    const decision = { kind, ...target, ...instance, ...host, reason };
+    // A plan that is made before Consul shows what the last one did decides the same once more. Two starts may well be alike.
+    if (kind === "start" || !this.#isRepeated(decision)) this.add(decision);
+  }
+
+  #isRepeated(decision: Partial<Decision>): boolean {
+    const sinceMs = Date.now() - REPEATED_MS;
+    return this.#latest.some(
+      (made) =>
+        made.atMs >= sinceMs &&
+        made.kind === decision.kind &&
+        isDeepStrictEqual({ ...made, ...decision }, made),
+    );
   }
 
   get latest(): readonly Decision[] {

@@ -93,14 +93,18 @@ export function describeHosts(hosts: ReadonlyMap<string, HostState>, { services 
   const used = new Map<string, Use>();
   for (const { versions } of services.values()) {
     for (const { manifest, instances, health } of versions.values()) {
-      for (const { id, host, healthy, draining } of instances) {
+      for (const { id, host, healthy, draining, standby } of instances) {
         const use: Use = used.get(host) ?? { cpu: 0, memory: 0, running: [] };
         used.set(host, use);
-        use.cpu += manifest.resources.cpu;
-        use.memory += manifest.resources.memory;
+        const isFrozen = standby !== undefined;
+        if (!isFrozen) {
+          use.cpu += manifest.resources.cpu;
+          use.memory += manifest.resources.memory;
+        }
         const { service, version } = manifest;
         const { condition = "", reason: conditionReason = "" } = health?.instances[id] ?? {};
-        use.running.push({ id, service, version, healthy, draining, condition, conditionReason });
+        const state = { healthy, draining, standby: isFrozen, condition, conditionReason };
+        use.running.push({ id, service, version, ...state });
       }
     }
   }
@@ -119,7 +123,8 @@ export function describeHosts(hosts: ReadonlyMap<string, HostState>, { services 
         labels: { ...labels },
         cpuUsed: use?.cpu ?? 0,
         memoryUsedBytes: use?.memory ?? 0,
-        instances: use?.running.length ?? 0,
+        instances: use?.running.filter((one) => !one.standby).length ?? 0,
+        standby: use?.running.filter((one) => one.standby).length ?? 0,
         healthy,
         reachable,
         zone,

@@ -69,7 +69,7 @@ function stateOf({ lostAtMs, reachable, healthy, mode }: Host): [string, "good" 
 
 /** Why it is not as usual. */
 function Why({ host }: { readonly host: Host }) {
-  const { mode, lostAtMs, reachable } = host;
+  const { mode, lostAtMs, reachable, running } = host;
   return (
     <>
       {lostAtMs > 0 && (
@@ -77,16 +77,16 @@ function Why({ host }: { readonly host: Host }) {
           Declared dead <Time ms={Math.round(lostAtMs)} />:{" "}
           {reachable
             ? "it is back, and stops what was replaced elsewhere."
-            : "its instances were replaced elsewhere."}
+            : "its instances are replaced elsewhere."}
         </p>
       )}
       {mode !== undefined && mode.mode !== "active" && (
         <p>
           Since <Time ms={Math.round(mode.atMs)} />: {mode.reason}
-          {mode.deadlineMs > 0 && (
+          {mode.deadlineMs > 0 && running.length > 0 && (
             <span class="soft">
               {" "}
-              (until <Time ms={Math.round(mode.deadlineMs)} />)
+              (what runs there has until <Time ms={Math.round(mode.deadlineMs)} />)
             </span>
           )}
         </p>
@@ -101,12 +101,12 @@ function Running({ instances }: { readonly instances: readonly HostInstance[] })
     <details open={instances.length <= 8}>
       <summary>{plural(instances.length, "instance")}</summary>
       <ul class="plain host-instances">
-        {instances.map(({ id, service, version, healthy, draining, condition, conditionReason }) => (
+        {instances.map(({ id, service, version, healthy, draining, standby, condition, conditionReason }) => (
           <li key={id}>
             <Link href={servicePath(service, "logs", { version, instance: id })}>{id}</Link>{" "}
-            <span class={healthy && !draining ? "soft" : "bad"}>
-              {draining ? "draining" : healthy ? version : "unhealthy"}
-            </span>
+            <span class="soft">{version}</span> {draining && <StateBadge state="draining" />}
+            {standby && <StateBadge state="standby" />}
+            {!healthy && <span class="bad">unhealthy</span>}
             {condition !== "" && condition !== "healthy" && (
               <>
                 {" "}

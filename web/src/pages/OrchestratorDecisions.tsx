@@ -52,7 +52,7 @@ function DecisionLine({ decision }: { readonly decision: Decision }) {
         {service !== "" && (
           <>
             <Link href={servicePath(service, "", { version })}>{service}</Link> {version}{" "}
-            <span class="soft">g{String(generation)}</span>{" "}
+            {generation > 0 && <span class="soft">g{String(generation)} </span>}
           </>
         )}
         {instance !== "" && <span class="mono">{instance} </span>}
@@ -63,8 +63,12 @@ function DecisionLine({ decision }: { readonly decision: Decision }) {
   );
 }
 
+const BAD = ["fail", "host-lost", "quarantined", "retired"];
+const WARN = ["suspect", "probation", "host-cordoned", "host-draining", "host-maintenance"];
+const GOOD = ["start", "adopt", "resume", "healthy", "host-back", "host-active"];
+
 function toneOf(kind: string): string {
-  if (kind === "fail" || kind === "host-lost") return "bad";
-  if (kind === "start" || kind === "adopt" || kind === "host-back" || kind === "host-active") return "good";
-  return "";
+  if (BAD.includes(kind)) return "bad";
+  if (WARN.includes(kind)) return "warn";
+  return GOOD.includes(kind) ? "good" : "";
 }
