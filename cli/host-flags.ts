@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
+import { parseMemory } from "../codegen/plugin/memory.ts";
 
 /** What a host says of itself on the command line; what is left out, its agent finds out. */
 export interface HostFlags {
@@ -21,16 +22,16 @@ export function addHostFlags(command: Command): Command {
   return command
     .option("--host <name>", "name of this host in the mesh", parseHostName, hostname())
     .option("--cpu <cores>", "cores to give away (default: the machine's)", positive)
-    .option("--memory <MiB>", "memory to give away (default: the machine's)", positive)
+    .option("--memory <amount>", "memory to give away, such as 16Gi (default: the machine's)", mebibytes)
     .option("--gpu <count>", "GPUs to give away", positive)
     .option("--label <name=value>", "a fact that placement may ask for; may be repeated", label, {})
     .option("--zone <name>", "where the host stands: hosts of one zone may fail together")
     .option("--cost <per hour>", "what the host costs per hour, in any one currency", notNegative)
     .option("--speed <factor>", "how fast a core is, beside a usual one (default: 1)", positive)
     .option(
-      "--keep-free <MiB>",
-      "real memory below which instances on standby are evicted (default: 5 % of the machine's)",
-      positive,
+      "--keep-free <amount>",
+      "real memory, such as 1Gi, below which instances on standby are evicted (default: 5 % of the machine's)",
+      mebibytes,
     );
 }
 
@@ -61,6 +62,15 @@ function positive(text: string): number {
   const value = Number(text);
   if (value > 0 && Number.isFinite(value)) return value;
   throw new InvalidArgumentError("It must be a number above 0.");
+}
+
+/** "16Gi", or MiB without a unit. */
+function mebibytes(text: string): number {
+  const mib = /^\d+(\.\d+)?$/.test(text) ? Number(text) : (parseMemory(text) ?? 0) / 2 ** 20;
+  if (mib > 0 && Number.isFinite(mib)) return mib;
+  throw new InvalidArgumentError(
+    `"${text}" is no amount of memory: give a number and a unit such as 512Mi or 16Gi, or MiB without a unit.`,
+  );
 }
 
 function notNegative(text: string): number {
