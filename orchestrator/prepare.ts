@@ -67,7 +67,7 @@ export class Preparer {
   }
 
   async #prepare(key: string, state: VersionState, host: HostState, token: number): Promise<void> {
-    const { agents, placer, log } = this.#orchestrator;
+    const { agents, log } = this.#orchestrator;
     const where = `${host.host} ${host.address}`;
     if (!this.#preparations.isDue(key, where, steadyMs())) return;
     const request = { fencingToken: token, spec: instanceSpec(state) };
@@ -75,7 +75,6 @@ export class Preparer {
     try {
       const client = agents.at(host.address);
       const { precreated } = await unary(client, "prepareVersion", request, { deadlineMs: PREPARE_MS });
-      placer.notePrepared(state, host.host);
       // Its engine may have refused the container only; the agent's log says why.
       if (precreated || host.runtime !== "docker") return this.#preparations.done(key, where);
     } catch (error) {

@@ -72,7 +72,6 @@ async function run(
     if (start !== undefined) Object.assign(start, { servingSinceMs: steadyMs(), address: instance.address });
     orchestrator.setbacks.clear(target);
     orchestrator.placer.noteServed(target, host);
-    orchestrator.placer.notePrepared(state, host);
     const version = versionKey(target);
     orchestrator.outcomes.note({ version, host, failed: false, reason: "", atMs: steadyMs() });
     served(orchestrator, target, { id: instanceId, address: instance.address, host });

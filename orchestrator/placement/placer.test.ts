@@ -2,12 +2,16 @@ import { expect, test } from "vitest";
 import { instance, manifest, TestMesh, version } from "../../mesh-config/testing/state.ts";
 import type { HostState } from "../../registry/hosts.ts";
 import { Starts } from "../starts.ts";
+import { artifactOf } from "./needs.ts";
 import { Placer } from "./placer.ts";
 import { hostState } from "./testing/fleet.ts";
 
 const target = { service: "a.v1.A", version: "1.0.0" };
 const resources = { cpu: 0.5, memory: 2 ** 28, gpu: 0, labels: {} };
 const state = version(manifest(target.service, target.version, { resources }));
+
+/** What a host has that has it ready. */
+const held = new Set([artifactOf(state.deployment)]);
 
 function placerOf(...hosts: HostState[]): Placer {
   const mesh = new TestMesh();
@@ -97,7 +101,7 @@ test("one that is out costs until its end: with what takes its place it stays wi
 
 test("where a version was made ready it starts, unless that host is quarantined", () => {
   const placer = placerOf(hostState("a"), hostState("b"));
-  placer.notePrepared(state, "b");
+  placer.setPrepared("b", held);
   expect(placer.place(state).host).toBe("b");
   const health = {
     condition: "quarantined" as const,
@@ -106,15 +110,13 @@ test("where a version was made ready it starts, unless that host is quarantined"
     strikes: 1,
   };
   const sick = placerOf(hostState("a"), hostState("b", { health }));
-  sick.notePrepared(state, "b");
+  sick.setPrepared("b", held);
   expect(sick.place(state).host).toBe("a");
   expect(placerOf(hostState("b", { health })).place(state).host).toBe("b");
 });
 
 test("what a host has is what its agent said last", () => {
   const placer = placerOf(hostState("a"), hostState("b"));
-  const { artifact } = state.deployment;
-  const held = new Set([artifact.kind === "bundle" ? artifact.digest : artifact.name]);
   placer.setPrepared("b", held);
   expect(placer.place(state)).toMatchObject({ host: "b", why: expect.stringContaining("prepared 0.25") });
   placer.setPrepared("b", new Set(["another"]));

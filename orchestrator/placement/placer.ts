@@ -7,7 +7,7 @@ import { Callers } from "./callers.ts";
 import { whatWouldHelp } from "./changes.ts";
 import type { Amounts, PlaceableHost } from "./host.ts";
 import { type Fleet, LiveIndex } from "./live-index.ts";
-import { artifactOf, type Needs, versionNeeds } from "./needs.ts";
+import { type Needs, versionNeeds } from "./needs.ts";
 import { judge, nowhere, type Placement, place, type Verdict } from "./place.ts";
 import { termsOf } from "./score.ts";
 import { whyChosen } from "./why.ts";
@@ -71,13 +71,6 @@ export class Placer {
   /** The hosts with what they gave away. Not to be kept: they change. */
   hosts(): readonly PlaceableHost[] {
     return this.#live.current().hosts();
-  }
-
-  /** Notes that a host has a version's bundle or image, ahead of its agent's word. */
-  notePrepared({ deployment }: Pick<VersionState, "deployment">, host: string): void {
-    const artifact = artifactOf(deployment);
-    this.#preparedOn(host).add(artifact);
-    this.#live.setPrepared(artifact, host, true);
   }
 
   /** Notes the bundles and images that a host has, as its agent says, in place of what was noted; undefined: nobody knows. */
