@@ -320,6 +320,18 @@ describe("several instances", () => {
     ]);
   });
 
+  test("beyond what is needed retire, of those alike the youngest, whatever their ids", () => {
+    const instances = [
+      { ...a, startedAtMs: 2_000 },
+      { ...b, startedAtMs: 3_000 },
+      { ...c, startedAtMs: 1_000 },
+    ];
+    for (const order of [instances, [...instances].reverse()])
+      expect(actions({ ...busy, instances: order, ...desires(2) })).toMatchObject([
+        { kind: "retire", instance: { id: "b" } },
+      ]);
+  });
+
   test("that must leave are replaced first, and then retire", () => {
     expect(actions({ ...busy, instances: [a], ...leaves("a") })).toMatchObject([{ kind: "start" }]);
     const starting = [{ instanceId: "x", generation: 1 }];

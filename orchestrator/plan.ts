@@ -221,7 +221,7 @@ function oneMore(
 
 /**
  * The instance that is to take no more calls: one that must leave, else the least busy of those beyond what is wanted, from a host with
- * most of them, so that those which stay are kept apart.
+ * most of them, so that those which stay are kept apart; of those alike the youngest, as the others have warmed up.
  */
 function oneLess(
   view: VersionView,
@@ -249,8 +249,10 @@ function oneLess(
   const beside = new Map<string, number>();
   for (const { host } of staying) beside.set(host, (beside.get(host) ?? 0) + 1);
   const crowd = ({ host }: InstanceState) => beside.get(host) ?? 0;
+  const startedMs = ({ startedAtMs = 0 }: InstanceState) => startedAtMs;
   const [instance] = [...staying].sort(
-    (a, b) => crowd(b) - crowd(a) || calls(a) - calls(b) || (a.id < b.id ? 1 : -1),
+    (a, b) =>
+      crowd(b) - crowd(a) || calls(a) - calls(b) || startedMs(b) - startedMs(a) || (a.id < b.id ? 1 : -1),
   );
   return instance && { kind: "retire", target, instance, reason: "fewer instances are needed" };
 }
