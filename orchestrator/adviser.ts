@@ -31,6 +31,8 @@ export interface Advice {
   readonly leaving?: ReadonlyMap<string, Leaving>;
   /** Instances that may stay, but do not count, by id: as many others are wanted as if they were not there. */
   readonly unfit?: ReadonlySet<string>;
+  /** Instances of which no agent says that they run, by id: none that does is taken away because of them. */
+  readonly unseen?: ReadonlySet<string>;
   /** Instances that count as gone at once, such as those of a dead host: neither drained nor stopped. */
   readonly lost?: ReadonlySet<string>;
   /** Retiring instances that must not be stopped before this time (ms since 1970), by id: they have sessions or jobs. */
@@ -52,6 +54,7 @@ export interface JoinedAdvice {
   readonly desired: number | undefined;
   readonly leaving: ReadonlyMap<string, Leaving>;
   readonly unfit: ReadonlySet<string>;
+  readonly unseen: ReadonlySet<string>;
   readonly lost: ReadonlySet<string>;
   readonly held: ReadonlyMap<string, number>;
   readonly busy: boolean;
@@ -71,6 +74,7 @@ export function joinAdvice(answers: readonly Advice[]): JoinedAdvice {
   let desired: number | undefined;
   const leaving = new Map<string, Leaving>();
   const unfit = new Set<string>();
+  const unseen = new Set<string>();
   const lost = new Set<string>();
   const held = new Map<string, number>();
   let busy = false;
@@ -82,10 +86,11 @@ export function joinAdvice(answers: readonly Advice[]): JoinedAdvice {
       if (known === undefined || (why.byMs ?? Infinity) < (known.byMs ?? Infinity)) leaving.set(id, why);
     }
     for (const id of answer.unfit ?? []) unfit.add(id);
+    for (const id of answer.unseen ?? []) unseen.add(id);
     for (const id of answer.lost ?? []) lost.add(id);
     for (const [id, untilMs] of answer.held ?? []) held.set(id, Math.max(untilMs, held.get(id) ?? 0));
     busy ||= answer.busy === true;
     lookAgainMs = Math.min(lookAgainMs, answer.lookAgainMs ?? Number.POSITIVE_INFINITY);
   }
-  return { desired, leaving, unfit, lost, held, busy, lookAgainMs };
+  return { desired, leaving, unfit, unseen, lost, held, busy, lookAgainMs };
 }

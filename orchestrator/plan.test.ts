@@ -332,6 +332,13 @@ describe("several instances", () => {
       ]);
   });
 
+  test("of which no agent says that they run take no other's place", () => {
+    const given = { ...busy, instances: [a, b, c] };
+    const advice = joinAdvice([{ desired: 2, unseen: new Set(["b"]) }]);
+    expect(actions({ ...given, advice })).toEqual([]);
+    expect(actions({ ...given, advice: { ...advice, desired: 1 } })).toMatchObject([{ kind: "retire" }]);
+  });
+
   test("that must leave are replaced first, and then retire", () => {
     expect(actions({ ...busy, instances: [a], ...leaves("a") })).toMatchObject([{ kind: "start" }]);
     const starting = [{ instanceId: "x", generation: 1 }];

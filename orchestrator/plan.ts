@@ -244,7 +244,9 @@ function oneLess(
     if (why !== undefined && staying.length > 0)
       return { kind: "retire", target, instance, reason: why.reason };
   }
-  if (staying.length <= Math.max(wanted, 1)) return undefined;
+  // What Consul lists may be gone: it was put back to an earlier state, or a host has just died.
+  const seen = staying.filter(({ id }) => !view.advice.unseen.has(id));
+  if (seen.length <= Math.max(wanted, 1)) return undefined;
   const calls = ({ address }: InstanceState) => view.load.endpoints.get(address)?.inProgress ?? 0;
   const beside = new Map<string, number>();
   for (const { host } of staying) beside.set(host, (beside.get(host) ?? 0) + 1);

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { HealthClient } from "#proto/rouse/orchestrator/v1/health.ts";
 import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { ScalingClient } from "#proto/rouse/orchestrator/v1/scaling.ts";
@@ -43,6 +44,19 @@ const CONTAINED = "5.0.0";
 const SICK = "6.0.0";
 /** It ends as soon as it is started. */
 const BROKEN = "7.0.0";
+
+const listedSchema = z.array(
+  z.object({ Service: z.looseObject({ ID: z.string(), Meta: z.record(z.string(), z.string()) }) }),
+);
+
+/** Writes into Consul past everybody. */
+async function putInto({ consul, run }: TestHost, path: string, body: unknown) {
+  const put = `fetch(process.argv[1], { method: "PUT", body: process.argv[2] }).then((r) => {
+    if (!r.ok) throw new Error(String(r.status));
+  })`;
+  const node = join(root, "node_modules/.bin/node");
+  await run(node, "-e", put, `http://${consul}/v1/${path}`, JSON.stringify(body));
+}
 
 /** All that Consul knows now, to be put back later: its indexes go backwards then. */
 async function takeSnapshot({ consul, data, run }: TestHost) {
@@ -471,6 +485,33 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
     },
     SLOW_MS,
   );
+
+  test("an instance that is listed but runs nowhere, as where Consul was put back: none that runs goes for it", async () => {
+    const h1 = hosts.of("h1");
+    const before = await ids(WARM);
+    const entries = listedSchema.parse(
+      JSON.parse(await h1.fetch(`http://${h1.consul}/v1/health/service/${service}`)),
+    );
+    const { Service } = entries.find(({ Service: { ID } }) => ID === before[0]) ?? {};
+    const address = "127.0.0.1:9";
+    // The oldest of those alike is the last to go.
+    const Meta = { ...Service?.Meta, host: "h9", address, started: "1" };
+    const ghost = { ...Service, ID: "a-ghost", Address: "127.0.0.1", Port: 9, Meta };
+    const node = { Node: "h9", Address: "127.0.0.1" };
+    await putInto(h1, "catalog/register", { ...node, Service: ghost });
+    try {
+      await until("it is listed", async () => (await version(WARM)).instances.length === 3);
+      // The leader has looked at it by the time that another version is served.
+      await untilIdle();
+      using restless = client("h1", RESTLESS, 0);
+      await restless.echo({ text: "x" }, { deadlineMs: 60_000 });
+      expect(await ids(WARM)).toEqual(before);
+    } finally {
+      await putInto(h1, "catalog/deregister", node);
+    }
+    await settled();
+    expect(await ids(WARM)).toEqual(before);
+  });
 
   test.for(["h2", "h1"])(
     "the disk of %s is full: calls go on, nobody crashes, what needs the disk is told so, and all goes well when there is room",

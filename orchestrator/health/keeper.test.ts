@@ -220,6 +220,22 @@ test("tells of instances that end though nobody stopped them", () => {
   expect(ended).toHaveLength(1);
 });
 
+test("no instance is seen to run but by what its agent says, whatever the catalog lists meanwhile", () => {
+  const unseen = () => [...(keeper.advise(advised(), nowMs).unseen ?? [])];
+  add("a", "b");
+  expect(unseen()).toEqual(["a", "b"]);
+  silent("a", 0);
+  silent("b", 0);
+  expect(unseen()).toEqual([]);
+  const listed = instances;
+  instances = [];
+  expect(unseen()).toEqual([]);
+  instances = listed;
+  expect(unseen()).toEqual([]);
+  keeper.lostSight("host-a");
+  expect(unseen()).toEqual(["a"]);
+});
+
 describe("Envoys leave an instance out", () => {
   const why = "after 5 errors in a row";
   /** The Envoy of a host leaves it out now, as it did some seconds ago. */

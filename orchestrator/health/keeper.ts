@@ -116,7 +116,7 @@ export class HealthKeeper implements Adviser {
     for (const { service, version } of touched.values()) this.#deps.evaluate(service, version);
   }
 
-  /** The agent of a host says nothing any more: what it said of congestion holds no longer. */
+  /** The agent of a host says nothing any more: what it said of its instances holds no longer. */
   lostSight(host: string): void {
     for (const [id, entry] of this.#vitals) if (entry.host === host) this.#vitals.delete(id);
   }
@@ -143,7 +143,8 @@ export class HealthKeeper implements Adviser {
     const verdicts = this.#verdicts(advised, current, nowMs);
     const { unfit, leaving, lookAgainMs } = this.#step(current, verdicts, nowMs);
     this.#persist(advised, key, nowMs);
-    return { unfit, leaving, lookAgainMs };
+    const unseen = new Set(current.map(({ id }) => id).filter((id) => !this.#vitals.has(id)));
+    return { unfit, leaving, unseen, lookAgainMs };
   }
 
   /** Records of instances that are not healthy, or were quarantined lately. */
@@ -192,7 +193,6 @@ export class HealthKeeper implements Adviser {
       if (ids.has(id)) continue;
       const gone = this.#known.get(id);
       this.#known.delete(id);
-      this.#vitals.delete(id);
       if (gone !== undefined && !gone.isGoing)
         this.#deps.ended({ service, version }, gone.host, nowMs - gone.metMs, ids.size);
     }
