@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { HealthProbe, type InstanceHealth } from "#proto/rouse/agent/v1/agent.ts";
-import { assess, CallWindow, isShared, type Seen } from "./assess.ts";
+import { assess, CallWindow, type Seen } from "./assess.ts";
 
 const WATCHED = Number.POSITIVE_INFINITY;
 
@@ -114,16 +114,6 @@ describe("speaks against an instance", () => {
   ])("%s", (_, given, bad, patienceMs) => {
     expect(assess(given)).toEqual({ bad, patienceMs });
   });
-});
-
-test.each([
-  [0, 5, false],
-  [1, 0, false],
-  [2, 2, false],
-  [2, 1, true],
-  [3, 0, true],
-])("%i do badly and %i well: it is the version's fault? %s", (unwell, well, shared) => {
-  expect(isShared(unwell, well)).toBe(shared);
 });
 
 test("calls count for ten seconds, and each report once", () => {

@@ -117,14 +117,6 @@ function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
 }
 
-/**
- * Whether a version is at fault rather than its instances: two or more do badly, and more than do well. Taking them out would leave
- * the others with more calls, and new ones would do no better.
- */
-export function isShared(unwell: number, well: number): boolean {
-  return unwell >= 2 && unwell > well;
-}
-
 /** Calls and errors of one instance over the last {@link CALLS_WINDOW_MS}. */
 export class CallWindow {
   #reports: { readonly atMs: number; readonly issued: number; readonly errors: number }[] = [];

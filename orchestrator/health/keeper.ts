@@ -1,12 +1,11 @@
-import { isDeepStrictEqual } from "node:util";
-import type { Logger } from "pino";
 import type { InstanceHealth, LeftOut } from "#proto/rouse/agent/v1/agent.ts";
-import type { Condition, HealthRecord, VersionHealth } from "../../registry/health-record.ts";
+import type { Condition, HealthRecord } from "../../registry/health-record.ts";
 import type { InstanceState } from "../../registry/state.ts";
 import { versionKey } from "../../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser, Leaving } from "../adviser.ts";
-import { assess, CallWindow, isShared } from "./assess.ts";
+import { assess, CallWindow } from "./assess.ts";
 import { doubtful, type Ejection, Ejections } from "./ejections.ts";
+import { Faults } from "./faults.ts";
 import {
   canSpare,
   condemned,
@@ -18,11 +17,7 @@ import {
   takenOver,
   type Verdict,
 } from "./machine.ts";
-
-interface Version {
-  readonly service: string;
-  readonly version: string;
-}
+import { HealthWriter, type HealthWriterDeps, type Version } from "./writer.ts";
 
 interface Known extends Version {
   readonly host: string;
@@ -39,16 +34,9 @@ interface Known extends Version {
   isGoing: boolean;
 }
 
-export interface HealthKeeperDeps {
-  readonly log: Logger;
+export interface HealthKeeperDeps extends HealthWriterDeps {
   /** Default: {@link INSTANCE_LIMITS}. */
   readonly limits?: Limits;
-  /** Fencing token while this orchestrator leads. */
-  readonly token: () => number | undefined;
-  /** Writes what is not well of a version; false when that must be tried again. */
-  readonly write: (service: string, version: string, health: VersionHealth) => Promise<boolean>;
-  /** Has the version planned again. */
-  readonly evaluate: (service: string, version: string) => void;
   /** Whether the instance is being stopped. */
   readonly isStopping: (id: string) => boolean;
   /** Told what the instance is from now on, and why. */
@@ -74,9 +62,6 @@ export interface Doubts {
 
 const NOBODY: ReadonlySet<string> = new Set();
 
-/** What Consul does not show within this time after it was written is written again, ms. */
-const WRITE_AGAIN_MS = 5_000;
-
 /**
  * Keeps the health of all instances: joins what agents and Envoys say, steps the state machine of each, and tells the plan who
  * counts no longer and who shall go. Works only on what changed; a healthy version that nothing is said of costs nothing.
@@ -88,12 +73,14 @@ export class HealthKeeper implements Adviser {
   readonly #ejections = new Ejections();
   readonly #vitals = new Map<string, { readonly host: string; health: InstanceHealth }>();
   readonly #byVersion = new Map<string, ReadonlySet<string>>();
-  readonly #faults = new Map<string, string>();
-  readonly #sent = new Map<string, { readonly health: VersionHealth; readonly atMs: number }>();
+  readonly #faults: Faults;
+  readonly #writer: HealthWriter;
 
   constructor(deps: HealthKeeperDeps) {
     this.#deps = deps;
     this.#limits = deps.limits ?? INSTANCE_LIMITS;
+    this.#faults = new Faults(deps.log);
+    this.#writer = new HealthWriter(deps);
   }
 
   /** Takes what the agent of a host says of its Envoy, which leaves out instances on any host. */
@@ -128,7 +115,7 @@ export class HealthKeeper implements Adviser {
     this.#ejections.reset();
     this.#byVersion.clear();
     this.#faults.clear();
-    this.#sent.clear();
+    this.#writer.reset();
   }
 
   advise(advised: AdvisedVersion, nowMs: number): Advice {
@@ -169,7 +156,7 @@ export class HealthKeeper implements Adviser {
 
   /** Why versions themselves are at fault, by "<service>@<version>". */
   get faults(): ReadonlyMap<string, string> {
-    return this.#faults;
+    return this.#faults.all;
   }
 
   /** Lets an instance be used again. @returns false when it is not known, or nothing was held against it. */
@@ -256,16 +243,7 @@ export class HealthKeeper implements Adviser {
       if (verdict.bad !== undefined || isOut) unwell.push(verdict.bad ?? known.record.reason);
       else well++;
     }
-    const [reason] = unwell;
-    if (reason === undefined || !isShared(unwell.length, well)) {
-      if (this.#faults.delete(key)) this.#deps.log.info({ version: key }, "version is no longer at fault");
-      return verdicts;
-    }
-    if (!this.#faults.has(key)) {
-      const fault = `${unwell.length} of its ${current.length} instances do badly, so that it is not theirs: ${reason}`;
-      this.#faults.set(key, fault);
-      this.#deps.log.warn({ version: key, fault }, "version is at fault; its instances are not quarantined");
-    }
+    if (!this.#faults.weigh(key, unwell, well)) return verdicts;
     return new Map(
       [...verdicts].map(([id, verdict]) => [id, { ...verdict, patienceMs: Number.POSITIVE_INFINITY }]),
     );
@@ -353,43 +331,14 @@ export class HealthKeeper implements Adviser {
 
   /** Brings Consul to what is known; suspects are nobody else's business, and change often. */
   #persist({ service, version, state }: AdvisedVersion, key: string, nowMs: number): void {
-    const token = this.#deps.token();
-    if (token === undefined) return;
     const instances: Record<string, HealthRecord> = {};
     for (const id of this.#byVersion.get(key) ?? []) {
       const record = this.#known.get(id)?.record;
       if (record === undefined || record.condition === "suspect") continue;
       if (record.condition !== "healthy" || record.strikes > 0) instances[id] = record;
     }
-    const fault = this.#faults.get(key);
-    const health = { instances, token, ...(fault === undefined ? {} : { fault }) };
-    if (says(state.health, health)) {
-      this.#sent.delete(key);
-      return;
-    }
-    const sent = this.#sent.get(key);
-    if (sent !== undefined && nowMs - sent.atMs < WRITE_AGAIN_MS && says(sent.health, health)) return;
-    this.#sent.set(key, { health, atMs: nowMs });
-    const again = () => {
-      this.#sent.delete(key);
-      setTimeout(() => this.#deps.evaluate(service, version), 1_000).unref();
-    };
-    this.#deps.write(service, version, health).then(
-      (written) => {
-        if (!written) again();
-      },
-      (err: unknown) => {
-        this.#deps.log.warn(
-          { err, version: key },
-          "the health of a version is not written; it is tried again",
-        );
-        again();
-      },
-    );
+    const fault = this.#faults.all.get(key);
+    const known = { instances, ...(fault === undefined ? {} : { fault }) };
+    this.#writer.bring({ service, version }, state.health, known, nowMs);
   }
-}
-
-/** Whether two say the same, whoever wrote it. */
-function says(a: VersionHealth | undefined, b: VersionHealth): boolean {
-  return isDeepStrictEqual(a?.instances ?? {}, b.instances) && a?.fault === b.fault;
 }
