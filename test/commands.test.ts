@@ -159,7 +159,7 @@ test("rouse wakes shows the stages of a cold start", async () => {
   expect(text).toMatch(/^held calls [\d.]+ ms$/m);
   for (const stage of ["placed", "created", "started", "ready", "pushed", "released"])
     expect(text).toMatch(new RegExp(`^[├└]─ ${stage} +[\\d.]+ ms`, "m"));
-  expect(await ok("wakes", "no.v1.Such")).toContain("Nothing has been woken");
+  expect(await fails("wakes", "no.v1.Such")).toContain("SERVICE_UNKNOWN");
 });
 
 test("rouse logs shows what instances wrote", async () => {
