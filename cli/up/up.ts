@@ -6,6 +6,7 @@ import type { Mesh } from "../connect.ts";
 import { Child, type ChildSpec } from "./child.ts";
 import { consulChild, remembersOthers } from "./consul.ts";
 import { envoyChild } from "./envoy.ts";
+import { checkHostName } from "./host-name.ts";
 import { joinedParts } from "./joined.ts";
 import { checkNetwork, LOOPBACK } from "./network.ts";
 import type { UpOptions } from "./options.ts";
@@ -32,7 +33,7 @@ export interface RunningMesh {
  * @param say is told what goes on, one line at a time.
  * @param stopping abandons the start.
  * @throws RouseError FAILED_PRECONDITION: TOOL_MISSING, PORT_IN_USE, CHILD_FAILED; UNAVAILABLE MESH_INCOMPLETE; what
- *   {@link checkNetwork} throws. Nothing is left running then.
+ *   {@link checkNetwork} and {@link checkHostName} throw. Nothing is left running then.
  */
 export async function up(
   options: UpOptions,
@@ -90,6 +91,7 @@ export async function up(
   try {
     removeSockets(mesh);
     await start(await consulChild(mesh.consul, join(data, "consul"), options.host, network));
+    if (runs !== "all") await checkHostName(mesh.consul, options.host, bind);
     const parts =
       runs === "all"
         ? undefined
