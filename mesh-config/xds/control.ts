@@ -166,13 +166,17 @@ export class Control implements StreamHost {
   }
 
   has(cluster: string): void {
-    // An Envoy that comes back names all it has, and hundreds may come at once.
-    if (this.#known.get(cluster)?.kept === true) return;
+    if (this.#know(cluster)) this.#snapshot = undefined;
+  }
+
+  /** Notes that an Envoy has a cluster or is sent it. @returns whether the cluster is kept for that from now on. */
+  #know(cluster: string): boolean {
+    // Hundreds may come at once, each with all clusters or for all of them.
+    if (this.#known.get(cluster)?.kept === true) return false;
     const target = parseClusterName(cluster);
-    if (target === undefined) return;
+    if (target === undefined) return false;
     this.#asked(target);
-    if (this.version(target)?.activation.generation !== target.generation) return;
-    if (this.#keep(cluster)) this.#snapshot = undefined;
+    return this.version(target)?.activation.generation === target.generation && this.#keep(cluster);
   }
 
   missing(cluster: string, held: boolean): boolean {
@@ -272,10 +276,7 @@ export class Control implements StreamHost {
   }
 
   pushed(cluster: string): void {
-    const target = parseClusterName(cluster);
-    if (target !== undefined) this.#asked(target);
-    if (target !== undefined && this.version(target)?.activation.generation === target.generation)
-      this.#keep(cluster);
+    this.#know(cluster);
     this.#events.pushed(cluster);
   }
 
