@@ -2,6 +2,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import type { Change } from "../xds/subscription.ts";
 import { Interned } from "./interned.ts";
+import { type Bounds, Repeated, skipElement } from "./repeated.ts";
 import { messageType } from "./root.ts";
 
 /** envoy.config.core.v3.Node, as far as it is read here. */
@@ -86,12 +87,8 @@ const decodeStatus = decoder<{ readonly message?: string }>("google.rpc.Status")
 
 const texts = new Interned();
 
-function readText(reader: BinaryReader, bytes: Buffer): string {
-  const end = reader.uint32() + reader.pos;
-  const text = texts.read(bytes, reader.pos, end);
-  reader.pos = end;
-  return text;
-}
+const lists = new Repeated<readonly string[]>(readTexts);
+const maps = new Repeated<ReadonlyMap<string, string>>(readEntries);
 
 /** Reads a request in one go: an Envoy that comes back names tens of thousands of resources, and all may come back at once. */
 export function decodeDeltaRequest(bytes: Buffer): DeltaRequest {
@@ -100,16 +97,16 @@ export function decodeDeltaRequest(bytes: Buffer): DeltaRequest {
   let type_url = "";
   let response_nonce = "";
   let error_detail: DeltaRequest["error_detail"];
-  const subscribe: string[] = [];
-  const unsubscribe: string[] = [];
-  const versions = new Map<string, string>();
+  const subscribe: Bounds = [];
+  const unsubscribe: Bounds = [];
+  const versions: Bounds = [];
   while (reader.pos < reader.len) {
     const [field, wire] = reader.tag();
     if (field === 1) node = decodeNode(Buffer.from(reader.bytes()));
     else if (field === 2) type_url = reader.string();
-    else if (field === 3) subscribe.push(readText(reader, bytes));
-    else if (field === 4) unsubscribe.push(readText(reader, bytes));
-    else if (field === 5) readEntry(reader, bytes, versions);
+    else if (field === 3) skipElement(reader, subscribe);
+    else if (field === 4) skipElement(reader, unsubscribe);
+    else if (field === 5) skipElement(reader, versions);
     else if (field === 6) response_nonce = reader.string();
     else if (field === 7) error_detail = { message: decodeStatus(Buffer.from(reader.bytes())).message ?? "" };
     else reader.skip(wire);
@@ -117,26 +114,45 @@ export function decodeDeltaRequest(bytes: Buffer): DeltaRequest {
   return {
     ...(node && { node }),
     type_url,
-    resource_names_subscribe: subscribe,
-    resource_names_unsubscribe: unsubscribe,
-    initial_resource_versions: versions,
+    resource_names_subscribe: lists.read(bytes, subscribe),
+    resource_names_unsubscribe: lists.read(bytes, unsubscribe),
+    initial_resource_versions: maps.read(bytes, versions),
     response_nonce,
     ...(error_detail && { error_detail }),
   };
 }
 
-/** An entry of a map of texts. */
-function readEntry(reader: BinaryReader, bytes: Buffer, into: Map<string, string>): void {
-  const end = reader.uint32() + reader.pos;
-  let key = "";
-  let value = "";
-  while (reader.pos < end) {
-    const [field, wire] = reader.tag();
-    if (field === 1) key = readText(reader, bytes);
-    else if (field === 2) value = readText(reader, bytes);
-    else reader.skip(wire);
+function readTexts(bytes: Buffer, bounds: Bounds): string[] {
+  const out: string[] = [];
+  for (let n = 0; n < bounds.length; n += 2)
+    out.push(texts.read(bytes, bounds[n] as number, bounds[n + 1] as number));
+  return out;
+}
+
+/** Reads the entries of a map of texts. */
+function readEntries(bytes: Buffer, bounds: Bounds): Map<string, string> {
+  const out = new Map<string, string>();
+  const reader = new BinaryReader(bytes);
+  for (let n = 0; n < bounds.length; n += 2) {
+    reader.pos = bounds[n] as number;
+    let key = "";
+    let value = "";
+    while (reader.pos < (bounds[n + 1] as number)) {
+      const [field, wire] = reader.tag();
+      if (field === 1) key = readText(reader, bytes);
+      else if (field === 2) value = readText(reader, bytes);
+      else reader.skip(wire);
+    }
+    out.set(key, value);
   }
-  into.set(key, value);
+  return out;
+}
+
+function readText(reader: BinaryReader, bytes: Buffer): string {
+  const end = reader.uint32() + reader.pos;
+  const text = texts.read(bytes, reader.pos, end);
+  reader.pos = end;
+  return text;
 }
 
 /** Puts the kept bytes of the resources together: there may be tens of thousands, for hundreds of Envoys, so each is copied once. */
