@@ -64,6 +64,8 @@ export class Control implements StreamHost {
   readonly #renewed = new Set<string>();
   /** Clusters for which calls were held, and what answers in their place: the current generation's, or an error. */
   readonly #aliases = new Map<string, string | RouseError>();
+  /** Clusters that Envoys came back with, and the state when they were looked through. */
+  readonly #had = new WeakMap<ReadonlyMap<string, unknown>, MeshState>();
   readonly #former = new FormerGenerations();
   readonly #thawing = new Thawing();
   readonly #generations = new Generations();
@@ -165,13 +167,16 @@ export class Control implements StreamHost {
     this.#change();
   }
 
-  has(cluster: string): void {
-    if (this.#know(cluster)) this.#snapshot = undefined;
+  has(clusters: ReadonlyMap<string, unknown>): void {
+    // Hundreds may come back with the same ones (proto/repeated.ts).
+    if (this.#had.get(clusters) === this.#state) return;
+    this.#had.set(clusters, this.#state);
+    for (const name of clusters.keys()) if (this.#know(name)) this.#snapshot = undefined;
   }
 
   /** Notes that an Envoy has a cluster or is sent it. @returns whether the cluster is kept for that from now on. */
   #know(cluster: string): boolean {
-    // Hundreds may come at once, each with all clusters or for all of them.
+    // Hundreds may come at once, each for all clusters.
     if (this.#known.get(cluster)?.kept === true) return false;
     const target = parseClusterName(cluster);
     if (target === undefined) return false;

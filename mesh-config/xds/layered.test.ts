@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Layered } from "./layered.ts";
+import { Layered, overlayOf } from "./layered.ts";
 
 test("it is the map that it would be without a base, whatever happens", () => {
   const contents = (map: Iterable<[string, number]>) => [...map].sort();
@@ -17,7 +17,7 @@ test("it is the map that it would be without a base, whatever happens", () => {
       layered.set(name, value);
     }
     const base = () => new Map([...map].filter(() => pick(10) > 0).map(([key, value]) => [key, value % 2]));
-    if (pick(50) === 0) layered.take(new Map(map), base());
+    if (pick(50) === 0) layered.take(overlayOf(map, base()));
     layered.settle(base);
     expect(layered.get(name)).toBe(map.get(name));
     expect(layered.has(name)).toBe(map.has(name));
@@ -40,7 +40,7 @@ test("what is as in the base is not its own, and what has become its own is shar
   layered.settle(() => moved);
   expect(layered.apart).toBe(0);
   // A base of others is no use.
-  layered.take(new Map([["n1", 1]]), base);
+  layered.take(overlayOf(new Map([["n1", 1]]), base));
   expect([...layered]).toEqual([["n1", 1]]);
   expect(layered.apart).toBe(1);
 });

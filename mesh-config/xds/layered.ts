@@ -1,6 +1,52 @@
 /** A map may differ by so much from what it shares before that is looked at again. */
 const FEW = 64;
 
+/** The entries of a map, as they differ from those of a base. */
+export interface Overlay<V> {
+  readonly base: ReadonlyMap<string, V>;
+  /** Undefined: the base's entry is not among them. */
+  readonly own: ReadonlyMap<string, V | undefined>;
+  readonly size: number;
+}
+
+/**
+ * Entries for these names. Where little is in common with the base, it is without one.
+ *
+ * @param same Whether the base's entry is the one.
+ * @param made Makes another one.
+ */
+export function overlay<V, W = V>(
+  entries: ReadonlyMap<string, W>,
+  base: ReadonlyMap<string, V>,
+  same: (of: V, entry: W) => boolean,
+  made: (name: string, entry: W) => V,
+): Overlay<V> {
+  const { size } = entries;
+  const own = new Map<string, V | undefined>();
+  for (const [name, entry] of entries) {
+    const found = base.get(name);
+    if (found === undefined || !same(found, entry)) own.set(name, made(name, entry));
+  }
+  const shared = size - own.size;
+  if (shared > 0 && shared >= base.size / 2) {
+    // Where all of the base was found there are none of it that are missing.
+    if (shared < base.size) for (const name of base.keys()) if (!entries.has(name)) own.set(name, undefined);
+    return { base, own, size };
+  }
+  for (const [name, entry] of entries) if (!own.has(name)) own.set(name, made(name, entry));
+  return { base: new Map(), own, size };
+}
+
+/** The same of a map with entries like the base's. */
+export function overlayOf<V>(entries: ReadonlyMap<string, V>, base: ReadonlyMap<string, V>): Overlay<V> {
+  return overlay(
+    entries,
+    base,
+    (a, b) => a === b,
+    (_, value) => value,
+  );
+}
+
 /**
  * A map by name that shares what it has in common with hundreds of others: only what differs from a base is its own. All Envoys have
  * nearly the same tens of thousands of resources, and a map of them for each was most of what an Envoy cost in memory.
@@ -58,52 +104,16 @@ export class Layered<V> {
   }
 
   /** Has these entries from now on, and no others. */
-  take(entries: ReadonlyMap<string, V>, base: ReadonlyMap<string, V>): void {
-    this.adopt(
-      entries,
-      base,
-      (a, b) => a === b,
-      (_, value) => value,
-    );
-  }
-
-  /**
-   * Has entries for these names from now on, and no others.
-   *
-   * @param same Whether the base's entry is the one.
-   * @param made Makes another one.
-   * @returns whether it has that base now: there must be much in common.
-   */
-  adopt<W>(
-    entries: ReadonlyMap<string, W>,
-    base: ReadonlyMap<string, V>,
-    same: (of: V, entry: W) => boolean,
-    made: (name: string, entry: W) => V,
-  ): boolean {
-    const own = new Map<string, V | undefined>();
-    for (const [name, entry] of entries) {
-      const found = base.get(name);
-      if (found === undefined || !same(found, entry)) own.set(name, made(name, entry));
-    }
-    const shared = entries.size - own.size;
-    const fits = shared > 0 && shared >= base.size / 2;
-    if (fits) {
-      // Where all of the base was found there are none of it that are missing.
-      if (shared < base.size)
-        for (const name of base.keys()) if (!entries.has(name)) own.set(name, undefined);
-    } else {
-      for (const [name, entry] of entries) if (!own.has(name)) own.set(name, made(name, entry));
-    }
-    this.#base = fits ? base : new Map();
-    this.#own = own;
-    this.#size = entries.size;
+  take({ base, own, size }: Overlay<V>): void {
+    this.#base = base;
+    this.#own = new Map(own);
+    this.#size = size;
     // Not all at the same change: it costs a look at every entry.
-    this.#limit = FEW + Math.max(2 * own.size, (this.#size / 8) * (1 + Math.random()));
-    return fits;
+    this.#limit = FEW + Math.max(2 * own.size, (size / 8) * (1 + Math.random()));
   }
 
   /** Shares the base's entries from now on, if much has become its own. */
   settle(base: () => ReadonlyMap<string, V>): void {
-    if (this.#own.size > this.#limit) this.take(new Map(this), base());
+    if (this.#own.size > this.#limit) this.take(overlayOf(new Map(this), base()));
   }
 }

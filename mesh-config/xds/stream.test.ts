@@ -30,7 +30,7 @@ class Envoy {
         aliases: this.aliases,
         touchedSince: (number) => this.log.since(number),
       }),
-      has: (cluster) => this.had.push(cluster),
+      has: (clusters) => this.had.push(...clusters.keys()),
       missing: (cluster, held) => {
         this.asked.push(`${cluster}${held ? " held" : ""}`);
         return cluster.startsWith("cold");

@@ -9,8 +9,8 @@ import { type Change, Subscription } from "./subscription.ts";
 export interface StreamHost {
   /** @param own Listeners of this Envoy, where they differ from the mesh's. */
   snapshot(own: OwnListeners | undefined): Snapshot;
-  /** Envoy has this cluster, which the snapshot lacks. */
-  has(cluster: string): void;
+  /** Envoy has these clusters from before this stream; keys are their names. */
+  has(clusters: ReadonlyMap<string, unknown>): void;
   /**
    * Envoy asks for a cluster that the snapshot lacks.
    *
@@ -81,7 +81,11 @@ export class DeltaStream {
     if (first) {
       const { resource_names_subscribe: names, initial_resource_versions: versions } = request;
       this.#resumed ||= versions.size > 0;
-      subscription.resume(versions, names, this.#snapshot());
+      // An alias may have been warming when the stream broke, and waits for the endpoints though Envoy has them. What waits for its own
+      // list has another version than that list was made with (resource.ts).
+      const snapshot = this.#snapshot();
+      const awaited = new Set(kind === "endpoint" ? snapshot.aliases.values() : []);
+      subscription.resume(versions, names, snapshot, awaited);
       // Without any name it's the wildcard as it was before there was a star.
       if (names.length === 0 && (kind === "cluster" || kind === "listener"))
         subscription.subscribe("*", false);
@@ -90,11 +94,7 @@ export class DeltaStream {
       subscription.unsubscribe(name);
       this.#waiting.delete(name);
     }
-    // An alias may have been warming when the stream broke, and waits for the endpoints though Envoy has them. What waits for its own
-    // list has another version than that list was made with (resource.ts).
-    const awaited = first && kind === "endpoint" ? new Set(this.#snapshot().aliases.values()) : undefined;
-    for (const name of request.resource_names_subscribe)
-      subscription.subscribe(name, !first || awaited?.has(name) === true);
+    for (const name of first ? [] : request.resource_names_subscribe) subscription.subscribe(name, true);
     if (kind === "cluster") this.#askedClusters(first, request);
     this.flush();
   }
@@ -169,7 +169,7 @@ export class DeltaStream {
   #askedClusters(first: boolean, request: DeltaRequest): void {
     const { cluster } = this.subscriptions;
     const known = request.initial_resource_versions;
-    if (first) for (const name of known.keys()) this.#host.has(name);
+    if (first) this.#host.has(known);
     const { resources } = this.#snapshot();
     for (const name of request.resource_names_subscribe) {
       // What Envoy has is not waited for; if it is of no use any more, it is taken away in its time.

@@ -1,5 +1,6 @@
 import { Layered } from "./layered.ts";
 import type { Kind, Resource } from "./resource.ts";
+import { resumedOf } from "./resumed.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What Envoy has accepted of a resource. */
@@ -55,31 +56,29 @@ export class Subscription {
     this.kind = kind;
   }
 
-  /** Takes the first request: what Envoy has from an earlier stream, and what it names. */
-  resume(versions: ReadonlyMap<string, string>, names: readonly string[], snapshot: Snapshot): void {
-    this.#lookedAt = 0;
-    const all = snapshot.resources[this.kind];
-    const shared = snapshot.shared?.(this.kind);
-    const made = (name: string, version: string): Accepted => {
-      const current = all.get(name);
-      return current?.version === version ? current : { version, since: 0 };
-    };
+  /**
+   * Takes the first request: what Envoy has from an earlier stream, and what it names.
+   *
+   * @param anew What is answered even if Envoy has it.
+   */
+  resume(
+    versions: ReadonlyMap<string, string>,
+    names: readonly string[],
+    snapshot: Snapshot,
+    anew: ReadonlySet<string>,
+  ): void {
+    const resumed = resumedOf(this.kind, versions, names, snapshot);
+    this.#lookedAt = resumed.lookedAt;
     // What was sent ahead of the first request, and accepted.
     const before = [...this.accepted];
-    const same = (of: Accepted, version: string) => of.version === version;
-    const fits = this.accepted.adopt(versions, shared?.contents ?? new Map(), same, made);
+    this.accepted.take(resumed.accepted);
     for (const [name, accepted] of before) this.accepted.set(name, accepted);
-    const touched = fits && shared ? snapshot.touchedSince?.(shared.number) : undefined;
-    if (shared !== undefined && touched !== undefined) {
-      // The rest is as what all share, of which is known what has changed since.
-      this.#lookedAt = shared.number;
-      for (const name of this.accepted.differences()) this.#pending.add(name);
-    }
-    for (const names of touched ? [touched, this.accepted.differences()] : [versions.keys()])
-      for (const name of names) if (versions.has(name) && !all.has(name)) this.brought.add(name);
-    const named = new Map<string, true>();
-    for (const name of names) if (name !== "*") named.set(name, true);
-    this.names.take(named, shared?.names ?? new Map());
+    if (resumed.lookedAt > 0) for (const name of this.accepted.differences()) this.#pending.add(name);
+    for (const name of resumed.brought) this.brought.add(name);
+    this.names.take(resumed.names);
+    // What it has and is not sent anew needs no more.
+    for (const name of new Set([...resumed.lacking, ...this.#ahead, ...anew]))
+      if (name === "*" || this.names.has(name)) this.subscribe(name, anew.has(name));
   }
 
   #touched(): void {
