@@ -1,6 +1,7 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { type Buckets, rescaled } from "../usage/histogram.ts";
-import { type Attributes, eachField, readAttribute, readResource } from "./attributes.ts";
+import { type Attributes, eachField, readAttribute } from "./attributes.ts";
+import { eachExported } from "./export.ts";
 
 /** Name of the metric by which servers tell their calls, and its temporality. */
 const METRIC = "rpc.server.call.duration";
@@ -25,30 +26,8 @@ export interface CallPoint {
  */
 export function decodeCallPoints(request: Uint8Array): CallPoint[] {
   const points: CallPoint[] = [];
-  eachField(request, (number, reader) => {
-    if (number !== 1) return false;
-    decodeResourceMetrics(reader.bytes(), points);
-    return true;
-  });
+  eachExported(request, (metric, resource) => decodeMetric(metric, resource, points));
   return points;
-}
-
-function decodeResourceMetrics(bytes: Uint8Array, points: CallPoint[]): void {
-  let resource: Attributes = {};
-  const scopes: Uint8Array[] = [];
-  eachField(bytes, (number, reader) => {
-    if (number === 1) resource = readResource(reader.bytes());
-    else if (number === 2) scopes.push(reader.bytes());
-    else return false;
-    return true;
-  });
-  for (const scope of scopes) {
-    eachField(scope, (number, reader) => {
-      if (number !== 2) return false;
-      decodeMetric(reader.bytes(), resource, points);
-      return true;
-    });
-  }
 }
 
 function decodeMetric(bytes: Uint8Array, resource: Attributes, points: CallPoint[]): void {

@@ -1,4 +1,5 @@
-import { type Attributes, eachField, readAttribute, readResource } from "./attributes.ts";
+import { type Attributes, eachField, readAttribute } from "./attributes.ts";
+import { eachExported } from "./export.ts";
 
 /** A span as it came. */
 export interface OtlpSpan {
@@ -26,30 +27,10 @@ const STATUS_ERROR = 2;
  */
 export function decodeSpans(request: Uint8Array): OtlpSpan[] {
   const spans: OtlpSpan[] = [];
-  eachField(request, (number, reader) => {
-    if (number !== 1) return false;
-    decodeResourceSpans(reader.bytes(), spans);
-    return true;
+  eachExported(request, (span, resource) => {
+    spans.push(decodeSpan(span, resource));
   });
   return spans;
-}
-
-function decodeResourceSpans(bytes: Uint8Array, spans: OtlpSpan[]): void {
-  let resource: Attributes = {};
-  const scopes: Uint8Array[] = [];
-  eachField(bytes, (number, reader) => {
-    if (number === 1) resource = readResource(reader.bytes());
-    else if (number === 2) scopes.push(reader.bytes());
-    else return false;
-    return true;
-  });
-  for (const scope of scopes) {
-    eachField(scope, (number, reader) => {
-      if (number !== 2) return false;
-      spans.push(decodeSpan(reader.bytes(), resource));
-      return true;
-    });
-  }
 }
 
 function decodeSpan(bytes: Uint8Array, resource: Attributes): OtlpSpan {
