@@ -1,3 +1,4 @@
+import { Fragment } from "preact";
 import type { InstanceInfo, ServiceState } from "../../gen/rouse/catalog/v1/catalog.ts";
 import { StateBadge } from "../components/StateBadge.tsx";
 import { Link, servicePath } from "../router.tsx";
@@ -39,27 +40,34 @@ export function Instances({
             </thead>
             <tbody>
               {rows.map(({ version, instance }) => (
-                <tr key={instance.id}>
-                  <td class="mono">{instance.id}</td>
-                  <td>
-                    {version} <span class="soft">g{String(instance.generation)}</span>
-                  </td>
-                  <td>
-                    <Link href="/hosts">{instance.host}</Link>
-                  </td>
-                  <td>{instance.runtime}</td>
-                  <td class="mono">{instance.address}</td>
-                  <td>
-                    {instance.condition === "" || instance.condition === "healthy" ? (
-                      healthOf(instance)
-                    ) : (
-                      <StateBadge state={instance.condition} reason={instance.conditionReason} />
-                    )}
-                  </td>
-                  <td>
-                    <Link href={servicePath(service, "logs", { version, instance: instance.id })}>Logs</Link>
-                  </td>
-                </tr>
+                <Fragment key={instance.id}>
+                  <tr>
+                    <td class="mono">{instance.id}</td>
+                    <td>
+                      {version} <span class="soft">g{String(instance.generation)}</span>
+                    </td>
+                    <td>
+                      <Link href="/hosts">{instance.host}</Link>
+                    </td>
+                    <td>{instance.runtime}</td>
+                    <td class="mono">{instance.address}</td>
+                    <td>
+                      {isUnwell(instance) ? <StateBadge state={instance.condition} /> : healthOf(instance)}
+                    </td>
+                    <td>
+                      <Link href={servicePath(service, "logs", { version, instance: instance.id })}>
+                        Logs
+                      </Link>
+                    </td>
+                  </tr>
+                  {isUnwell(instance) && instance.conditionReason !== "" && (
+                    <tr class="why">
+                      <td colSpan={7} class="soft">
+                        {instance.conditionReason}
+                      </td>
+                    </tr>
+                  )}
+                </Fragment>
               ))}
             </tbody>
           </table>
@@ -67,6 +75,10 @@ export function Instances({
       )}
     </section>
   );
+}
+
+function isUnwell({ condition }: InstanceInfo): boolean {
+  return condition !== "" && condition !== "healthy";
 }
 
 function healthOf({ standby, draining, healthy }: InstanceInfo): string {
