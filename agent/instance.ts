@@ -316,6 +316,8 @@ export class ManagedInstance {
     this.#health?.close();
     clearTimeout(this.#doubt);
     const stopped = this.#stopping.signal.aborted;
+    // A next leader that asks meanwhile must not count on it.
+    if (this.record.state === InstanceState.SERVING) this.record.state = InstanceState.DRAINING;
     // Calls must not go to it for a moment longer than needed: Consul first, the reason afterwards.
     void this.#tellDraining();
     const reason = stopped
