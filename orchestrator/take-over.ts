@@ -1,13 +1,18 @@
-import type { HostState } from "../registry/hosts.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Instance, InstanceState } from "#proto/rouse/agent/v1/agent.ts";
+import { type HostState, isGone } from "../registry/hosts.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { unary } from "../sdk/grpc.ts";
+import { steadyMs } from "../sdk/steady.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { startInstance } from "./start.ts";
 
-/** An agent that does not answer at once, such as that of a host which died with the former leader, is not waited for, ms. */
-const WAIT_MS = 500;
+/** The agent of a busy host may take so long to answer; one that hangs is not waited for any longer, ms. */
+const WAIT_MS = 2_000;
 /** What it says later is heard all the same, ms. */
 const ASK_MS = 5_000;
+/** So often it is looked whether hosts that have not answered are gone: one may have died with the former leader, ms. */
+const LOOK_MS = 50;
 
 /**
  * Begins to lead: tells every agent the new token, so that none obeys the former leader any more, and joins the starts that
@@ -28,17 +33,21 @@ export async function takeOver(
     outgrown = true;
     if (leads()) outgrow(known);
   };
-  const asked: Promise<void>[] = [];
+  const asked = new Map<string, Promise<void>>();
   for (const host of orchestrator.mesh.hosts()) {
     const joined = join(orchestrator, host, token, leads, stale);
-    // One that does not answer would only take its time. It may be there all the same, and obey the former leader, when that is cut off from
-    // Consul alone.
-    if (host.reachable) asked.push(joined);
+    asked.set(
+      host.host,
+      joined.finally(() => asked.delete(host.host)),
+    );
   }
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, WAIT_MS);
-  await Promise.race([Promise.all(asked), late.promise]);
-  clearTimeout(timer);
+  // One that is gone would only take its time. It may be there all the same, and obey the former leader, when that is cut off from
+  // Consul alone.
+  const awaited = () =>
+    orchestrator.mesh.hosts().flatMap((host) => (isGone(host) ? [] : (asked.get(host.host) ?? [])));
+  const endMs = steadyMs() + WAIT_MS;
+  for (let open = awaited(); open.length > 0 && steadyMs() < endMs; open = awaited())
+    await Promise.race([Promise.all(open), sleep(LOOK_MS)]);
   if (leads() && !outgrown) orchestrator.lead(token);
 }
 
@@ -49,22 +58,34 @@ async function join(
   leads: () => boolean,
   stale: (known: number) => void,
 ): Promise<void> {
-  const { mesh, agents, log, starts } = orchestrator;
+  const { agents, log } = orchestrator;
   try {
     const client = agents.at(host.address);
     const request = { fencingToken: token };
     const { instances } = await unary(client, "listInstances", request, { deadlineMs: ASK_MS });
-    if (!leads()) return;
-    for (const { id, service, version, generation, state, placed } of instances) {
-      const known = mesh.current().services.get(service)?.versions.get(version);
-      if (known === undefined || state !== "INSTANCE_STATE_STARTING" || starts.get(id) !== undefined)
-        continue;
-      const target = { service, version, generation };
-      startInstance(orchestrator, { target, host: host.host, why: placed }, known, token, id);
-    }
+    if (leads()) for (const instance of instances) joinStart(orchestrator, host.host, instance, token);
   } catch (thrown) {
     const error = RouseError.from(thrown);
     if (error.reason === "STALE_TOKEN") stale(Number(error.metadata.newest));
     log.warn({ err: error, host: host.host }, "host does not tell its instances");
   }
+}
+
+/** Takes up a start of the former leader that is under way, or whose instance Consul does not show yet. */
+function joinStart(
+  orchestrator: Orchestrator,
+  host: string,
+  { id, service, version, generation, state, placed, address, retiring }: Instance,
+  token: number,
+): void {
+  const { mesh, starts, stopping } = orchestrator;
+  const known = mesh.current().services.get(service)?.versions.get(version);
+  const isKnown = starts.get(id) !== undefined || stopping.has(id);
+  if (known === undefined || isKnown || known.instances.some((one) => one.id === id)) return;
+  const start = { target: { service, version, generation }, host, why: placed };
+  if (state === InstanceState.STARTING) startInstance(orchestrator, start, known, token, id);
+  // What serves on a host that is lost was taken out of the catalog.
+  const isLost = isGone(mesh.hosts().find((one) => one.host === host));
+  if (state === InstanceState.SERVING && !retiring && !isLost)
+    starts.add({ instanceId: id, ...start, address, servingSinceMs: steadyMs() });
 }

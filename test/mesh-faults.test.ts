@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { AgentClient, InstanceState } from "#proto/rouse/agent/v1/agent.ts";
 import { HealthClient } from "#proto/rouse/orchestrator/v1/health.ts";
 import { OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { ScalingClient } from "#proto/rouse/orchestrator/v1/scaling.ts";
@@ -16,6 +17,7 @@ import { unary } from "../sdk/grpc.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { mayStartDockerd } from "./support/dockerd.ts";
 import { startHosts, type TestHost, type TestHosts, testHosts } from "./support/hosts.ts";
+import { everStarted, instancesOf } from "./support/leaders.ts";
 import { liveVersions, until } from "./support/live.ts";
 import type { ChildName } from "./support/mesh.ts";
 import { makeProbe, type Probe, type ProbeOptions } from "./support/probe.ts";
@@ -251,6 +253,52 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
     expect(await ids(WARM)).toEqual(before);
     await coldIsCold();
   });
+
+  /** Kills an instance of a host, and the leader when another serves in its place. @returns for how long Consul heard nothing there, ms. */
+  async function loseLeaderBeforeShown(host: TestHost): Promise<number> {
+    const token = async () =>
+      (await withClient(AgentClient, host.agent, (api) => unary(api, "getStatus", {}))).fencingToken;
+    const known = await everStarted(hosts.all, WARM);
+    const other = async () => (await instancesOf(host, WARM)).find(({ id }) => !known.has(id));
+    await bothControlPlanes();
+    const [leader] = await controlPlanes();
+    const obeyed = await token();
+    const victim = (await running(WARM)).find((one) => one.host === host.name)?.id ?? "";
+    await host.killInstance(victim);
+    await until("another is started", async () => (await other()) !== undefined);
+    const beganMs = performance.now();
+    host.kill("consul", "SIGSTOP");
+    try {
+      await until("it serves", async () => (await other())?.state === InstanceState.SERVING);
+      hosts.of("h1").kill(childOf(leader?.id));
+      await until("its agent obeys the next leader", async () => (await token()) > obeyed);
+    } finally {
+      host.kill("consul", "SIGCONT");
+    }
+    return performance.now() - beganMs;
+  }
+
+  test(
+    "a leader that is killed before Consul shows what it has started: one takes the place of one, and no more",
+    async () => {
+      for (let tries = 0; tries < 3; tries++) {
+        const before = await everStarted(hosts.all, WARM);
+        let silentMs = 0;
+        const lost = await under({ h1: "as users do" }, async () => {
+          silentMs = await loseLeaderBeforeShown(hosts.of("h2"));
+          await bothControlPlanes();
+          await settled();
+        });
+        expect(lost).toEqual({ h1: [] });
+        await coldIsCold();
+        // A host that is silent for longer is taken for dead.
+        if (silentMs > 2_000) continue;
+        expect((await everStarted(hosts.all, WARM)).size).toBe(before.size + 1);
+        return;
+      }
+    },
+    SLOW_MS,
+  );
 
   test("Consul's server and its client that are killed: nothing is lost, nothing changes", async () => {
     const before = await ids(WARM);

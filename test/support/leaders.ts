@@ -1,3 +1,4 @@
+import { AgentClient, type Instance } from "#proto/rouse/agent/v1/agent.ts";
 import { type ControlPlane, OrchestratorClient } from "#proto/rouse/orchestrator/v1/orchestrator.ts";
 import { withClient } from "../../cli/connect.ts";
 import { ORCHESTRATOR_KEY } from "../../registry/keys.ts";
@@ -44,4 +45,16 @@ export async function letLead(hosts: TestHosts, name: string): Promise<TestHost>
     return false;
   });
   return hosts.of(name);
+}
+
+/** All instances of a version that a host's agent remembers, those that have ended as well. */
+export async function instancesOf({ agent }: TestHost, version: string): Promise<Instance[]> {
+  const { instances } = await withClient(AgentClient, agent, (api) => unary(api, "listInstances", {}));
+  return instances.filter((one) => one.version === version);
+}
+
+/** Ids of all instances of a version that were ever started on these hosts. */
+export async function everStarted(hosts: readonly TestHost[], version: string): Promise<Set<string>> {
+  const all = await Promise.all(hosts.map((host) => instancesOf(host, version)));
+  return new Set(all.flat().map(({ id }) => id));
 }
