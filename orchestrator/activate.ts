@@ -3,6 +3,7 @@ import type { ActivateRequest, ActivateResponse } from "#proto/rouse/orchestrato
 import type { Target } from "../registry/target.ts";
 import { statusObject } from "../sdk/answer.ts";
 import { steadyMs } from "../sdk/steady.ts";
+import { AWAY_MS } from "./demand.ts";
 import { goBeyond } from "./go-beyond.ts";
 import type { Orchestrator } from "./orchestrator.ts";
 import { servingInstance } from "./serving.ts";
@@ -10,9 +11,6 @@ import { servingInstance } from "./serving.ts";
 type Stream = ServerDuplexStream<ActivateRequest, ActivateResponse>;
 
 let streams = 0;
-
-/** Envoys whose mesh-config is away have come to another one by then, ms; mesh-config gives them the same time. */
-const AWAY_MS = 10_000;
 
 /** Serves one mesh-config: takes what it wants and reports, tells what gets ready. */
 export function activate(orchestrator: Orchestrator, stream: Stream): void {

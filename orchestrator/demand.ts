@@ -3,6 +3,9 @@ import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { steadyMs } from "../sdk/steady.ts";
 
+/** Envoys whose mesh-config is away have come to another one by then, ms; mesh-config gives them the same time. */
+export const AWAY_MS = 10_000;
+
 type Version = Pick<Target, "service" | "version">;
 
 /** Calls of a version or of one instance, as the latest reports have them. */
@@ -92,6 +95,11 @@ export class Demand {
     entry.loads = new Map();
     entry.away = true;
     return true;
+  }
+
+  /** Whether a mesh-config has connected, and is not away for so long that it was forgotten. */
+  knows(meshConfig: string): boolean {
+    return [...this.#sources.values()].some((source) => source.meshConfig === meshConfig);
   }
 
   disconnect(source: string): void {

@@ -8,6 +8,7 @@ import type { Target } from "../registry/target.ts";
 import { clusterName, versionKey } from "../registry/target.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { steadyMs } from "../sdk/steady.ts";
+import { awaitMeshConfigs } from "./absent.ts";
 import { type Adviser, replaced } from "./adviser.ts";
 import { Agents } from "./agents.ts";
 import { Attempts } from "./attempts.ts";
@@ -56,9 +57,6 @@ export interface OrchestratorOptions {
 
 /** After an action that failed (Consul is away, most likely) its version is planned again, ms. */
 const RETRY_MS = 500;
-
-/** Every mesh-config has connected to a new leader by then, ms; they try it each second at least. */
-const CONNECT_MS = 5_000;
 
 /** How a wish for a version ended. */
 export type Outcome = { readonly ready: ActivateResponse } | { readonly error: RouseError };
@@ -126,18 +124,8 @@ export class Orchestrator {
     this.#token = token;
     this.#leadingSinceMs = steadyMs();
     this.log.info({ token }, "leading");
-    this.#awaitMeshConfigs(token);
+    awaitMeshConfigs(this, token);
     this.evaluateAll();
-  }
-
-  /** What mesh-configs that have not connected yet would say is unknown, and must not pass for silence. */
-  #awaitMeshConfigs(token: number): void {
-    const others = `not connected yet, token ${token}`;
-    this.demand.connect(others, others);
-    setTimeout(() => {
-      this.demand.disconnect(others);
-      this.evaluateAll();
-    }, CONNECT_MS).unref();
   }
 
   /** Stops acting; instances go on. */
