@@ -9,6 +9,8 @@ export interface Overlay<V> {
   readonly size: number;
 }
 
+type Entries<V> = Iterable<readonly [string, V]> & Pick<ReadonlyMap<string, V>, "size" | "has">;
+
 /**
  * Entries for these names. Where little is in common with the base, it is without one.
  *
@@ -16,7 +18,7 @@ export interface Overlay<V> {
  * @param made Makes another one.
  */
 export function overlay<V, W = V>(
-  entries: ReadonlyMap<string, W>,
+  entries: Entries<W>,
   base: ReadonlyMap<string, V>,
   same: (of: V, entry: W) => boolean,
   made: (name: string, entry: W) => V,
@@ -38,7 +40,7 @@ export function overlay<V, W = V>(
 }
 
 /** The same of a map with entries like the base's. */
-export function overlayOf<V>(entries: ReadonlyMap<string, V>, base: ReadonlyMap<string, V>): Overlay<V> {
+export function overlayOf<V>(entries: Entries<V>, base: ReadonlyMap<string, V>): Overlay<V> {
   return overlay(
     entries,
     base,
@@ -77,8 +79,10 @@ export class Layered<V> {
   }
 
   set(name: string, value: V): void {
-    if (!this.has(name)) this.#size++;
-    if (this.#base.get(name) === value) this.#own.delete(name);
+    const shared = this.#base.get(name);
+    const before = this.#own.get(name);
+    if (before === undefined && (shared === undefined || this.#own.has(name))) this.#size++;
+    if (shared === value) this.#own.delete(name);
     else this.#own.set(name, value);
   }
 
@@ -114,6 +118,6 @@ export class Layered<V> {
 
   /** Shares the base's entries from now on, if much has become its own. */
   settle(base: () => ReadonlyMap<string, V>): void {
-    if (this.#own.size > this.#limit) this.take(overlayOf(new Map(this), base()));
+    if (this.#own.size > this.#limit) this.take(overlayOf(this, base()));
   }
 }

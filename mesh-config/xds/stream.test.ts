@@ -329,6 +329,21 @@ test("after a reconnect only what differs is sent, and nothing is taken away bef
   expect(envoy.ackAll()).toEqual(["listener", "route +edge", "cluster -gone"]);
 });
 
+test("a list that was to go ahead and went away before it could is answered when Envoy asks for it", () => {
+  const envoy = new Envoy();
+  envoy.put({ cluster: { a: "1" }, endpoint: { a: "1" } });
+  envoy.subscribe("cluster", "*");
+  expect(envoy.take()).toEqual(["cluster +a", "endpoint +a"]);
+  envoy.ack("cluster");
+  envoy.put({ cluster: { b: "1" }, endpoint: { b: "1" } });
+  expect(envoy.take()).toEqual(["cluster +b"]);
+  envoy.put({ endpoint: { b: "" } });
+  envoy.ack("endpoint");
+  expect(envoy.take()).toEqual([]);
+  envoy.subscribe("endpoint", "a", "b");
+  expect(envoy.take()).toEqual(["endpoint -b"]);
+});
+
 test("many resources go out in several responses", () => {
   const envoy = new Envoy();
   const big = "x".repeat(600_000);

@@ -67,6 +67,10 @@ export class Subscription {
     snapshot: Snapshot,
     anew: ReadonlySet<string>,
   ): void {
+    if (versions.size === 0) {
+      for (const name of names) this.subscribe(name, name === "*" || anew.has(name));
+      return;
+    }
     const resumed = resumedOf(this.kind, versions, names, snapshot);
     this.#lookedAt = resumed.lookedAt;
     // What was sent ahead of the first request, and accepted.
@@ -97,7 +101,8 @@ export class Subscription {
     }
     this.names.set(name, true);
     // One that Envoy has was looked at with all others of the first request.
-    if (this.#ahead.delete(name) || (!anew && this.has(name))) return;
+    const ahead = this.#ahead.delete(name);
+    if ((ahead || !anew) && this.has(name)) return;
     this.#pending.add(name);
     this.#again.add(name);
   }
@@ -134,16 +139,12 @@ export class Subscription {
     return resource !== undefined && this.#wants(name) && this.#mustSend(resource);
   }
 
-  sendAgain(name: string): void {
-    this.#touched();
-    this.#pending.add(name);
-    this.#again.add(name);
-  }
-
   /** Sends a resource that Envoy is about to ask for. */
   sendAhead(name: string): void {
+    this.#touched();
     if (!this.names.has(name)) this.#ahead.add(name);
-    this.sendAgain(name);
+    if (this.has(name)) this.#again.add(name);
+    this.#pending.add(name);
   }
 
   /** Envoy will not ask for it after all. */
@@ -232,7 +233,12 @@ export class Subscription {
       for (const name of touched) if (this.#wants(name) || this.has(name)) this.#pending.add(name);
       return;
     }
-    for (const resource of this.#wanted(all)) if (this.#mustSend(resource)) this.#pending.add(resource.name);
+    // One that comes with nothing is sent everything.
+    const nothing = this.accepted.size + this.#sending.size + this.#refused.size === 0;
+    if (nothing && this.wildcard) for (const name of all.keys()) this.#pending.add(name);
+    else
+      for (const resource of this.#wanted(all))
+        if (this.#mustSend(resource)) this.#pending.add(resource.name);
     for (const name of this.accepted.keys()) if (!all.has(name)) this.#pending.add(name);
     for (const name of this.#sending.keys()) if (!all.has(name)) this.#pending.add(name);
   }
@@ -265,7 +271,7 @@ export class Subscription {
     for (const { name, version } of change.resources) {
       this.#sending.set(name, version);
       this.#pending.delete(name);
-      this.#again.delete(name);
+      if (this.#again.size > 0) this.#again.delete(name);
     }
     for (const name of change.removed) {
       this.#sending.delete(name);
@@ -287,7 +293,7 @@ export class Subscription {
     for (const resource of change?.resources ?? []) {
       // But for what it has unsubscribed from meanwhile.
       if (this.#sending.has(resource.name)) this.accepted.set(resource.name, resource);
-      this.#refused.delete(resource.name);
+      if (this.#refused.size > 0) this.#refused.delete(resource.name);
     }
     this.#sending.clear();
     return change;
