@@ -131,7 +131,7 @@ describe.runIf(available)("a mesh of several hosts", () => {
     expect(lines.find((line) => line.startsWith("h1"))).toMatch(/^h1 +cordoned +- /);
     expect(lines.find((line) => line.startsWith("h2"))).toMatch(/^h2 +active +left .* 0\.5 /);
     expect(lines.find((line) => line.startsWith("h3"))).toMatch(
-      /^h3 +active +right +[\d.]+ of 3 +\d+ of 2,048 MiB +1 +- +1\.5 +process +\d+ +disk=ssd$/,
+      /^h3 +active +right +[\d.]+ of 3 +\d+ of 2,048 MiB +1 +- +1\.5 +process +\d+ +- +disk=ssd$/,
     );
     expect(lines.at(-2)).toMatch(/^h1 is cordoned since .*: it has the servers$/);
     await expect(h1.rouse("drain", "h9")).rejects.toThrow(
