@@ -84,50 +84,55 @@ describe.skipIf(missing !== "")(`containers and their agent${missing && ` (skipp
     expect(await containersOf(engine, owner)).toEqual([]);
   });
 
-  test("an engine that goes away takes nothing along: what runs goes on, what ends is noticed, and nothing leaks when it is back", async () => {
-    const proxy = await engineProxy();
-    const agent = await rig.start({ runtime: "docker", dockerHost: proxy.where });
-    await agent.start("staying", rig.spec("serve"));
-    const { instance: lost } = await agent.start("lost", rig.spec("serve"));
-    await until("Consul has them", async () => (await rig.registered()).length === 2);
-    await until("they have settled", async () => {
-      const names = await containersOf(engine, owner);
-      return ["rouse-lost", "rouse-staying"].every((name) => names.includes(name));
-    });
-    proxy.cut();
-    await engine.docker.getContainer(lost?.runtimeId ?? "").kill();
-    await until("its end is noticed", async () => (await agent.get("lost")).state === InstanceState.FAILED);
-    expect((await agent.get("lost")).reason).toMatch(/it ended while the Docker engine on tcp:.* was away/);
-    await until("Consul has it no more", async () => (await rig.registered()).length === 1);
-    expect(await agent.get("staying")).toMatchObject({ state: InstanceState.SERVING });
-    const error = await failure(agent.start("next", rig.spec("serve")));
-    expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "ENGINE_UNAVAILABLE" });
-    proxy.mend();
-    await until("its container is gone", async () => {
-      const names = await containersOf(engine, owner);
-      return names.filter((name) => !name.includes("sandbox")).length === 1;
-    });
-    expect(await agent.get("staying")).toMatchObject({ state: InstanceState.SERVING });
-    await agent.stop("staying");
-    expect((await agent.get("staying")).state).toBe(InstanceState.STOPPED);
-    await agent.start("after", rig.spec("serve"));
-    agent.close();
-    await agent.agent?.close({ stopInstances: true });
-    await proxy.close();
-    expect(await containersOf(engine, owner)).toEqual([]);
-  });
+  test.each([
+    ["goes away", "refuse", 1],
+    // As one does that first ends what it had.
+    ["comes back and does not answer yet", "keep waiting", 2],
+  ] as const)(
+    "an engine that %s takes nothing along: what runs goes on, what ends is noticed, and nothing leaks when it answers",
+    async (_, callers, n) => {
+      const [staying, lost] = [`staying-${n}`, `lost-${n}`];
+      const proxy = await engineProxy();
+      const agent = await rig.start({ runtime: "docker", dockerHost: proxy.where });
+      await agent.start(staying, rig.spec("serve"));
+      const { instance } = await agent.start(lost, rig.spec("serve"));
+      await until("Consul has them", async () => (await rig.registered()).length === 2);
+      await until("they have settled", async () => {
+        const names = await containersOf(engine, owner);
+        return [lost, staying].every((id) => names.includes(`rouse-${id}`));
+      });
+      proxy.cut(callers);
+      await engine.docker.getContainer(instance?.runtimeId ?? "").kill();
+      await until("its end is noticed", async () => (await agent.get(lost)).state === InstanceState.FAILED);
+      expect((await agent.get(lost)).reason).toMatch(/it ended while the Docker engine on tcp:.* was away/);
+      await until("Consul has it no more", async () => (await rig.registered()).length === 1);
+      expect(await agent.get(staying)).toMatchObject({ state: InstanceState.SERVING });
+      const error = await failure(agent.start(`next-${n}`, rig.spec("serve")));
+      expect(error).toMatchObject({ status: "UNAVAILABLE", reason: "ENGINE_UNAVAILABLE" });
+      proxy.mend();
+      await until("its container is gone", async () => {
+        const names = await containersOf(engine, owner);
+        return names.filter((name) => !/sandbox|slot/.test(name)).join() === `rouse-${staying}`;
+      });
+      expect(await agent.get(staying)).toMatchObject({ state: InstanceState.SERVING });
+      await agent.stop(staying);
+      expect((await agent.get(staying)).state).toBe(InstanceState.STOPPED);
+      await agent.start(`after-${n}`, rig.spec("serve"));
+      agent.close();
+      await agent.agent?.close({ stopInstances: true });
+      await proxy.close();
+      expect(await containersOf(engine, owner)).toEqual([]);
+    },
+  );
 });
 
-/** Stands between agent and engine, and can be cut. */
+/** Stands between agent and engine, and can be cut: then it refuses callers, or lets them wait until it is mended. */
 async function engineProxy() {
   const sockets = new Set<Socket>();
-  let open = true;
+  const waiting = new Set<Socket>();
+  let state: "open" | "refuse" | "keep waiting" = "open";
   const path = engine.where.replace(/^unix:\/\//, "");
-  const server = createServer((down) => {
-    if (!open) {
-      down.destroy();
-      return;
-    }
+  const pass = (down: Socket) => {
     const up = engine.where.startsWith("unix:") ? connect(path) : connect(Number(new URL(engine.where).port));
     for (const socket of [down, up]) {
       sockets.add(socket);
@@ -139,6 +144,11 @@ async function engineProxy() {
       });
     }
     down.pipe(up).pipe(down);
+  };
+  const server = createServer((down) => {
+    if (state === "open") pass(down);
+    else if (state === "refuse") down.destroy();
+    else waiting.add(down.on("error", () => down.destroy()));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -146,12 +156,14 @@ async function engineProxy() {
   if (address === null || typeof address === "string") throw new Error("the proxy has no port");
   return {
     where: `tcp://127.0.0.1:${address.port}`,
-    cut() {
-      open = false;
+    cut(callers: "refuse" | "keep waiting") {
+      state = callers;
       for (const socket of sockets) socket.destroy();
     },
     mend() {
-      open = true;
+      state = "open";
+      for (const down of waiting) pass(down);
+      waiting.clear();
     },
     async close() {
       for (const socket of sockets) socket.destroy();

@@ -24,12 +24,16 @@ export function lastLines(lines: readonly OutputLine[]): string {
   return telling.map(({ line }) => shorten(line, 300)).join("\n");
 }
 
+/** Whether nobody saw the unit end, but something else is known of it: then its last output says nothing. */
+export function isLost({ exitCode, signal, detail }: Ending): boolean {
+  return exitCode === undefined && signal === undefined && detail !== undefined;
+}
+
 /** Says how a unit ended: exit code, signal or memory, and its last words. */
 export function describeEnding(ending: Ending, spec: InstanceSpec, output: string): RouseError {
   const what = `${spec.service} ${spec.version}`;
   const said = output === "" ? " It printed nothing." : ` Its last output:\n${output}`;
-  const lost = ending.exitCode === undefined && ending.signal === undefined;
-  if (lost && ending.detail !== undefined)
+  if (isLost(ending))
     return new RouseError("ABORTED", `${what} ended: ${ending.detail}.`, { reason: "INSTANCE_LOST" });
   if (ending.outOfMemory || output.includes("JavaScript heap out of memory"))
     return new RouseError(

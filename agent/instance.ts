@@ -3,7 +3,7 @@ import { type Instance, InstanceState, type StartTimes } from "#proto/rouse/agen
 import { diskFull } from "../sdk/disk-full.ts";
 import { RouseError } from "../sdk/errors.ts";
 import { describeInstance } from "./describe.ts";
-import { describeEnding, lastOutput } from "./endings.ts";
+import { describeEnding, isLost, lastOutput } from "./endings.ts";
 import type { Hook } from "./hooks/hook.ts";
 import type { Health, HealthWatch } from "./readiness/health.ts";
 import type { NotifySocket } from "./readiness/notify.ts";
@@ -371,7 +371,7 @@ export class ManagedInstance {
   };
 
   async #explain(unit: Unit, ending: Ending): Promise<RouseError> {
-    return describeEnding(ending, this.record.spec, await lastOutput(unit));
+    return describeEnding(ending, this.record.spec, isLost(ending) ? "" : await lastOutput(unit));
   }
 
   #stopped(): RouseError {

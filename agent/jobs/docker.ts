@@ -52,6 +52,7 @@ export class DockerJobs implements JobSandboxes {
     const { engine, images, bundles, settings, removals } = this.#options;
     const what = `to start a job of ${spec.program.service} ${spec.program.version}`;
     let container: Container | undefined;
+    await engine.check();
     try {
       await this.#check();
       const make = async () => {

@@ -12,8 +12,8 @@ import { InProcessRuntime } from "./in-process.ts";
 import { ProcessRuntime, type ProcessRuntimeOptions } from "./process.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** How long an engine that has containers of ours may take to come back, ms. */
-const engineMs = 10_000;
+/** How long an engine that has containers of ours may take to come back, ms: one without "live-restore" ends them before, in 10 s. */
+const engineMs = 30_000;
 
 /** A runtime, and why this one. */
 export interface Choice {

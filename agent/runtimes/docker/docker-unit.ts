@@ -147,7 +147,8 @@ export class DockerUnit implements Unit {
       })
       .then(() => this.#options.remove())
       .then(() => this.#options.settled());
-    return this.#removed;
+    // Whoever waits for a replacement is not to wait for the engine.
+    return this.#running.endedUnseen ? Promise.resolve() : this.#removed;
   }
 
   async #keepOutput(): Promise<void> {

@@ -130,6 +130,7 @@ export class DockerRuntime implements Runtime {
 
   async start(launch: Launch): Promise<Unit> {
     const { spec, signal } = launch;
+    await this.#options.engine.check();
     try {
       const slot = await this.#startSlot(launch);
       this.#use(slot);

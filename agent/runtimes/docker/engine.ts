@@ -9,12 +9,16 @@ const pingMs = 3_000;
 /** How long after its loss the event stream is opened again, ms. */
 const reopenMs = 200;
 
+/** How long one that went away may take to answer before nothing is started by it, ms. */
+const backMs = 1_000;
+
 /** A Docker-compatible engine, by its API. */
 export class Engine {
   readonly docker: Docker;
   /** As people write it: "unix:///var/run/docker.sock". */
   readonly where: string;
   #lost = Promise.withResolvers<void>();
+  #away = false;
 
   /** @param where "unix:///path" or "tcp://host:port"; default DOCKER_HOST, then the usual socket. */
   constructor(where: string | undefined) {
@@ -43,12 +47,12 @@ export class Engine {
     return inTime(this.docker.info()).catch(() => undefined);
   }
 
-  /** @returns false when it has not answered for so many ms. */
+  /** @returns false when it has not answered for so many ms, as one that is away, or takes connections but does not serve yet. */
   async answersWithin(ms: number): Promise<boolean> {
     const until = performance.now() + ms;
     for (let delayMs = 20; performance.now() < until; delayMs = Math.min(delayMs * 2, 500)) {
       try {
-        await this.docker.ping();
+        await inTime(this.docker.ping(), until - performance.now());
         return true;
       } catch {
         await sleep(delayMs);
@@ -58,11 +62,22 @@ export class Engine {
   }
 
   /**
+   * To be called before something is started: a start would wait for an engine that is about to come back, and may be made elsewhere.
+   *
+   * @throws RouseError UNAVAILABLE ENGINE_UNAVAILABLE when it went away, which {@link guard} notices, and is not back.
+   */
+  async check(): Promise<void> {
+    if (!this.#away || (await this.answersWithin(backMs))) return;
+    throw this.gone(new Error("it went away and is not back"));
+  }
+
+  /**
    * Notices at once when the engine goes away, by an event stream that it keeps open until `signal`: a request whose
    * answer breaks off would otherwise be waited for without end.
    */
   guard(signal: AbortSignal): void {
     const again = () => {
+      this.#away = true;
       this.#lost.resolve();
       this.#lost = Promise.withResolvers<void>();
       if (!signal.aborted) setTimeout(open, reopenMs).unref();
@@ -72,6 +87,7 @@ export class Engine {
       try {
         // Of events there are none: nobody names a container so.
         const events = (await this.docker.getEvents({ filters: { container: ["rouse-guard"] } })) as Readable;
+        this.#away = false;
         const end = () => events.destroy();
         signal.addEventListener("abort", end, { once: true });
         events.on("error", end);
@@ -115,10 +131,10 @@ export class Engine {
 }
 
 /** @throws Error when the engine takes too long. */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
+async function inTime<T>(answer: Promise<T>, ms = pingMs): Promise<T> {
   const timeout = new AbortController();
-  const late = sleep(pingMs, undefined, { signal: timeout.signal, ref: false }).then(() => {
-    throw new Error(`no answer within ${pingMs} ms`);
+  const late = sleep(ms, undefined, { signal: timeout.signal, ref: false }).then(() => {
+    throw new Error(`no answer within ${ms} ms`);
   });
   late.catch(() => {});
   try {

@@ -10,6 +10,8 @@ import { type Engine, statusOf } from "./engine.ts";
 const engineAwayMs = 5_000;
 /** How often it is looked whether the engine is back, and what it ran still runs, ms. */
 const lookMs = 500;
+/** How long the engine may take to tell more of an end that was seen while it was away, ms. */
+const tellMs = 1_000;
 
 /** A container that was started: its end, its output, and signals to it. */
 export class RunningContainer {
@@ -22,6 +24,7 @@ export class RunningContainer {
   /** One of its processes; undefined where they are not to be seen, as when the engine runs on another machine. */
   #member: number | undefined;
   #over = false;
+  #endedUnseen = false;
 
   /** @param detached aborted when the agent ends: nobody waits for the container any longer. */
   constructor(engine: Engine, id: string, detached: AbortSignal) {
@@ -36,6 +39,11 @@ export class RunningContainer {
 
   get over(): boolean {
     return this.#over;
+  }
+
+  /** Whether it ended while the engine was away, which may not answer for a while longer. */
+  get endedUnseen(): boolean {
+    return this.#endedUnseen;
   }
 
   /** Looks for its processes, by which its end is noticed while the engine is away. @returns whether there are any. */
@@ -116,7 +124,9 @@ export class RunningContainer {
         if (this.#detached.aborted) return new Promise(() => {});
         if (statusOf(error) === 404) return { outOfMemory: false, detail: "somebody removed its container" };
         const end = await this.#endWithoutEngine();
-        if (end !== undefined) return { outOfMemory: false, detail: end };
+        if (end === undefined) continue;
+        this.#endedUnseen = true;
+        return { outOfMemory: false, detail: end };
       } finally {
         given.abort();
       }
@@ -124,7 +134,8 @@ export class RunningContainer {
   }
 
   /**
-   * While the engine is away the processes tell: an engine that restarts may leave its containers alone ("live-restore").
+   * While the engine is away the processes tell: an engine that restarts may leave its containers alone ("live-restore"), or end
+   * them before it answers.
    *
    * @returns how it ended meanwhile; undefined: the engine is back.
    */
@@ -138,7 +149,7 @@ export class RunningContainer {
       if (this.#detached.aborted) return undefined;
       if (this.look()) continue;
       // As an engine does that has just come back: it tells more of the end.
-      return (await engine.answersWithin(engineAwayMs))
+      return (await engine.answersWithin(tellMs))
         ? undefined
         : `it ended while ${away.replace("went", "was")}`;
     }
