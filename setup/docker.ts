@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { RouseError } from "../sdk/errors.ts";
 import { installPackages, mayInstallPackages } from "./apt.ts";
+import { makeBridge } from "./bridge.ts";
 import { step } from "./progress.ts";
 
 /** A Docker engine for the time of a test run. */
@@ -51,12 +52,21 @@ async function engineAnswers(host: string | undefined): Promise<boolean> {
   }
 }
 
+/** It shares nothing with an engine that runs on this machine already: neither bridge, addresses and rules of the firewall, nor settings. */
 async function startEngine(): Promise<Engine> {
   const folder = mkdtempSync(join(tmpdir(), "rouse-docker-"));
   const host = `unix://${folder}/docker.sock`;
   const log = join(folder, "dockerd.log");
   const out = openSync(log, "a");
+  const config = join(folder, "daemon.json");
+  writeFileSync(config, "{}");
+  const bridge = /^\s*docker0:/m.test(readFileSync("/proc/net/dev", "utf8")) ? makeBridge() : undefined;
   const flags = [
+    "--config-file",
+    config,
+    "--containerd-namespace",
+    basename(folder),
+    ...(bridge === undefined ? [] : ["--bridge", bridge.name, "--iptables=false"]),
     "--data-root",
     join(folder, "data"),
     "--exec-root",
@@ -79,6 +89,7 @@ async function startEngine(): Promise<Engine> {
     const timer = setTimeout(() => dockerd.kill("SIGKILL"), STOP_MS);
     await exited;
     clearTimeout(timer);
+    bridge?.remove();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
   };
   const deadline = Date.now() + READY_MS;

@@ -610,7 +610,7 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
   test.runIf(mayStartDockerd)(
     "an engine that is killed while its containers go on: nothing is lost, ends or wakes, and what ends meanwhile is replaced",
     async () => {
-      const { dockerd, name: docked } = await hosts.add({ dockerd: true });
+      const { dockerd, name: docked } = await hosts.add({ dockerd: "live-restore" });
       const cordon = async (verb: "cordon" | "uncordon") => {
         for (const name of ["h1", "h2"])
           await hosts

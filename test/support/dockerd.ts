@@ -1,9 +1,9 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
 import { until } from "./live.ts";
@@ -16,9 +16,9 @@ export interface TestDockerd {
   /** What programs get as DOCKER_HOST. */
   readonly host: string;
   readonly docker: Docker;
-  /** SIGKILL; its containers go on. */
+  /** SIGKILL, of its containerd as well; its containers go on, at least until it is started again. */
   kill(): Promise<void>;
-  /** Starts it again; resolves when it answers. */
+  /** Starts it again; resolves when it answers. Without "live-restore" it ends all containers before. */
   start(): Promise<void>;
   /** Removes its containers, ends it, and removes its folder. */
   close(): Promise<void>;
@@ -28,19 +28,24 @@ export interface TestDockerd {
 export const mayStartDockerd = existsSync(PROGRAM) && process.getuid?.() === 0;
 
 /**
- * Starts an engine whose containers outlive it ("live-restore").
+ * Starts an engine.
  *
  * @param network path of the network namespace that it runs in: two engines on one machine would share a bridge.
+ * @param liveRestore its containers outlive it; Docker's default: they do not.
  */
-export async function startDockerd(network: string): Promise<TestDockerd> {
+export async function startDockerd(network: string, liveRestore: boolean): Promise<TestDockerd> {
   // Paths of sockets are short.
   const folder = await mkdtemp(join(tmpdir(), "rd-"));
   const socket = join(folder, "docker.sock");
   const host = `unix://${socket}`;
   const docker = new Docker({ socketPath: socket });
   await mkdir(join(folder, "exec"));
+  // Neither the settings of an engine that runs on this machine, nor what it has in a containerd that runs by itself.
+  const config = join(folder, "daemon.json");
+  await writeFile(config, "{}");
+  const own = ["--config-file", config, "--containerd-namespace", basename(folder)];
   const flags = ["--host", host, "--data-root", join(folder, "data"), "--exec-root", join(folder, "exec")];
-  const more = ["--pidfile", join(folder, "pid"), "--live-restore"];
+  const more = [...own, "--pidfile", join(folder, "pid"), ...(liveRestore ? ["--live-restore"] : [])];
   let child: ChildProcess | undefined;
   let output = "";
   const answers = () =>
@@ -81,6 +86,8 @@ export async function startDockerd(network: string): Promise<TestDockerd> {
       } catch {
         // It went with the engine.
       }
+    // The next engine would take one that is not reaped yet for one that runs, and wait for it in vain.
+    await until("its containerd is gone", async () => pid <= 1 || !existsSync(`/proc/${pid}`));
   };
   const close = async () => {
     if (await answers())
@@ -105,5 +112,9 @@ export async function startDockerd(network: string): Promise<TestDockerd> {
     await close();
     throw error;
   }
-  return { host, docker, start, close, kill: () => end("SIGKILL") };
+  const kill = async () => {
+    await end("SIGKILL");
+    await endContainerd();
+  };
+  return { host, docker, start, close, kill };
 }

@@ -34,8 +34,8 @@ export interface HostOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Gives its data folder a disk of its own, of so many MiB; default: that of the machine. */
   readonly diskMiB?: number;
-  /** Runs instances as containers of an engine of its own, where {@link mayStartDockerd}. */
-  readonly dockerd?: boolean;
+  /** Runs instances as containers of an engine of its own, where {@link mayStartDockerd}; these outlive it only with "live-restore". */
+  readonly dockerd?: "live-restore" | "default";
 }
 
 /** Several hosts on a network of their own, each a network namespace in which `rouse up` runs. The first has the registry. */
@@ -127,7 +127,7 @@ export async function startHosts(hosts: number | readonly HostOptions[]): Promis
       disks.push(data);
     }
     const connection = await network.add(name);
-    const dockerd = given.dockerd === true ? await startDockerd(connection.path) : undefined;
+    const dockerd = given.dockerd && (await startDockerd(connection.path, given.dockerd === "live-restore"));
     if (dockerd !== undefined) engines.push(dockerd);
     const args = [
       ...join_,

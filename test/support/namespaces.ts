@@ -3,6 +3,7 @@ import { randomInt } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import Docker from "dockerode";
 
 const exec = promisify(execFile);
 
@@ -122,13 +123,13 @@ export async function makeNetwork(): Promise<TestNetwork> {
           await ip("-n", hub, "link", "set", port, plugged ? "up" : "down");
         },
         async joinDocker() {
+          const bridge = await engineBridge();
           const [, start] =
-            / (\d+\.\d+)\.\d+\.\d+\/16 /.exec(await ip("-o", "-4", "addr", "show", "docker0")) ?? [];
-          if (start === undefined)
-            throw new Error("the engine's bridge is not docker0 with a network of 16 bits");
+            / (\d+\.\d+)\.\d+\.\d+\/16 /.exec(await ip("-o", "-4", "addr", "show", bridge)) ?? [];
+          if (start === undefined) throw new Error(`the engine's bridge ${bridge} has no network of 16 bits`);
           const end = `rd${process.pid}-${number}`;
           await ip("link", "add", "name", end, "type", "veth", "peer", "name", "eth1", "netns", namespace);
-          await ip("link", "set", end, "master", "docker0", "up");
+          await ip("link", "set", end, "master", bridge, "up");
           // The engine gives addresses away from the other end.
           const own = `${start}.${randomInt(200, 255)}.${randomInt(1, 255)}/16`;
           await ip("-n", namespace, "addr", "add", own, "dev", "eth1");
@@ -140,6 +141,12 @@ export async function makeNetwork(): Promise<TestNetwork> {
     },
     close,
   };
+}
+
+/** Name of the bridge of this machine's engine. */
+async function engineBridge(): Promise<string> {
+  const { Options } = await new Docker().getNetwork("bridge").inspect();
+  return Options?.["com.docker.network.bridge.name"] ?? "docker0";
 }
 
 async function ip(...args: readonly string[]): Promise<string> {
