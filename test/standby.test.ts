@@ -80,9 +80,16 @@ for (const runtime of docker.available ? (["process", "docker"] as const) : (["p
       const { id } = await untilStandby("1.0.0");
       await mesh.killInstance(id);
       using probe = createProbeServiceClient({ target: mesh.edge, version: "1.0.0", retries: 5 });
-      const answer = await probe.echo({ text: "again" }, { deadlineMs: 60_000 });
-      expect(answer.text).toBe("again");
-      expect(answer.instance).not.toBe(id);
+      let answeredBy = "";
+      await until("a call is answered", async () => {
+        const answer = await probe.echo({ text: "again" }, { deadlineMs: 60_000 }).catch((error) => {
+          // The dead one's memory is not given back yet, which takes longer on a busy machine than a call is tried again.
+          if (!String(error).includes("no host fits")) throw error;
+        });
+        answeredBy = answer?.instance ?? "";
+        return answer?.text === "again";
+      });
+      expect(answeredBy).not.toBe(id);
     });
 
     test("what is on standby makes room for another version", async () => {
