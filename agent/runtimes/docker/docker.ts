@@ -89,7 +89,7 @@ export class DockerRuntime implements Runtime {
       const runtime = new DockerRuntime(options, images, await images.sandbox());
       try {
         await runtime.#sandboxes.checkReachable();
-        engine.guard(runtime.#detached.signal);
+        engine.guard(runtime.#detached.signal, () => void runtime.#renew());
       } catch (error) {
         await runtime.#sandboxes.close();
         throw error;
@@ -292,6 +292,19 @@ export class DockerRuntime implements Runtime {
       if (ready.slot === slot) ready.slot = undefined;
       this.#options.log.warn({ err, version: key }, "no container could be made ahead");
     }
+  }
+
+  /** After an absence of the engine: what stood ready may have ended with it, or could not be made. */
+  async #renew(): Promise<void> {
+    await this.#sandboxes.renew();
+    for (const [key, ready] of this.#ready) {
+      const made = ready.slot;
+      const slot = await made?.catch(() => undefined);
+      if (slot !== undefined && !(await this.#sandboxes.runs(slot.sandbox)) && ready.slot === made)
+        await this.#drop(ready);
+      await this.#fill(key);
+    }
+    if (!this.#detached.signal.aborted) this.#sandboxes.refill();
   }
 
   async #drop(ready: Ready): Promise<void> {

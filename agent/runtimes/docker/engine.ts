@@ -74,8 +74,10 @@ export class Engine {
   /**
    * Notices at once when the engine goes away, by an event stream that it keeps open until `signal`: a request whose
    * answer breaks off would otherwise be waited for without end.
+   *
+   * @param back called each time that it answers again.
    */
-  guard(signal: AbortSignal): void {
+  guard(signal: AbortSignal, back: () => void): void {
     const again = () => {
       this.#away = true;
       this.#lost.resolve();
@@ -87,6 +89,7 @@ export class Engine {
       try {
         // Of events there are none: nobody names a container so.
         const events = (await this.docker.getEvents({ filters: { container: ["rouse-guard"] } })) as Readable;
+        if (this.#away) back();
         this.#away = false;
         const end = () => events.destroy();
         signal.addEventListener("abort", end, { once: true });

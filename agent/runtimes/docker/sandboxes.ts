@@ -54,9 +54,18 @@ export class Sandboxes {
     const spare = this.#spare;
     this.#spare = undefined;
     const sandbox = await spare?.catch(() => undefined);
-    if (sandbox !== undefined && (await this.#runs(sandbox))) return sandbox;
+    if (sandbox !== undefined && (await this.runs(sandbox))) return sandbox;
     if (sandbox !== undefined) await this.#removals.remove(sandbox.id);
     return this.#make();
+  }
+
+  /** Gives back the spare one if it has ended, as with an engine that takes its containers along. */
+  async renew(): Promise<void> {
+    const made = this.#spare;
+    const spare = await made?.catch(() => undefined);
+    if (spare === undefined || (await this.runs(spare)) || this.#spare !== made) return;
+    this.#spare = undefined;
+    await this.#removals.remove(spare.id);
   }
 
   /** Makes the next spare one, in the background. */
@@ -78,6 +87,15 @@ export class Sandboxes {
   async checkReachable(): Promise<void> {
     this.refill();
     await this.#spare;
+  }
+
+  /** Whether it holds its network: false also when the engine does not say. */
+  async runs(sandbox: Sandbox): Promise<boolean> {
+    try {
+      return (await this.#engine.docker.getContainer(sandbox.id).inspect()).State.Running;
+    } catch {
+      return false;
+    }
   }
 
   async close(): Promise<void> {
@@ -141,14 +159,6 @@ export class Sandboxes {
       `Containers of the engine on ${this.#engine.where} cannot be reached at their addresses (${ip || "none"}: ${answer}), as when it runs in a virtual machine. Use --runtime process.`,
       { reason: "CONTAINERS_UNREACHABLE" },
     );
-  }
-
-  async #runs(sandbox: Sandbox): Promise<boolean> {
-    try {
-      return (await this.#engine.docker.getContainer(sandbox.id).inspect()).State.Running;
-    } catch {
-      return false;
-    }
   }
 }
 
