@@ -4,6 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import Docker from "dockerode";
+import { Freezer } from "../../agent/runtimes/freezer.ts";
 
 const exec = promisify(execFile);
 
@@ -168,7 +169,17 @@ async function killAll(namespace: string): Promise<void> {
     const pids = await pidsIn(namespace);
     if (pids.length === 0) return;
     signalEach(pids, "SIGKILL");
+    // An instance on standby dies when it is thawed: cgroups of version 1 keep even that from it.
+    for (const pid of pids) thaw(pid);
     await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function thaw(pid: number): void {
+  try {
+    Freezer.of(pid)?.thaw();
+  } catch {
+    // It ended meanwhile.
   }
 }
 
