@@ -97,7 +97,12 @@ export class Layered<V> {
     for (const [name] of this) yield name;
   }
 
-  *[Symbol.iterator](): Generator<[string, V]> {
+  [Symbol.iterator](): Iterator<[string, V]> {
+    // Without a base there is nothing to leave out.
+    return this.#base.size === 0 ? (this.#own as Map<string, V>).entries() : this.#entries();
+  }
+
+  *#entries(): Generator<[string, V]> {
     for (const entry of this.#base) if (!this.#own.has(entry[0])) yield entry;
     for (const [name, value] of this.#own) if (value !== undefined) yield [name, value];
   }
