@@ -8,7 +8,7 @@ import { withClient } from "../cli/connect.ts";
 import { unary } from "../sdk/grpc.ts";
 import { createProbeServiceClient } from "./fixtures/probe/gen/probe/v1/probe.client.ts";
 import { startHosts, type TestHost, type TestHosts, testHosts } from "./support/hosts.ts";
-import { allWell, controlPlanes, leads, letLead } from "./support/leaders.ts";
+import { allWell, controlPlanes, everStarted, leads, letLead } from "./support/leaders.ts";
 import { until } from "./support/live.ts";
 import { makeProbe, type Probe } from "./support/probe.ts";
 import { traffic } from "./support/traffic.ts";
@@ -126,7 +126,7 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
     );
     for (const host of hosts.all)
       await expect(command(host, token)).rejects.toMatchObject({ reason: "STALE_TOKEN" });
-    expect(await tokenOf(old)).toBe(0);
+    await until("it knows", async () => (await tokenOf(old)) === 0);
     const { failures } = await calls.stop();
     expect(failures).toEqual([]);
     expect(calls.instances.size).toBe(2);
@@ -190,6 +190,8 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
       return { probe, calls: traffic(probe, 2) };
     });
     for (const { calls } of callers) await calls.more(20);
+    const lost = await serving(h1, "1.0.0");
+    const started = await everStarted([h2, h3], "1.0.0");
     await h1.die();
     // Within the limit: Consul's answers that had been waited for at the dead host come after two minutes only.
     await until(
@@ -216,6 +218,7 @@ describe.runIf(available)("three hosts with a control plane and a Consul server 
       probe.close();
       expect(failures).toEqual([]);
     }
+    expect((await everStarted([h2, h3], "1.0.0")).size).toBe(started.size + lost);
     const before = await idsOn(h2, "1.0.0");
     await h2.restart("agent");
     expect(before).toEqual(expect.arrayContaining(await idsOn(h2, "1.0.0")));

@@ -55,7 +55,8 @@ export class Autoscaler {
   observe(inProgress: number, atMs: number): void {
     if (atMs === this.#latestMs) return;
     // After a silence, as when another orchestrator has led for a while, it begins anew.
-    if (Math.abs(atMs - this.#latestMs) > Math.max(STALE_MS, this.#policy.stableWindowMs)) this.#reset();
+    const silentMs = Number.isFinite(this.#latestMs) ? Math.abs(atMs - this.#latestMs) : 0;
+    if (silentMs > Math.max(STALE_MS, this.#policy.stableWindowMs)) this.#reset();
     this.#stable.add(inProgress, atMs);
     this.#panic.add(inProgress, atMs);
     this.#latest = inProgress;
@@ -81,8 +82,10 @@ export class Autoscaler {
     if (have === 0) this.#rest();
     const before = this.#wanted ?? have;
     // A clock that was set back is a silence as well.
-    if (this.#firstMs === undefined || Math.abs(nowMs - this.#latestMs) > STALE_MS)
+    if (this.#firstMs === undefined || Math.abs(nowMs - this.#latestMs) > STALE_MS) {
+      this.#wanted = before;
       return { instances: clamp(before), reason: "its load is unknown", unsettled: false };
+    }
     const load = {
       latest: this.#latest,
       panicMean: this.#panic.mean(nowMs) ?? this.#latest,

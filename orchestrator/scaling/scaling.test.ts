@@ -131,6 +131,15 @@ describe("Autoscaler", () => {
     expect(scaler.wanted(0, 119_000)).toMatchObject({ instances: 0, unsettled: false });
   });
 
+  test("what replaces a lost instance asks for no more while no report comes, nor with the first one", () => {
+    const scaler = new Autoscaler({ ...policy, minInstances: 1 });
+    expect(scaler.wanted(2, 0).instances).toBe(2);
+    // The lost one is listed yet.
+    expect(scaler.wanted(3, 100).instances).toBe(2);
+    scaler.observe(1, 200);
+    expect(scaler.wanted(3, 200).instances).toBe(2);
+  });
+
   test("takes nothing away before it has seen a whole window, as when it has just begun to lead", () => {
     const scaler = new Autoscaler({ ...policy, scaleDownDelayMs: 0 });
     for (let second = 0; second < 60; second++) {
