@@ -76,6 +76,11 @@ export class Capacity {
   release(id: string): void {
     this.#taken.delete(id);
   }
+
+  /** Whether something is reserved for it. */
+  holds(id: string): boolean {
+    return this.#taken.has(id);
+  }
 }
 
 export function fits(need: Resources, room: Resources): boolean {

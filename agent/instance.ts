@@ -301,6 +301,7 @@ export class ManagedInstance {
     if (this.#unit !== undefined) {
       await this.#unit.kill();
       await this.#unit.ended;
+      this.#tell("exited");
       await this.#unit.remove();
     }
     this.#end(this.#stopping.signal.aborted ? InstanceState.STOPPED : InstanceState.FAILED, error.message);
@@ -316,6 +317,7 @@ export class ManagedInstance {
     this.#health?.close();
     clearTimeout(this.#doubt);
     const stopped = this.#stopping.signal.aborted;
+    this.#tell("exited");
     // A next leader that asks meanwhile must not count on it.
     if (this.record.state === InstanceState.SERVING) this.record.state = InstanceState.DRAINING;
     // Calls must not go to it for a moment longer than needed: Consul first, the reason afterwards.
@@ -387,7 +389,7 @@ export class ManagedInstance {
     for (const hook of this.#context.hooks) hook.changed?.(this);
   }
 
-  #tell(event: "serving" | "ended"): void {
+  #tell(event: "serving" | "exited" | "ended"): void {
     for (const hook of this.#context.hooks) hook[event]?.(this);
   }
 

@@ -217,6 +217,24 @@ describe("memory", () => {
     }
   });
 
+  test("what starts on a full host waits for one that is being stopped, and gets its place", async () => {
+    const rig = await startRig();
+    try {
+      const agent = await rig.start({ runtime: "process", memoryBytes: 128 * mebibyte, cpu: 8 });
+      await agent.start("old", rig.spec("stubborn"));
+      const stopped = agent.stop("old", 2_000);
+      await until("it is told to end", async () => (await agent.get("old")).state !== InstanceState.SERVING);
+      const { instance } = await agent.start("next", rig.spec("serve"));
+      expect(instance?.state).toBe(InstanceState.SERVING);
+      await stopped;
+      expect((await agent.get("old")).reason).toBe("the test stops it");
+      expect(await failure(agent.start("another", rig.spec("serve")))).toMatchObject({ reason: "HOST_FULL" });
+      agent.close();
+    } finally {
+      await rig.close();
+    }
+  });
+
   test("a host that is short of real memory lets go of what it does not need", async () => {
     const rig = await startRig();
     try {

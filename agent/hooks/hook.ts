@@ -12,6 +12,8 @@ export interface Hook {
   serving?(instance: ManagedInstance): void;
   /** It is about to be told to end; waited for, but not longer than a second. */
   draining?(instance: ManagedInstance): Promise<void>;
+  /** Its processes have ended, and hold no cores and no memory any more; {@link ended} follows when the rest is given back, too. */
+  exited?(instance: ManagedInstance): void;
   /** It has ended, and everything it took is given back. */
   ended?(instance: ManagedInstance): void;
 }

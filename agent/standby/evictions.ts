@@ -7,7 +7,7 @@ import { leastRecent, victims } from "./victims.ts";
 /** Time to end for an instance that makes room for another, ms: it had no calls, and somebody waits. */
 const graceMs = 1_000;
 
-/** Ends instances on standby where others need what they hold. */
+/** Makes room for what starts: ends instances on standby, and passes on what those hold that are being stopped. */
 export class Evictions {
   readonly #capacity: Capacity;
   readonly #instances: () => readonly ManagedInstance[];
@@ -27,16 +27,26 @@ export class Evictions {
   }
 
   /**
-   * Passes what a spec needs from standbys to whoever is about to start, if that helps; reserving it may still fail.
+   * Passes what a spec needs to whoever is about to start, if that helps, from standbys, and where these do not do from instances that
+   * are being stopped, which Consul shows no more; reserving it may still fail.
    *
    * @returns resolves when they have ended, at once when nothing needs to go.
    */
   async makeRoom(spec: InstanceSpec): Promise<void> {
-    const chosen = victims(needOf(spec), this.#capacity.left, this.standbys.map(frozen)) ?? [];
+    const leaving = this.#instances().filter(
+      ({ isStopping, record }) => isStopping && this.#capacity.holds(record.id),
+    );
+    const last = leaving.map((one) => ({ ...frozen(one), lastUsedMs: Number.POSITIVE_INFINITY }));
+    const chosen = victims(needOf(spec), this.#capacity.left, [...this.standbys.map(frozen), ...last]) ?? [];
     const reason = `evicted from standby: ${spec.service} ${spec.version} needs its place`;
     // Reservations change hands before anything is waited for, so that nobody takes them in between.
     for (const id of chosen) this.#capacity.release(id);
-    await Promise.all(chosen.map((id) => this.#evict(id, reason)));
+    const left = leaving.filter(({ record }) => chosen.includes(record.id));
+    const evicted = chosen.filter((id) => !left.some(({ record }) => record.id === id));
+    await Promise.all([
+      ...evicted.map((id) => this.#evict(id, reason)),
+      ...left.map(({ unit, over }) => unit?.ended ?? over),
+    ]);
   }
 
   /** Ends the one that was used longest ago. @returns whether there was one. */
