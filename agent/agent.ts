@@ -13,7 +13,7 @@ import type { Jobs } from "./jobs/jobs.ts";
 import { OutputFiles, sweepOutput } from "./logs/output-files.ts";
 import type { Prepared } from "./prepared.ts";
 import type { NotifySocket } from "./readiness/notify.ts";
-import type { RecordFolder } from "./record.ts";
+import { newRecord, type RecordFolder } from "./record.ts";
 import type { LogQuery, OutputLine, PlacedLine, Positions, Runtime } from "./runtimes/runtime.ts";
 import { checkId, checkSpec } from "./spec.ts";
 import { Evictions } from "./standby/evictions.ts";
@@ -94,23 +94,7 @@ export class Agent {
     const spec = checkSpec(given);
     const known = this.#instances.get(id);
     if (known !== undefined) return this.#startAgain(known, spec);
-    const record = {
-      id,
-      spec,
-      generation,
-      state: InstanceState.STARTING,
-      runtime: this.#parts.runtime.name,
-      address: "",
-      runtimeId: "",
-      handle: {},
-      startedAtMs: 0,
-      endedAtMs: 0,
-      reason: "",
-      retiring: false,
-      standbySinceMs: 0,
-      lastUsedMs: 0,
-      placed,
-    };
+    const record = newRecord({ id, spec, generation, runtime: this.#parts.runtime.name, placed });
     const { capacity, records } = this.#parts;
     const room = this.evictions.makeRoom(spec);
     capacity.reserve(id, spec);

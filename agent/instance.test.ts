@@ -6,6 +6,7 @@ import { capacityHook } from "./hooks/capacity-hook.ts";
 import type { Hook } from "./hooks/hook.ts";
 import { ManagedInstance } from "./instance.ts";
 import type { NotifySocket } from "./readiness/notify.ts";
+import { newRecord } from "./record.ts";
 import type { Ending, Runtime, Unit } from "./runtimes/runtime.ts";
 
 const spec = InstanceSpec.fromPartial({ service: "a.v1.A", version: "1.0.0", memoryBytes: 128 });
@@ -16,21 +17,9 @@ async function adopted(remove: () => Promise<void>, hook: Omit<Hook, "name">) {
   const unit = { ended: ended.promise, settle: async () => undefined, remove } as unknown as Unit;
   const runtime = { name: "process", adopt: async () => unit } as unknown as Runtime;
   const record = {
-    id: "i",
-    spec,
-    generation: 1,
+    ...newRecord({ id: "i", spec, generation: 1, runtime: "process" }),
     state: InstanceState.SERVING,
-    runtime: "process" as const,
     address: "127.0.0.1:1",
-    runtimeId: "",
-    handle: {},
-    startedAtMs: 0,
-    endedAtMs: 0,
-    reason: "",
-    retiring: false,
-    standbySinceMs: 0,
-    lastUsedMs: 0,
-    placed: "",
   };
   const log = pino({ level: "silent" });
   const hooks = [{ ...hook, name: "test" }];

@@ -38,6 +38,25 @@ const recordSchema = z.object({
 /** What is kept of an instance beyond the agent's own life. */
 export type InstanceRecord = z.infer<typeof recordSchema>;
 
+/** The record of an instance that is about to start. */
+export function newRecord(
+  given: Pick<InstanceRecord, "id" | "spec" | "generation" | "runtime" | "placed">,
+): InstanceRecord {
+  return {
+    ...given,
+    state: InstanceState.STARTING,
+    address: "",
+    runtimeId: "",
+    handle: {},
+    startedAtMs: 0,
+    endedAtMs: 0,
+    reason: "",
+    retiring: false,
+    standbySinceMs: 0,
+    lastUsedMs: 0,
+  };
+}
+
 /** What could not be written is tried again after this time, ms. */
 const AGAIN_MS = 1_000;
 

@@ -47,10 +47,7 @@ export class Decisions {
   #isRepeated(decision: Partial<Decision>): boolean {
     const sinceMs = Date.now() - REPEATED_MS;
     return this.#latest.some(
-      (made) =>
-        made.atMs >= sinceMs &&
-        made.kind === decision.kind &&
-        isDeepStrictEqual({ ...made, ...decision }, made),
+      (made) => made.atMs >= sinceMs && isDeepStrictEqual({ ...made, ...decision }, made),
     );
   }
 

@@ -1,24 +1,14 @@
 import { expect, test } from "vitest";
-import { InstanceSpec, InstanceState } from "#proto/rouse/agent/v1/agent.ts";
-import type { InstanceRecord } from "../record.ts";
+import { InstanceSpec } from "#proto/rouse/agent/v1/agent.ts";
+import { newRecord } from "../record.ts";
 import { notFrozen, notThawed } from "./errors.ts";
 
-const record: InstanceRecord = {
+const record = newRecord({
   id: "echo-1",
   spec: InstanceSpec.fromPartial({ service: "test.v1.Echo", version: "1.0.0" }),
   generation: 1,
-  state: InstanceState.SERVING,
   runtime: "process",
-  address: "",
-  runtimeId: "",
-  handle: {},
-  startedAtMs: 0,
-  endedAtMs: 0,
-  reason: "",
-  retiring: false,
-  standbySinceMs: 0,
-  lastUsedMs: 0,
-};
+});
 
 test("says why an instance is neither frozen nor thawed, and what to do", () => {
   expect(notFrozen(record, new Error("EACCES"))).toMatchObject({

@@ -41,12 +41,8 @@ export class Evictions {
     const reason = `evicted from standby: ${spec.service} ${spec.version} needs its place`;
     // Reservations change hands before anything is waited for, so that nobody takes them in between.
     for (const id of chosen) this.#capacity.release(id);
-    const left = leaving.filter(({ record }) => chosen.includes(record.id));
-    const evicted = chosen.filter((id) => !left.some(({ record }) => record.id === id));
-    await Promise.all([
-      ...evicted.map((id) => this.#evict(id, reason)),
-      ...left.map(({ unit, over }) => unit?.ended ?? over),
-    ]);
+    const ends = new Map(leaving.map(({ record, unit, over }) => [record.id, unit?.ended ?? over]));
+    await Promise.all(chosen.map((id) => ends.get(id) ?? this.#evict(id, reason)));
   }
 
   /** Ends the one that was used longest ago. @returns whether there was one. */
