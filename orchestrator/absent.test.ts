@@ -40,11 +40,7 @@ function leader(...planes: readonly ControlPlane[]) {
       current: () => mesh.state,
       hosts: () => [],
       controlPlanes: () => listed,
-      updateActivation: async (name, number, change) => {
-        const activation = change(mesh.get(name, number).activation);
-        mesh.change(name, number, (now) => ({ ...now, activation }));
-        return activation;
-      },
+      updateActivation: mesh.updateActivation,
     },
   });
   orchestrator.lead(1);

@@ -72,11 +72,7 @@ function follower(hosts: readonly HostState[], minInstances = 1) {
     mesh: {
       current: () => mesh.state,
       hosts: () => current,
-      updateActivation: async (name, number, change) => {
-        const activation = change(mesh.get(name, number).activation);
-        mesh.change(name, number, (state) => ({ ...state, activation }));
-        return activation;
-      },
+      updateActivation: mesh.updateActivation,
     },
   });
   closers.push(() => orchestrator.close());

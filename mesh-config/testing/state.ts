@@ -79,6 +79,17 @@ export class TestMesh {
     this.put(change(version));
   }
 
+  /** As an orchestrator's mesh has it. */
+  readonly updateActivation = async (
+    name: string,
+    number: string,
+    change: (activation: Activation) => Activation,
+  ): Promise<Activation> => {
+    const activation = change(this.get(name, number).activation);
+    this.change(name, number, (version) => ({ ...version, activation }));
+    return activation;
+  };
+
   get(name: string, number: string): VersionState {
     const version = this.#state.services.get(name)?.versions.get(number);
     if (version === undefined) throw new Error(`${name}@${number} is not in the test's mesh`);
