@@ -128,12 +128,19 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
       .filter(({ takes }) => takes)
       .map(({ id }) => id)
       .sort();
-  const settled = () =>
-    until(
-      "both hosts are well, and an instance serves on each",
+  /** Both hosts are well, and an instance serves on each. */
+  async function settled() {
+    let seen = "nothing";
+    const what = () => `both hosts are well, and an instance serves on each; there is ${seen}`;
+    await until(
+      what,
       async () => {
         const all = await readHosts(hosts.of("h1").registry);
         const instances = await running(WARM);
+        seen = JSON.stringify({
+          hosts: all.map(({ name, healthy, lostAtMs }) => ({ name, healthy, lostAtMs })),
+          instances: instances.map(({ id, host, healthy, draining }) => ({ id, host, healthy, draining })),
+        });
         return (
           all.every(({ healthy, lostAtMs }) => healthy && lostAtMs === 0) &&
           instances.length === 2 &&
@@ -143,6 +150,7 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
       },
       120_000,
     );
+  }
   beforeEach(settled, 150_000);
 
   /**
