@@ -71,8 +71,8 @@ export function addOrchestrator(server: Server, deps: OrchestratorDeps): Running
   });
   let elected: Leader | undefined;
   const recorded = openRecordedLoads(deps.loadsFile, steadyMs(), log.child({ part: "scaling" }));
-  const scaling = new ScalingAdviser(recorded);
   const health = new OrchestratorHealth(consul, log.child({ part: "health" }), deps.healthLimits);
+  const scaling = new ScalingAdviser(recorded, (id) => health.instances.sees(id));
   const orchestrator = new Orchestrator({
     id,
     log,

@@ -108,6 +108,11 @@ export class HealthKeeper implements Adviser {
     for (const [id, entry] of this.#vitals) if (entry.host === host) this.#vitals.delete(id);
   }
 
+  /** Whether an agent says that the instance runs. */
+  sees(id: string): boolean {
+    return this.#vitals.has(id);
+  }
+
   /** Another leads: what it writes is taken over when this one leads again. */
   reset(): void {
     this.#known.clear();
@@ -130,7 +135,7 @@ export class HealthKeeper implements Adviser {
     const verdicts = this.#verdicts(advised, current, nowMs);
     const { unfit, leaving, lookAgainMs } = this.#step(current, verdicts, nowMs);
     this.#persist(advised, key, nowMs);
-    const unseen = new Set(current.map(({ id }) => id).filter((id) => !this.#vitals.has(id)));
+    const unseen = new Set(current.map(({ id }) => id).filter((id) => !this.sees(id)));
     return { unfit, leaving, unseen, lookAgainMs };
   }
 

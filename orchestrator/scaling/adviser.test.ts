@@ -58,7 +58,21 @@ describe("ScalingAdviser", () => {
   test("leaves things as they are while nothing is reported", () => {
     const adviser = new ScalingAdviser();
     const instances = [instance("1"), instance("2")];
-    expect(adviser.advise(advised({ instances, starting: 1, untilMs: 0 }), 1_000)).toEqual({ desired: 3 });
+    const given = advised({ instances, starting: 1, untilMs: 0 });
+    expect(adviser.advise(given, 1_000)).toEqual({ desired: 3, lookAgainMs: 2_000 });
+  });
+
+  test("instances that Consul lists and no agent runs, as when it was put back, are not made up for", () => {
+    const running = new Set(["1"]);
+    const adviser = new ScalingAdviser(undefined, (id) => running.has(id));
+    const [one, two, ghost] = [instance("1"), instance("2"), instance("3")];
+    // The second one is not listed yet.
+    const given = advised({ instances: [one, ghost], starting: 1, untilMs: 1_000 });
+    expect(adviser.advise(given, 1_000)).toMatchObject({ desired: 3 });
+    running.add("2");
+    expect(adviser.advise(advised({ instances: [one, two], untilMs: 2_000 }), 2_000)).toMatchObject({
+      desired: 2,
+    });
   });
 
   test("calls on instances that retire need no others", () => {

@@ -29,10 +29,15 @@ export class ScalingAdviser implements Adviser {
   /** By version; the one that was used the longest ago first. */
   readonly #followed = new Map<string, Followed>();
   readonly #recorded: RecordedLoads;
+  readonly #isSeen: (instanceId: string) => boolean;
 
-  /** @param recorded Where the load is kept. Default: in memory. */
-  constructor(recorded = new RecordedLoads()) {
+  /**
+   * @param recorded Where the load is kept. Default: in memory.
+   * @param isSeen Whether an agent says that the instance runs. Default: of each.
+   */
+  constructor(recorded = new RecordedLoads(), isSeen: (instanceId: string) => boolean = () => true) {
     this.#recorded = recorded;
+    this.#isSeen = isSeen;
   }
 
   advise(version: AdvisedVersion, nowMs: number): Advice {
@@ -41,8 +46,8 @@ export class ScalingAdviser implements Adviser {
     const { generation } = state.activation;
     const serving = state.instances.filter(
       (instance) => instance.generation === generation && !instance.draining,
-    ).length;
-    const have = serving + starting;
+    );
+    const have = serving.length + starting;
     const inProgress = load.inProgress - onRetiring(version);
     const known = this.#followed.get(key);
     if (known === undefined && have === 0 && inProgress === 0) return {};
@@ -58,7 +63,8 @@ export class ScalingAdviser implements Adviser {
       this.#recorded.add(version, recorded, load.reportedMs);
       if (load.inProgress + load.issued > 0) this.#use(key, followed);
     }
-    followed.wanted = followed.scaler.wanted(have, nowMs);
+    const isSure = serving.every(({ id }) => this.#isSeen(id));
+    followed.wanted = followed.scaler.wanted(have, nowMs, isSure);
     const { instances, unsettled } = followed.wanted;
     return { desired: instances, ...(unsettled && { lookAgainMs: nowMs + LOOK_AGAIN_MS }) };
   }

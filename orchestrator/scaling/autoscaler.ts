@@ -72,8 +72,9 @@ export class Autoscaler {
    *
    * @param have Instances that serve or start. They count only when it is asked first: later it is what was wanted before that
    *   goes up and down, so that instances which come, go or fail meanwhile do not.
+   * @param isSure Whether all of these run. Where some may not, what is said at first holds only for as long as they are there.
    */
-  wanted(have: number, nowMs: number): Wanted {
+  wanted(have: number, nowMs: number, isSure = true): Wanted {
     const { minInstances, maxInstances, scaleDownDelayMs } = this.#policy;
     const least = Math.max(minInstances, Math.min(have, 1));
     const most = Math.max(1, maxInstances, minInstances);
@@ -81,10 +82,13 @@ export class Autoscaler {
     // Back to nothing, or about to wake from there.
     if (have === 0) this.#rest();
     const before = this.#wanted ?? have;
+    const isFirst = this.#wanted === undefined;
     // A clock that was set back is a silence as well.
     if (this.#firstMs === undefined || Math.abs(nowMs - this.#latestMs) > STALE_MS) {
-      this.#wanted = before;
-      return { instances: clamp(before), reason: "its load is unknown", unsettled: false };
+      if (isSure) this.#wanted = before;
+      const instances = clamp(before);
+      // It is quiet, and nobody but the clock says so.
+      return { instances, reason: "its load is unknown", unsettled: instances > least };
     }
     const load = {
       latest: this.#latest,
@@ -92,6 +96,10 @@ export class Autoscaler {
       stableMean: this.#stable.mean(nowMs) ?? this.#latest,
     };
     const { instances, burst, reason } = recommend(this.#policy, load, before);
+    if (isFirst && !isSure) {
+      const most = clamp(Math.max(instances, before));
+      return { instances: most, reason: "not all are known to run", unsettled: true };
+    }
     const needed = this.#hold(instances, before, burst, nowMs);
     if (scaleDownDelayMs > 0) this.#recommended.add(needed, nowMs);
     const delayed = scaleDownDelayMs > 0 ? (this.#recommended.most(nowMs) ?? needed) : needed;

@@ -140,6 +140,29 @@ describe("Autoscaler", () => {
     expect(scaler.wanted(3, 200).instances).toBe(2);
   });
 
+  test("one that is counted at first and does not run is not replaced", () => {
+    const scaler = new Autoscaler({ ...policy, minInstances: 1 });
+    expect(scaler.wanted(3, 0, false).instances).toBe(3);
+    scaler.observe(1, 100);
+    expect(scaler.wanted(3, 100, false)).toMatchObject({ instances: 3, unsettled: true });
+    expect(scaler.wanted(2, 200).instances).toBe(2);
+    // From now on it is known.
+    expect(scaler.wanted(3, 300, false).instances).toBe(2);
+    expect(scaler.wanted(1, 400, false).instances).toBe(2);
+  });
+
+  test("a burst does not wait until all that is counted is known to run", () => {
+    const scaler = new Autoscaler(policy);
+    scaler.observe(1_000, 100);
+    expect(scaler.wanted(2, 100, false).instances).toBe(13);
+  });
+
+  test("more than the fewest are looked at again though no report comes: without calls none does", () => {
+    const scaler = new Autoscaler({ ...policy, minInstances: 2 });
+    expect(scaler.wanted(3, 0).unsettled).toBe(true);
+    expect(new Autoscaler({ ...policy, minInstances: 2 }).wanted(2, 0).unsettled).toBe(false);
+  });
+
   test("takes nothing away before it has seen a whole window, as when it has just begun to lead", () => {
     const scaler = new Autoscaler({ ...policy, scaleDownDelayMs: 0 });
     for (let second = 0; second < 60; second++) {
