@@ -34,6 +34,21 @@ test("who begins to watch is told all, then only what changed, gathered", () => 
   ]);
 });
 
+test("that one has ended is told at once, also of one that served for a moment only", () => {
+  vitals.probed("a", "serving");
+  watch();
+  told.length = 0;
+  vitals.probed("b", "serving");
+  vitals.forget("b");
+  vitals.forget("a");
+  vitals.forget("a");
+  vitals.forget("nobody");
+  expect(told).toMatchObject([
+    { instanceId: "b", ended: true },
+    { instanceId: "a", ended: true },
+  ]);
+});
+
 test("small changes are not told, nor is what an unknown instance says", () => {
   vitals.probed("a", "serving");
   watch();

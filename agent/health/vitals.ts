@@ -89,7 +89,10 @@ export class InstanceVitals {
     known.health = { ...known.health, ended: true };
     this.#change(id);
     this.#known.delete(id);
-    if (this.#changed.has(id)) this.#last.set(id, known.health);
+    if (!this.#changed.has(id)) return;
+    this.#last.set(id, known.health);
+    // Consul shows it no more in a moment, and whoever sees that asks why.
+    this.#tell();
   }
 
   /** Tells all there is, then what changes. @returns what ends that. */
@@ -130,15 +133,18 @@ export class InstanceVitals {
       this.#changed.clear();
       return;
     }
-    this.#gathering ??= setTimeout(() => {
-      this.#gathering = undefined;
-      const changed = [...this.#changed].flatMap(
-        (one) => this.#known.get(one)?.health ?? this.#last.get(one) ?? [],
-      );
-      this.#changed.clear();
-      this.#last.clear();
-      for (const listener of this.#listeners) listener(changed);
-    }, GATHER_MS).unref();
+    this.#gathering ??= setTimeout(() => this.#tell(), GATHER_MS).unref();
+  }
+
+  #tell(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    const changed = [...this.#changed].flatMap(
+      (one) => this.#known.get(one)?.health ?? this.#last.get(one) ?? [],
+    );
+    this.#changed.clear();
+    this.#last.clear();
+    for (const listener of this.#listeners) listener(changed);
   }
 
   #sweepLater(): void {

@@ -79,18 +79,11 @@ function pass(seconds: number) {
 
 const conditions = () =>
   Object.fromEntries(keeper.list().map(({ id, known }) => [id, known.record.condition]));
-const silent = (id: string, silentMs: number) =>
-  keeper.heard(`host-${id}`, [
-    {
-      instanceId: id,
-      probe: HealthProbe.SERVING,
-      loopDelayMs: 0,
-      silentMs,
-      queue: 0,
-      inProgress: 0,
-      ended: false,
-    },
-  ]);
+const vitals = (id: string, silentMs: number) => ({
+  ...{ instanceId: id, probe: HealthProbe.SERVING, silentMs },
+  ...{ loopDelayMs: 0, queue: 0, inProgress: 0, ended: false },
+});
+const silent = (id: string, silentMs: number) => keeper.heard(`host-${id}`, [vitals(id, silentMs)]);
 
 describe("one of two instances whose calls fail", () => {
   beforeEach(() => {
@@ -207,17 +200,50 @@ test("of four, two may be out at a time", () => {
   expect(conditions()).toEqual({ a: "quarantined", b: "quarantined" });
 });
 
-test("tells of instances that end though nobody stopped them", () => {
-  add("a", "b", "c");
-  pass(5);
-  instances = instances.filter(({ id }) => id !== "a");
-  pass(1);
-  expect(ended).toEqual([[name, "host-a", 5_000, 2]]);
-  instances = instances.map((one) => ({ ...one, retiring: true }));
-  pass(1);
-  instances = [];
-  pass(1);
-  expect(ended).toHaveLength(1);
+describe("instances that end", () => {
+  const unlist = (id: string) => {
+    instances = instances.filter((one) => one.id !== id);
+    pass(1);
+  };
+  const says = (id: string) => keeper.heard(`host-${id}`, [{ ...vitals(id, 0), ended: true }]);
+  beforeEach(() => {
+    add("a", "b", "c");
+    pass(5);
+  });
+
+  test("are told of though nobody stopped them, whether their agent or Consul says so first", () => {
+    says("a");
+    expect(ended).toEqual([]);
+    unlist("a");
+    expect(ended).toEqual([[name, "host-a", 5_000, 2]]);
+    unlist("b");
+    expect(ended).toHaveLength(1);
+    says("b");
+    expect(ended).toEqual([
+      [name, "host-a", 5_000, 2],
+      [name, "host-b", 6_000, 1],
+    ]);
+  });
+
+  test("are not told of when they were stopped", () => {
+    instances = instances.map((one) => ({ ...one, retiring: true }));
+    pass(1);
+    says("a");
+    for (const id of ["a", "b", "c"]) unlist(id);
+    says("b");
+    expect(ended).toEqual([]);
+  });
+
+  test("are those of which the agent says so: Consul, put back to an earlier state, does not show some that run", () => {
+    const before = instances;
+    unlist("a");
+    instances = before;
+    pass(10);
+    says("a");
+    expect(ended).toEqual([]);
+    unlist("a");
+    expect(ended).toEqual([[name, "host-a", 10_000, 2]]);
+  });
 });
 
 test("no instance is seen to run but by what its agent says, whatever the catalog lists meanwhile", () => {

@@ -5,6 +5,7 @@ import { versionKey } from "../../registry/target.ts";
 import type { Advice, AdvisedVersion, Adviser, Leaving } from "../adviser.ts";
 import { assess, CallWindow } from "./assess.ts";
 import { doubtful, type Ejection, Ejections } from "./ejections.ts";
+import { Endings } from "./endings.ts";
 import { Faults } from "./faults.ts";
 import {
   canSpare,
@@ -49,7 +50,7 @@ export interface HealthKeeperDeps extends HealthWriterDeps {
   ) => void;
   /** Told when an instance was quarantined. */
   readonly quarantined: (version: Version, host: string, reason: string) => void;
-  /** Told when an instance ended that nobody stopped, how long after it was first seen, and whether others are left. */
+  /** Told when an instance ended that nobody stopped, how long after it was first seen, and how many others are left. */
   readonly ended: (version: Version, host: string, livedMs: number, left: number) => void;
 }
 
@@ -73,12 +74,16 @@ export class HealthKeeper implements Adviser {
   readonly #ejections = new Ejections();
   readonly #vitals = new Map<string, { readonly host: string; health: InstanceHealth }>();
   readonly #byVersion = new Map<string, ReadonlySet<string>>();
+  readonly #endings: Endings<Version>;
   readonly #faults: Faults;
   readonly #writer: HealthWriter;
 
   constructor(deps: HealthKeeperDeps) {
     this.#deps = deps;
     this.#limits = deps.limits ?? INSTANCE_LIMITS;
+    this.#endings = new Endings(({ version, host, livedMs, left }) =>
+      deps.ended(version, host, livedMs, left),
+    );
     this.#faults = new Faults(deps.log);
     this.#writer = new HealthWriter(deps);
   }
@@ -95,8 +100,10 @@ export class HealthKeeper implements Adviser {
     const touched = new Map<string, Version>();
     for (const health of instances) {
       const { instanceId: id } = health;
-      if (health.ended) this.#vitals.delete(id);
-      else this.#vitals.set(id, { host, health });
+      if (health.ended) {
+        this.#vitals.delete(id);
+        this.#endings.said(id);
+      } else this.#vitals.set(id, { host, health });
       const known = this.#known.get(id);
       if (known !== undefined) touched.set(versionKey(known), known);
     }
@@ -118,6 +125,7 @@ export class HealthKeeper implements Adviser {
     this.#known.clear();
     this.#vitals.clear();
     this.#ejections.reset();
+    this.#endings.reset();
     this.#byVersion.clear();
     this.#faults.clear();
     this.#writer.reset();
@@ -185,8 +193,12 @@ export class HealthKeeper implements Adviser {
       if (ids.has(id)) continue;
       const gone = this.#known.get(id);
       this.#known.delete(id);
-      if (gone !== undefined && !gone.isGoing)
-        this.#deps.ended({ service, version }, gone.host, nowMs - gone.metMs, ids.size);
+      if (gone === undefined || gone.isGoing) this.#endings.forget(id);
+      else {
+        const { host, metMs } = gone;
+        const livedMs = nowMs - metMs;
+        this.#endings.unlisted(id, { version: { service, version }, host, livedMs, left: ids.size });
+      }
     }
     if (ids.size === 0) this.#byVersion.delete(key);
     else this.#byVersion.set(key, ids);
@@ -204,6 +216,7 @@ export class HealthKeeper implements Adviser {
           isGoing: false,
         };
         this.#known.set(id, known);
+        this.#endings.listed(id);
       }
       known.isGoing = retiring === true || standby !== undefined || this.#deps.isStopping(id);
       const counts = load.endpoints.get(address);
