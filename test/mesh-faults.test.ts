@@ -130,26 +130,27 @@ describe.runIf(available)("faults under load: two hosts, two instances, calls fr
       .sort();
   /** Both hosts are well, and an instance serves on each. */
   async function settled() {
-    let seen = "nothing";
-    const what = () => `both hosts are well, and an instance serves on each; there is ${seen}`;
-    await until(
-      what,
-      async () => {
-        const all = await readHosts(hosts.of("h1").registry);
-        const instances = await running(WARM);
-        seen = JSON.stringify({
-          hosts: all.map(({ name, healthy, lostAtMs }) => ({ name, healthy, lostAtMs })),
-          instances: instances.map(({ id, host, healthy, draining }) => ({ id, host, healthy, draining })),
-        });
-        return (
-          all.every(({ healthy, lostAtMs }) => healthy && lostAtMs === 0) &&
-          instances.length === 2 &&
-          instances.every(({ takes }) => takes) &&
-          new Set(instances.map(({ host }) => host)).size === 2
-        );
-      },
-      120_000,
-    );
+    let seen = "";
+    const isSettled = async () => {
+      const all = await readHosts(hosts.of("h1").registry);
+      const instances = await running(WARM);
+      seen = JSON.stringify({
+        hosts: all.map(({ name, healthy, lostAtMs }) => ({ name, healthy, lostAtMs })),
+        instances: instances.map(({ id, host, healthy, draining }) => ({ id, host, healthy, draining })),
+      });
+      return (
+        all.every(({ healthy, lostAtMs }) => healthy && lostAtMs === 0) &&
+        instances.length === 2 &&
+        instances.every(({ takes }) => takes) &&
+        new Set(instances.map(({ host }) => host)).size === 2
+      );
+    };
+    try {
+      await until("both hosts are well, and an instance serves on each", isSettled, 120_000);
+    } catch (cause) {
+      const why = await hosts.of("h1").rouse("explain", service, WARM);
+      throw new Error(`${(cause as Error).message}; there is ${seen}:\n${why}`, { cause });
+    }
   }
   beforeEach(settled, 150_000);
 

@@ -18,16 +18,11 @@ export async function runningInstances(mesh: TestMesh, service: string): Promise
   return (await liveVersions(mesh, service)).flatMap(({ instances }) => instances.map(({ id }) => id));
 }
 
-/** Resolves when the check holds; fails loudly when it never does. @param what May say what was there in the end. */
-export async function until(
-  what: string | (() => string),
-  check: () => Promise<boolean>,
-  limitMs = 60_000,
-): Promise<void> {
+/** Resolves when the check holds; fails loudly when it never does. */
+export async function until(what: string, check: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await check())) {
-    if (Date.now() > end)
-      throw new Error(`waited ${limitMs} ms in vain: ${typeof what === "string" ? what : what()}`);
+    if (Date.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
     await sleep(50);
   }
 }
