@@ -12,6 +12,7 @@ const grpc = new Client("127.0.0.1:1", credentials.createInsecure());
 
 /** Instances by id, each with a keeper that knows the others. */
 function made(ids: readonly string[], hooks: (id: string) => SessionHooks = () => ({}), handOverMs = 1_000) {
+  const gone = new Set<string>();
   const keepers = new Map(
     ids.map((id) => {
       const keeper = new SessionKeeper<undefined>({
@@ -43,11 +44,11 @@ function made(ids: readonly string[], hooks: (id: string) => SessionHooks = () =
     }),
   );
   for (const [id, keeper] of keepers) {
-    const others = peers.filter((peer) => peer.id !== id);
+    const others = () => peers.filter((peer) => peer.id !== id && !gone.has(peer.id));
     const set: PeerSet = {
       known: Promise.resolve(),
-      all: () => others,
-      has: () => true,
+      all: others,
+      has: (peer) => !gone.has(peer.id),
       report: () => {},
       close: () => {},
     };
@@ -61,7 +62,9 @@ function made(ids: readonly string[], hooks: (id: string) => SessionHooks = () =
     const found = await get(id).place(key, hops);
     return "peer" in found ? found.peer.id : id;
   };
-  return { get, place };
+  /** The mesh says so. */
+  const goes = (id: string) => void gone.add(id);
+  return { get, place, goes };
 }
 
 const moving =
@@ -120,6 +123,102 @@ test("what was pushed to one and is called at another goes on to that one", asyn
   expect([get(holder).live, get(other).live]).toEqual([0, 1]);
   // From there it does not move any more.
   expect(await place(holder, "k")).toBe(other);
+});
+
+/** Hooks of which those to take over wait until they are let go. */
+function slow(moved: string[] = []) {
+  const called = Promise.withResolvers<void>();
+  const { promise, resolve: letGo } = Promise.withResolvers<void>();
+  const hooks = (id: string): SessionHooks => ({
+    handOver: (key) => Buffer.from(`${key} of ${id}`),
+    async takeOver(_, bytes) {
+      called.resolve();
+      await promise;
+      moved.push(`${bytes} to ${id}`);
+    },
+  });
+  return { hooks, called: called.promise, letGo };
+}
+
+test("a session on its way to who fetched it lives there already", async () => {
+  const { hooks, called, letGo } = slow();
+  const { place, get } = made(["a", "b", "c"], hooks);
+  await place("a", "k");
+  const session = get("a").here("k");
+  if (session === undefined) throw new Error("the session does not live");
+  // It is not pushed.
+  get("a").table.enter(session);
+  get("a").retire();
+  const fetched = place("c", "k");
+  get("a").table.leave(session, performance.now());
+  await called;
+  // By their ids neither of the two gives way to c.
+  const others = [place("a", "k", 1), place("b", "k")];
+  letGo();
+  expect(await fetched).toBe("c");
+  expect(await Promise.all(others)).toEqual(["c", "c"]);
+  expect(["a", "b", "c"].map((id) => get(id).live)).toEqual([0, 0, 1]);
+});
+
+test("a session that is fetched while others are pushed is given away once", async () => {
+  const moved: string[] = [];
+  const { hooks, called, letGo } = slow(moved);
+  const { place, get } = made(["a", "b"], hooks);
+  const keys = Array.from({ length: 9 }, (_, n) => `k${n}`);
+  for (const key of keys) await place("a", key);
+  const [ended] = [get("a").end(), await called];
+  // Eight go together, the last ones first.
+  const fetched = place("b", "k0");
+  await expect.poll(() => get("a").table.get("k0", performance.now())).toBe(undefined);
+  letGo();
+  await Promise.all([ended, fetched]);
+  expect(moved.toSorted()).toEqual(keys.map((key) => `${key} of a to b`));
+});
+
+test("who asked the taker too early is told by the giver, and asks again", async () => {
+  const moved: string[] = [];
+  const { place, get } = made(["a", "b", "c"], moving(moved));
+  await place("a", "k");
+  await get("a").end();
+  const [taker, asker] = get("b").live > 0 ? ["b", "c"] : ["c", "b"];
+  const find = get(taker).find.bind(get(taker));
+  get(taker).find = () => {
+    get(taker).find = find;
+    return { there: false, movable: false, claimed: false, moved: false };
+  };
+  expect(await place(asker, "k")).toBe(asker);
+  expect(moved).toEqual([`k of a to ${taker}`, `k of ${taker} to ${asker}`]);
+});
+
+test("a session that was to be fetched from one that has gone is looked for again", async () => {
+  const { place, get, goes } = made(["a", "b"], moving());
+  await place("a", "k");
+  get("a").handOver = () => {
+    goes("a");
+    throw new RouseError("UNAVAILABLE", "Connection dropped");
+  };
+  get("a").retire();
+  expect(await place("b", "k")).toBe("b");
+});
+
+test("who ends waits for open calls, to hand their sessions over too", async () => {
+  const moved: string[] = [];
+  const { place, get } = made(["a", "b"], moving(moved));
+  await place("a", "k");
+  const session = get("a").here("k");
+  if (session === undefined) throw new Error("the session does not live");
+  get("a").table.enter(session);
+  const ended = get("a").end();
+  setTimeout(() => get("a").table.leave(session, performance.now()), 10);
+  await ended;
+  expect(moved).toEqual(["k of a to b"]);
+});
+
+test("who ends with nobody to take its sessions is done at once", async () => {
+  const { place, get } = made(["a"], moving());
+  await place("a", "k");
+  await get("a").end();
+  expect(get("a").live).toBe(1);
 });
 
 test("a session with a call that lasts stays, and so does one whose hook fails or is late", async () => {

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+import type { FindResponse } from "#proto/rouse/session/v1/session.ts";
 import type { SessionTimes } from "../../definition.ts";
 import { RouseError } from "../../errors.ts";
 import type { ServerLog, SessionHooks } from "../types.ts";
@@ -38,6 +40,8 @@ interface Answers {
   readonly found: { readonly peer: Peer; readonly movable: boolean } | undefined;
   /** Those that are there. */
   readonly answered: readonly Peer[];
+  /** One of them has given it away: whoever took it may have been asked a moment before. */
+  readonly moved: boolean;
 }
 
 /** Where a call goes: here, or to the instance that has its session. */
@@ -53,7 +57,12 @@ export type Place = { readonly session: Session } | { readonly peer: Peer };
 export class SessionKeeper<State> {
   readonly table: SessionTable;
   readonly #options: KeeperOptions<State>;
+  #passing = 0;
   readonly #claims = new Map<string, Promise<Peer | undefined>>();
+  /** Given away, until when that is told, ms of `performance.now()`. */
+  readonly #given = new Map<string, number>();
+  /** On their way here from a peer. */
+  readonly #fetching = new Set<string>();
   readonly #elsewhere = new Map<string, { readonly peer: Peer; readonly untilMs: number }>();
   readonly #sweeper: NodeJS.Timeout;
   #peers: PeerSet | undefined;
@@ -74,9 +83,10 @@ export class SessionKeeper<State> {
     this.#peers = peers;
   }
 
+  /** Sessions that live here, and calls that are passed on: they would end with this instance. */
   get live(): number {
     this.table.sweep(performance.now());
-    return this.table.size;
+    return this.table.size + this.#passing;
   }
 
   get movable(): boolean {
@@ -114,20 +124,29 @@ export class SessionKeeper<State> {
     }
   }
 
+  /** A call is passed on. @returns to be called when it has ended; twice is as once. */
+  passes(): () => void {
+    let open = true;
+    this.#passing += 1;
+    return () => {
+      if (open) this.#passing -= 1;
+      open = false;
+    };
+  }
+
   /** The peer has it no more, or is gone: the next call asks again. */
   forget(key: string): void {
     this.#elsewhere.delete(key);
   }
 
   /** For Find of a peer. */
-  find(key: string, askerId: string): { there: boolean; movable: boolean; claimed: boolean } {
-    const session = this.table.get(key, performance.now());
-    if (session !== undefined) {
-      const movable = this.movable && (this.#retiring || session.guest);
-      return { there: true, movable, claimed: false };
-    }
-    const claimed = !this.#retiring && this.#claims.has(key) && this.#options.ownId() < askerId;
-    return { there: false, movable: false, claimed };
+  find(key: string, askerId: string): FindResponse {
+    const now = performance.now();
+    const session = this.table.get(key, now);
+    const there = session !== undefined || this.#fetching.has(key);
+    const movable = session !== undefined && this.movable && (this.#retiring || session.guest);
+    const claimed = !there && !this.#retiring && this.#claims.has(key) && this.#options.ownId() < askerId;
+    return { there, movable, claimed, moved: now < (this.#given.get(key) ?? 0) };
   }
 
   /** Gives the session away. @throws RouseError NOT_FOUND SESSION_ELSEWHERE, FAILED_PRECONDITION SESSION_STAYS. */
@@ -164,11 +183,15 @@ export class SessionKeeper<State> {
     if (!this.#ending) this.#retiring = false;
   }
 
-  /** The process ends: hands over what it can. */
-  end(): Promise<void> {
+  /** The process ends: hands over what it can. Resolves when there is nothing left, or nobody to take it. */
+  async end(): Promise<void> {
     this.#ending = true;
     this.#retiring = true;
-    return this.push();
+    while (this.movable && this.table.size > 0 && !this.#closed) {
+      await this.push();
+      if (this.table.size === 0 || this.#staying().length === 0) return;
+      await pause(PUSH_PAUSE_MS, undefined, { ref: false });
+    }
   }
 
   /** Hands over what has no call open, until nothing is left or it stays after all. Resolves after the first round. */
@@ -209,7 +232,7 @@ export class SessionKeeper<State> {
     const peers = this.#peers;
     if (peers === undefined) return undefined;
     await Promise.race([peers.known, new Promise((resolve) => setTimeout(resolve, PEERS_MS).unref())]);
-    const { found, answered } = await this.#ask(peers.all(), key);
+    const { found, answered, moved } = await this.#ask(peers.all(), key);
     if (found !== undefined) {
       if (!found.movable || this.#retiring) return this.#note(key, found.peer);
       const fetched = await this.#fetch(found.peer, key);
@@ -218,10 +241,12 @@ export class SessionKeeper<State> {
       // It was on its way to somebody else.
       return this.#claim(key, again - 1);
     }
+    if (moved && again > 0) return this.#claim(key, again - 1);
     const staying = answered.filter(({ retiring }) => !retiring);
     // Who retires begins no sessions while there is somebody else.
     if (this.#retiring) return chosenFor(key, staying);
-    this.table.begin(key, performance.now());
+    // It may have been pushed here meanwhile.
+    if (this.table.get(key, performance.now()) === undefined) this.#begin(key);
     return undefined;
   }
 
@@ -232,23 +257,27 @@ export class SessionKeeper<State> {
 
   #ask(peers: readonly Peer[], key: string): Promise<Answers> {
     const answered: Peer[] = [];
-    if (peers.length === 0) return Promise.resolve({ found: undefined, answered });
+    if (peers.length === 0) return Promise.resolve({ found: undefined, answered, moved: false });
     return new Promise((resolve) => {
       let left = peers.length;
       let claimant: Peer | undefined;
+      let hasMoved = false;
       for (const peer of peers) {
         peer
           .find(key, this.#options.ownId(), FIND_MS)
-          .then(({ there, movable, claimed }) => {
+          .then(({ there, movable, claimed, moved }) => {
             answered.push(peer);
-            if (there) resolve({ found: { peer, movable }, answered });
+            hasMoved ||= moved;
+            if (there) resolve({ found: { peer, movable }, answered, moved });
             if (claimed && (claimant === undefined || peer.id < claimant.id)) claimant = peer;
           })
           // It is gone, and its sessions with it.
           .catch(() => undefined)
           .finally(() => {
             left -= 1;
-            if (left === 0) resolve({ found: claimant && { peer: claimant, movable: false }, answered });
+            if (left > 0) return;
+            const found = claimant && { peer: claimant, movable: false };
+            resolve({ found, answered, moved: hasMoved });
           });
       }
     });
@@ -256,18 +285,25 @@ export class SessionKeeper<State> {
 
   async #fetch(peer: Peer, key: string): Promise<"here" | "there" | "gone"> {
     const { times, log } = this.#options;
+    this.#fetching.add(key);
     try {
       const { state } = await peer.handOver(key, 2 * times.handOverMs + FIND_MS);
       await this.#fetched(key, state);
+      this.table.begin(key, performance.now());
+      return "here";
     } catch (error) {
-      const { reason } = RouseError.from(error);
-      if (reason === "SESSION_ELSEWHERE") return "gone";
+      const { reason, status } = RouseError.from(error);
+      if (reason === "SESSION_ELSEWHERE" || this.#peers?.has(peer) !== true) return "gone";
       if (reason !== "SESSION_STAYS")
         log.error({ err: error, from: peer.id }, "A session could not be fetched");
-      return "there";
+      return status === "UNAVAILABLE" ? "gone" : "there";
+    } finally {
+      this.#fetching.delete(key);
     }
-    this.table.begin(key, performance.now());
-    return "here";
+  }
+
+  #staying(): readonly Peer[] {
+    return this.#peers?.all().filter(({ retiring }) => !retiring) ?? [];
   }
 
   async #fetched(key: string, bytes: Uint8Array): Promise<void> {
@@ -288,6 +324,7 @@ export class SessionKeeper<State> {
       const bytes = await within(Promise.resolve(hooks.handOver(session.key, state())), times.handOverMs);
       const given = await give(bytes);
       this.table.remove(session);
+      this.#given.set(session.key, performance.now() + KNOWN_MS);
       return given;
     } finally {
       session.leaving = undefined;
@@ -306,9 +343,10 @@ export class SessionKeeper<State> {
 
   async #pushOne(session: Session): Promise<void> {
     const { times, log } = this.#options;
-    const staying = this.#peers?.all().filter(({ retiring }) => !retiring) ?? [];
-    const peer = chosenFor(session.key, staying);
-    if (peer === undefined || session.leaving !== undefined) return;
+    const peer = chosenFor(session.key, this.#staying());
+    // It may have been fetched, or ended, since it was listed.
+    const lives = this.table.get(session.key, performance.now()) === session;
+    if (peer === undefined || !lives || session.leaving !== undefined) return;
     try {
       await this.#leave(session, (state) => peer.takeOver(session.key, state, times.handOverMs));
       this.#note(session.key, peer);
@@ -322,6 +360,7 @@ export class SessionKeeper<State> {
     const now = performance.now();
     this.table.sweep(now);
     for (const [key, { untilMs }] of this.#elsewhere) if (now >= untilMs) this.#elsewhere.delete(key);
+    for (const [key, untilMs] of this.#given) if (now >= untilMs) this.#given.delete(key);
   }
 
   async #tellEnded(key: string): Promise<void> {
