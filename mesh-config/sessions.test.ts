@@ -212,6 +212,29 @@ test("calls that come while sessions move are held, and none is lost", async () 
   for (const key of all) expect((await mesh.call(key)).name).toBe("stays");
 });
 
+test("an instance that ends under calls hands its sessions over, and no call is lost", async () => {
+  const mesh = newVersion(true);
+  await Promise.all([mesh.add("one"), mesh.add("two"), mesh.add("ends")]);
+  await warm(mesh, 3);
+  const all = keys("busy");
+  const before = await mesh.all(all, 1);
+  expect(new Set(before.values()).size).toBe(3);
+  let over = false;
+  const callers = all.map(async (key) => {
+    for (let count = 2; !over; count++) expect((await mesh.call(key)).count, key).toBe(count);
+  });
+  const end = async () => {
+    // As the agent does it: first nobody is sent there any more.
+    mesh.remove("ends");
+    await mesh.known(2, 2);
+    const child = mesh.child("ends");
+    child?.kill("SIGTERM");
+    if (child !== undefined) await once(child, "exit");
+    over = true;
+  };
+  await Promise.all([end(), ...callers]);
+});
+
 test("an instance that is told to end hands over what it has", async () => {
   const mesh = newVersion(true);
   await Promise.all([mesh.add("stays"), mesh.add("ends")]);

@@ -9,7 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { decodeErrorDetails } from "./error-details.ts";
 import { RouseError } from "./errors.ts";
-import { statusName } from "./status.ts";
+import { statusCodes, statusName } from "./status.ts";
 
 /** By so much may Envoy's timer be ahead of ours: both count whole milliseconds. */
 const TIMER_SLACK_MS = 2;
@@ -115,6 +115,15 @@ export function callError(error: unknown, deadline = Number.POSITIVE_INFINITY): 
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
   const details = bytes instanceof Uint8Array ? decodeErrorDetails(bytes) : undefined;
   return new RouseError(status, error.details, { ...details, cause: error });
+}
+
+/** What grpc-js says of a call that it could not send, or that the other side refused unseen. */
+const UNSENT =
+  /^(No connection established|Channel closed before call started|Channel has been shut down|Stream refused by server)/;
+
+/** Whether a call ended before the other side saw it, by how grpc-js, not the other side, says it ended. */
+export function neverSent({ code, details }: { readonly code: number; readonly details: string }): boolean {
+  return code === statusCodes.UNAVAILABLE && UNSENT.test(details);
 }
 
 function isServiceError(error: unknown): error is ServiceError {

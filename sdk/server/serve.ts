@@ -226,11 +226,13 @@ function stoppable(
       const shutDown = () => {
         // Sends GOAWAY; its callback does not wait for connections that it has not accepted itself.
         server.tryShutdown(() => {});
-        listener.close().then(close).then(resolve, reject);
-        keeper?.close();
+        const closed = listener.close();
+        // Until then calls may have to be passed on.
+        if (keeper !== undefined) void closed.then(() => keeper.close());
+        closed.then(close).then(resolve, reject);
       };
       // Peers fetch and take what is left before nobody is there to be asked.
-      if (keeper?.movable === true && keeper.live > 0) void leave(keeper, given).then(shutDown);
+      if (keeper !== undefined) void leave(keeper, given).then(shutDown);
       else shutDown();
       return stopped;
     },

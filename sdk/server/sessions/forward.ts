@@ -1,13 +1,8 @@
-import type {
-  CallOptions,
-  Client,
-  ClientDuplexStream,
-  Metadata,
-  ServerDuplexStream,
-  StatusObject,
-} from "@grpc/grpc-js";
+import { type CallOptions, type Client, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import type { AnyMethodDefinition } from "../../definition.ts";
+import { neverSent } from "../../grpc.ts";
 import { HOPS_HEADER } from "./key.ts";
+import type { Requests } from "./requests.ts";
 
 /** How many instances passed the call on. */
 export function hopsOf(metadata: Metadata): number {
@@ -17,13 +12,14 @@ export function hopsOf(metadata: Metadata): number {
 }
 
 /** How a call that was passed on ended. */
-export type Outcome = Pick<StatusObject, "code" | "details" | "metadata">;
+export interface Outcome extends Pick<StatusObject, "code" | "details" | "metadata"> {
+  /** The other instance has not seen the call, which may be passed on to somebody else. */
+  readonly unseen: boolean;
+}
 
 /**
  * Passes a call on to another instance, whatever its shape, byte by byte: headers, messages in both directions, trailers,
  * deadline and cancellation.
- *
- * @param requests What the caller sends: one message, or its stream.
  */
 export function passOn(
   grpc: Client,
@@ -34,16 +30,28 @@ export function passOn(
     on(event: "cancelled", listener: () => void): unknown;
     sendMetadata(metadata: Metadata): void;
   },
-  requests: Buffer | ServerDuplexStream<Buffer, Buffer>,
+  requests: Requests,
   answers: { message(bytes: Buffer): boolean; drained(): Promise<void>; end(outcome: Outcome): void },
 ): void {
   const metadata = ofService(call.metadata);
   metadata.set(HOPS_HEADER, String(hopsOf(call.metadata) + 1));
   const deadline = call.getDeadline();
   const options: CallOptions = Number.isFinite(Number(deadline)) ? { deadline } : {};
-  const peer = grpc.makeBidiStreamRequest<Buffer, Buffer>(path, asItIs, asItIs, metadata, options);
+  let peer: ReturnType<typeof grpc.makeBidiStreamRequest<Buffer, Buffer>>;
+  try {
+    peer = grpc.makeBidiStreamRequest(path, asItIs, asItIs, metadata, options);
+  } catch (thrown) {
+    // The mesh has said meanwhile that the instance is gone.
+    const { message } = thrown as Error;
+    answers.end({ code: status.UNAVAILABLE, details: message, metadata: new Metadata(), unseen: true });
+    return;
+  }
+  let answered = false;
   call.on("cancelled", () => peer.cancel());
-  peer.on("metadata", (header: Metadata) => call.sendMetadata(ofService(header)));
+  peer.on("metadata", (header: Metadata) => {
+    answered = true;
+    call.sendMetadata(ofService(header));
+  });
   peer.on("data", (bytes: Buffer) => {
     if (answers.message(bytes)) return;
     peer.pause();
@@ -51,21 +59,25 @@ export function passOn(
   });
   // A status that is not OK is an error as well; it is told once, by "status", when all messages have been read.
   peer.on("error", () => undefined);
-  let status: Outcome | undefined;
-  let read = false;
+  let outcome: StatusObject | undefined;
+  let [read, told] = [false, false];
   const end = () => {
-    if (status !== undefined && (read || status.code !== 0)) answers.end(status);
+    if (told || outcome === undefined || (outcome.code === status.OK && !read)) return;
+    told = true;
+    const { code, details, metadata: trailers } = outcome;
+    // What the other instance itself says has trailers.
+    const unseen = !answered && Object.keys(trailers.getMap()).length === 0 && neverSent(outcome);
+    answers.end({ code, details, metadata: trailers, unseen });
   };
   peer.once("end", () => {
     read = true;
     end();
   });
-  peer.once("status", (outcome: StatusObject) => {
-    status = outcome;
+  peer.once("status", (ended: StatusObject) => {
+    outcome = ended;
     end();
   });
-  if (Buffer.isBuffer(requests)) peer.end(requests);
-  else send(requests, peer);
+  requests.sendTo(peer);
 }
 
 /** What each hop says anew. */
@@ -76,15 +88,6 @@ function ofService(all: Metadata): Metadata {
   const own = all.clone();
   for (const name of Object.keys(all.getMap())) if (ofHop.test(name)) own.remove(name);
   return own;
-}
-
-function send(requests: ServerDuplexStream<Buffer, Buffer>, peer: ClientDuplexStream<Buffer, Buffer>): void {
-  requests.on("data", (bytes: Buffer) => {
-    if (peer.write(bytes)) return;
-    requests.pause();
-    peer.once("drain", () => requests.resume());
-  });
-  requests.once("end", () => peer.end());
 }
 
 function asItIs(bytes: Buffer): Buffer {

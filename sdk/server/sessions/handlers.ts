@@ -10,9 +10,14 @@ import type { AnyMethodDefinition } from "../../definition.ts";
 import { RouseError } from "../../errors.ts";
 import { ending } from "../failure.ts";
 import { hopsOf, type Outcome, passOn } from "./forward.ts";
-import type { Place, SessionKeeper } from "./keeper.ts";
-import { keyOf } from "./key.ts";
+import type { SessionKeeper } from "./keeper.ts";
+import { keyOf, MOVED_TRAILER } from "./key.ts";
+import type { Peer } from "./peers.ts";
+import { Requests } from "./requests.ts";
 import type { Session } from "./table.ts";
+
+/** A call is passed on again so often at most when it was for instances that had gone. */
+const MOST_AGAIN = 3;
 
 /** All shapes of grpc-js's server calls, as far as they are alike. */
 type AnyCall = ServerDuplexStream<Buffer, Buffer> & ServerUnaryCall<Buffer, Buffer>;
@@ -42,25 +47,37 @@ export function inSession<State>(
       within(keeper, session, call, respond, inner);
       return;
     }
-    keeper.place(key, hopsOf(call.metadata)).then(
-      (place) => go(keeper, key, place, method, call, respond, inner),
-      (thrown) => fail(call, respond, RouseError.from(thrown)),
-    );
+    const requests = new Requests(method.requestStream ? call : call.request);
+    void bring({ keeper, key, method, call, respond, inner, requests }, MOST_AGAIN);
   };
   return handle as unknown as UntypedHandleCall;
 }
 
-function go<State>(
-  keeper: SessionKeeper<State>,
-  key: string,
-  place: Place,
-  method: AnyMethodDefinition,
-  call: AnyCall,
-  respond: Respond | undefined,
-  inner: Inner,
-): void {
-  if ("session" in place) within(keeper, place.session, call, respond, inner);
-  else if (!call.cancelled) forward(keeper, key, place.peer, method, call, respond);
+/** A call that has to find its session. */
+interface Lost<State> {
+  readonly keeper: SessionKeeper<State>;
+  readonly key: string;
+  readonly method: AnyMethodDefinition;
+  readonly call: AnyCall;
+  readonly respond: Respond | undefined;
+  readonly inner: Inner;
+  readonly requests: Requests;
+}
+
+/** Brings the call to its session. @param again How often, once more, where it is passed on to somebody who has gone. */
+async function bring<State>(lost: Lost<State>, again: number): Promise<void> {
+  const { keeper, key, call, respond, inner, requests } = lost;
+  try {
+    const place = await keeper.place(key, hopsOf(call.metadata));
+    if ("peer" in place) {
+      if (!call.cancelled) forward(lost, place.peer, again);
+      return;
+    }
+    requests.readHere();
+    within(keeper, place.session, call, respond, inner);
+  } catch (thrown) {
+    fail(call, respond, RouseError.from(thrown));
+  }
 }
 
 /** Handles the call here; its session lives for as long as the call does, at least. */
@@ -84,14 +101,11 @@ function within<State>(
   inner(call, respond);
 }
 
-function forward<State>(
-  keeper: SessionKeeper<State>,
-  key: string,
-  peer: { readonly grpc: Parameters<typeof passOn>[0] },
-  method: AnyMethodDefinition,
-  call: AnyCall,
-  respond: Respond | undefined,
-): void {
+function forward<State>(lost: Lost<State>, peer: Peer, again: number): void {
+  const { keeper, key, method, call, respond, requests } = lost;
+  const passed = keeper.passes();
+  // It comes at the end of every call.
+  call.on("cancelled", passed);
   let message: Buffer | undefined;
   const writable = call as unknown as ServerWritableStream<Buffer, Buffer>;
   const answers = {
@@ -102,12 +116,20 @@ function forward<State>(
     },
     drained: () => new Promise<void>((resolve) => void writable.once("drain", resolve)),
     end: (outcome: Outcome) => {
+      passed();
+      const { code, metadata, unseen } = outcome;
       // Gone, or moved: whoever comes next looks for it anew.
-      if (outcome.code === status.UNAVAILABLE) keeper.forget(key);
+      if (code === status.UNAVAILABLE || metadata.get(MOVED_TRAILER).length > 0) keeper.forget(key);
+      if (unseen && again > 0 && requests.whole && !call.cancelled) {
+        void bring(lost, again - 1);
+        return;
+      }
+      if (hopsOf(call.metadata) > 0) metadata.set(MOVED_TRAILER, "1");
+      else metadata.remove(MOVED_TRAILER);
       end(writable, respond, message, outcome);
     },
   };
-  passOn(peer.grpc, method, call, method.requestStream ? call : call.request, answers);
+  passOn(peer.grpc, method, call, requests, answers);
 }
 
 function end(

@@ -1,4 +1,4 @@
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type Client, connectivityState, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { Endpoint } from "#proto/rouse/meshconfig/v1/endpoints.ts";
 import {
   type FindResponse,
@@ -13,6 +13,11 @@ import { callError } from "../../grpc.ts";
 
 /** The largest session that is handed over, bytes. */
 const MOST_BYTES = 64 * 2 ** 20;
+/**
+ * Who ends is named no more before it hands over what it has. It is still asked for so long, as long as it keeps its connection: the time
+ * that an agent gives it, ms.
+ */
+const ENDING_MS = 10_000;
 
 /** Another instance of the same version. */
 export interface Peer {
@@ -38,7 +43,11 @@ export interface PeersOptions {
   readonly retires: (retiring: boolean) => void;
 }
 
-type Kept = Peer & { readonly channel: SharedChannel };
+interface Kept extends Peer {
+  readonly channel: SharedChannel;
+  /** When the mesh was first seen to name it no more, ms of `performance.now()`. */
+  endsSinceMs: number | undefined;
+}
 
 /** The other instances of the version, as the mesh tells them; it is told how many sessions live here. */
 export class Peers {
@@ -69,11 +78,13 @@ export class Peers {
   }
 
   all(): readonly Peer[] {
+    this.#dropEnded();
     return [...this.#peers.values()];
   }
 
   /** Still one of them? */
   has(peer: Peer): boolean {
+    this.#dropEnded();
     return this.#peers.get(peer.id) === peer;
   }
 
@@ -102,22 +113,34 @@ export class Peers {
       if (!reaches(here, endpoint)) continue;
       named.add(id);
       const known = this.#peers.get(id);
-      if (known?.address === address) known.retiring = retiring;
+      if (known?.address === address) Object.assign(known, { retiring, endsSinceMs: undefined });
       else {
         known?.channel.release();
         this.#peers.set(id, peerOf(id, address, retiring));
       }
     }
-    for (const [id, { channel }] of this.#peers) {
-      if (named.has(id)) continue;
+    for (const peer of this.#peers.values()) {
+      if (named.has(peer.id)) continue;
+      peer.retiring = true;
+      peer.endsSinceMs ??= performance.now();
+    }
+    this.#dropEnded();
+    this.#known.resolve();
+  }
+
+  #dropEnded(): void {
+    for (const { id, channel, endsSinceMs } of this.#peers.values()) {
+      if (endsSinceMs === undefined) continue;
+      const isConnected = channel.grpc.getChannel().getConnectivityState(false) === connectivityState.READY;
+      if (isConnected && performance.now() < endsSinceMs + ENDING_MS) continue;
       this.#peers.delete(id);
       channel.release();
     }
-    this.#known.resolve();
   }
 }
 
-function peerOf(id: string, address: string, retiring: boolean): Kept {
+/** Another instance, by its own connection, which its channel's release ends. */
+export function peerOf(id: string, address: string, retiring: boolean): Kept {
   const channel = shareChannel(address, MOST_BYTES);
   const { grpc } = channel;
   const { find, handOver, takeOver } = SessionsService;
@@ -125,6 +148,7 @@ function peerOf(id: string, address: string, retiring: boolean): Kept {
     id,
     address,
     retiring,
+    endsSinceMs: undefined,
     channel,
     grpc,
     find: (key, instanceId, deadlineMs) => ask(grpc, find, { key, instanceId }, deadlineMs),
