@@ -3,11 +3,11 @@ import type { FindResponse } from "#proto/rouse/session/v1/session.ts";
 import type { SessionTimes } from "../../definition.ts";
 import { RouseError } from "../../errors.ts";
 import type { ServerLog, SessionHooks } from "../types.ts";
+import { askPeers, FIND_MS } from "./find.ts";
 import type { Peer } from "./peers.ts";
+import { chosenFor } from "./rendezvous.ts";
 import { type Session, SessionTable } from "./table.ts";
 
-/** A peer that does not say in time whether it has a session counts as one that has not, ms. */
-const FIND_MS = 1_000;
 /** What the mesh says of peers is waited for so long, ms: the first call of a wake must not wait for a mesh that is away. */
 const PEERS_MS = 1_000;
 /** Where a session lives is known for so long, ms. */
@@ -33,15 +33,6 @@ export interface KeeperOptions<State> {
   readonly state: () => State;
   readonly log: ServerLog;
   readonly ownId: () => string;
-}
-
-/** What peers say of a key. */
-interface Answers {
-  readonly found: { readonly peer: Peer; readonly movable: boolean } | undefined;
-  /** Those that are there. */
-  readonly answered: readonly Peer[];
-  /** One of them has given it away: whoever took it may have been asked a moment before. */
-  readonly moved: boolean;
 }
 
 /** Where a call goes: here, or to the instance that has its session. */
@@ -232,7 +223,7 @@ export class SessionKeeper<State> {
     const peers = this.#peers;
     if (peers === undefined) return undefined;
     await Promise.race([peers.known, new Promise((resolve) => setTimeout(resolve, PEERS_MS).unref())]);
-    const { found, answered, moved } = await this.#ask(peers.all(), key);
+    const { found, answered, moved } = await askPeers(peers.all(), key, this.#options.ownId());
     if (found !== undefined) {
       if (!found.movable || this.#retiring) return this.#note(key, found.peer);
       const fetched = await this.#fetch(found.peer, key);
@@ -253,34 +244,6 @@ export class SessionKeeper<State> {
   #note(key: string, peer: Peer): Peer {
     this.#elsewhere.set(key, { peer, untilMs: performance.now() + KNOWN_MS });
     return peer;
-  }
-
-  #ask(peers: readonly Peer[], key: string): Promise<Answers> {
-    const answered: Peer[] = [];
-    if (peers.length === 0) return Promise.resolve({ found: undefined, answered, moved: false });
-    return new Promise((resolve) => {
-      let left = peers.length;
-      let claimant: Peer | undefined;
-      let hasMoved = false;
-      for (const peer of peers) {
-        peer
-          .find(key, this.#options.ownId(), FIND_MS)
-          .then(({ there, movable, claimed, moved }) => {
-            answered.push(peer);
-            hasMoved ||= moved;
-            if (there) resolve({ found: { peer, movable }, answered, moved });
-            if (claimed && (claimant === undefined || peer.id < claimant.id)) claimant = peer;
-          })
-          // It is gone, and its sessions with it.
-          .catch(() => undefined)
-          .finally(() => {
-            left -= 1;
-            if (left > 0) return;
-            const found = claimant && { peer: claimant, movable: false };
-            resolve({ found, answered, moved: hasMoved });
-          });
-      }
-    });
   }
 
   async #fetch(peer: Peer, key: string): Promise<"here" | "there" | "gone"> {
@@ -396,21 +359,4 @@ function within<T>(promise: Promise<T>, ms: number): Promise<T> {
     const timer = setTimeout(late, ms);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
-}
-
-/** The same for the same key and peers: rendezvous hashing, https://en.wikipedia.org/wiki/Rendezvous_hashing */
-function chosenFor(key: string, peers: readonly Peer[]): Peer | undefined {
-  let best: { readonly peer: Peer; readonly rank: number } | undefined;
-  for (const peer of peers) {
-    const rank = hash(`${peer.id} ${key}`);
-    if (best === undefined || rank > best.rank) best = { peer, rank };
-  }
-  return best?.peer;
-}
-
-/** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
-  return value;
 }
