@@ -32,6 +32,8 @@ export interface DeltaResponse extends Change {
   readonly typeUrl: string;
   readonly nonce: string;
   readonly systemVersion: string;
+  /** The same as it is sent, where that is kept: with the header of a gRPC message. */
+  readonly frame?: Buffer;
 }
 
 /** envoy.service.load_stats.v3.LoadStatsRequest, as far as it is read here. */
@@ -84,6 +86,9 @@ function encoder<T extends object>(name: string): (value: T) => Buffer {
 
 const decodeNode = decoder<Node>("envoy.config.core.v3.Node");
 const decodeStatus = decoder<{ readonly message?: string }>("google.rpc.Status");
+
+/** Bytes before each message of gRPC. */
+const FRAME_HEADER = 5;
 
 const texts = new Interned();
 
@@ -182,6 +187,14 @@ export function encodeDeltaResponse(response: DeltaResponse): Buffer {
   return out;
 }
 
+/** The response as a message of gRPC that is not compressed (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
+export function frameDeltaResponse(response: DeltaResponse): Buffer {
+  const message = encodeDeltaResponse(response);
+  const header = Buffer.alloc(FRAME_HEADER);
+  header.writeUInt32BE(message.length, 1);
+  return Buffer.concat([header, message]);
+}
+
 function varintSize(value: number): number {
   let size = 1;
   for (let left = value; left > 127; left >>>= 7) size++;
@@ -200,7 +213,7 @@ export const adsService = {
     responseStream: true,
     requestSerialize: notOurs,
     requestDeserialize: decodeDeltaRequest,
-    responseSerialize: encodeDeltaResponse,
+    responseSerialize: (response) => response.frame?.subarray(FRAME_HEADER) ?? encodeDeltaResponse(response),
     responseDeserialize: notOurs,
   } satisfies MethodDefinition<DeltaRequest, DeltaResponse>,
 };

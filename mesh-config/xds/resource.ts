@@ -24,6 +24,9 @@ export function kindOf(url: string): Kind | undefined {
   return byUrl.get(url);
 }
 
+/** A response with more than so much is at its end, bytes. */
+export const LARGEST_RESPONSE = 2 << 20;
+
 /** A resource as every stream sends it: encoded once, its content's hash as the version. */
 export interface Resource {
   readonly name: string;

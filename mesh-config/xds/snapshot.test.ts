@@ -114,6 +114,29 @@ test("what Envoys share is copied anew only when much has changed", () => {
   expect(shared?.("endpoint")?.contents).toEqual(resources.endpoint);
 });
 
+test("pages are of what is there, without aliases, and kept until something in them is gone", () => {
+  const mesh = new TestMesh();
+  const put = (n: number) =>
+    mesh.put(
+      version(manifest(`s${n}.v1.S`, "1.0.0"), { generation: 2 }, [instance("i", 2, `127.0.0.1:${n}`)]),
+    );
+  for (let n = 1; n <= 100; n++) put(n);
+  const builder = new SnapshotBuilder(settings);
+  const build = (aliases = new Map<string, string>()) => builder.build(mesh.state, new Map(), aliases, []);
+  const names = (snapshot: Snapshot, kind: "cluster" | "endpoint") =>
+    new Set(snapshot.pages?.()?.[kind].flatMap((page) => [...page.names]));
+  const first = build();
+  for (const kind of ["cluster", "endpoint"] as const)
+    expect(names(first, kind)).toEqual(new Set(first.resources[kind].keys()));
+  const pages = first.pages?.();
+  put(101);
+  expect(build().pages?.()).toBe(pages);
+  expect(build(new Map([["s1.v1.S@1.0.0#1", "s1.v1.S@1.0.0#2"]])).pages?.()).toBe(undefined);
+  mesh.remove("s7.v1.S");
+  const last = build();
+  expect(names(last, "cluster")).toEqual(new Set(last.resources.cluster.keys()));
+});
+
 test("an alias goes with what it stands for", () => {
   const mesh = new TestMesh();
   mesh.put(version(manifest("a.v1.A", "1.0.0"), { generation: 2 }, [instance("i", 2, "127.0.0.1:1")]));

@@ -10,6 +10,7 @@ import { type Extras, noExtras } from "../resources/plan.ts";
 import { registryClusters } from "../resources/registry-routes.ts";
 import type { MeshSettings } from "../resources/settings.ts";
 import { ChangeLog, changedServices } from "./changed.ts";
+import { Pages } from "./pages.ts";
 import { encodeResource, type Kind, type Resource } from "./resource.ts";
 import { RouteTables } from "./tables.ts";
 
@@ -22,6 +23,8 @@ export interface Snapshot {
   readonly resources: Readonly<Record<Kind, ReadonlyMap<string, Resource>>>;
   /** What hundreds of Envoys have in common: a copy of the clusters or endpoints as they were not long ago. */
   readonly shared?: (kind: Kind) => Shared | undefined;
+  /** The same as responses for Envoys that come with nothing; undefined: there are none just now. */
+  readonly pages?: () => Pages | undefined;
   /** Clusters that have the endpoints of another one, and its name. */
   readonly aliases: ReadonlyMap<string, string>;
 }
@@ -35,6 +38,17 @@ export interface Shared {
 
 /** So much of what is shared may have changed before it is copied anew. */
 const STALE_SHARE = 1 / 16;
+
+/** Clusters and endpoints as they were not long ago, and both at the same time. */
+interface Moment {
+  readonly shared: Pages["shared"];
+  /** How many there had been. */
+  readonly touches: number;
+  /** Some clusters had others' endpoints. */
+  readonly aliased: boolean;
+  /** They are large, and kept by the Envoys that are under way. */
+  pages?: WeakRef<Pages>;
+}
 
 interface VersionResources {
   extras: Extras;
@@ -59,7 +73,7 @@ export class SnapshotBuilder {
   readonly #aliasMade = new Map<string, { readonly of: object; readonly resource: Resource }>();
   #state: MeshState | undefined;
   #last: Snapshot | undefined;
-  readonly #shared = new Map<Kind, Shared & { readonly madeAt: number }>();
+  #moment: Moment | undefined;
   /** Clusters and lists of endpoints that were ever touched. */
   #touches = 0;
   /** By what Envoys say of their own listeners: those, and the last snapshot with them. */
@@ -118,18 +132,35 @@ export class SnapshotBuilder {
     const touchedSince = (before: number) => this.#log.since(before);
     const others = [...aliases].filter((entry): entry is [string, string] => typeof entry[1] === "string");
     const shared = (kind: Kind) =>
-      kind === "cluster" || kind === "endpoint" ? this.#sharedOf(kind, number, resources[kind]) : undefined;
-    this.#last = { number, resources, aliases: new Map(others), touchedSince, shared };
-    return this.#last;
+      kind === "cluster" || kind === "endpoint" ? this.#recent(made).shared[kind] : undefined;
+    const pages = () => this.#pagesFor(made);
+    const made = { number, resources, aliases: new Map(others), touchedSince, shared, pages };
+    this.#last = made;
+    return made;
   }
 
-  #sharedOf(kind: Kind, number: number, resources: ReadonlyMap<string, Resource>): Shared {
-    const last = this.#shared.get(kind);
-    if (last !== undefined && this.#touches - last.madeAt <= resources.size * STALE_SHARE) return last;
-    const names = new Map([...resources.keys()].map((name) => [name, true as const]));
-    const made = { contents: new Map(resources), names, number, madeAt: this.#touches };
-    this.#shared.set(kind, made);
-    return made;
+  #recent({ number, aliases }: Snapshot): Moment {
+    const last = this.#moment;
+    if (last !== undefined && this.#touches - last.touches <= this.#clusters.size * STALE_SHARE) return last;
+    const shared = { cluster: copyOf(this.#clusters, number), endpoint: copyOf(this.#endpoints, number) };
+    this.#moment = { shared, touches: this.#touches, aliased: aliases.size > 0 };
+    return this.#moment;
+  }
+
+  /** There are none where clusters have others' endpoints: those follow each of them. */
+  #pagesFor(snapshot: Snapshot): Pages | undefined {
+    if (snapshot.aliases.size > 0) return undefined;
+    const kept = this.#pagesOf(this.#recent(snapshot));
+    if (kept?.within(snapshot)) return kept;
+    this.#moment = undefined;
+    return this.#pagesOf(this.#recent(snapshot));
+  }
+
+  #pagesOf(moment: Moment): Pages | undefined {
+    if (moment.aliased) return undefined;
+    const pages = moment.pages?.deref() ?? new Pages(moment.shared);
+    moment.pages = new WeakRef(pages);
+    return pages;
   }
 
   /** Puts a service's clusters and endpoints as they are now in place of those before. */
@@ -288,6 +319,11 @@ export class SnapshotBuilder {
     const made = [...listeners(settings)];
     return new Map(made.map(([name, json]) => [name, encodeResource("listener", name, json, number)]));
   }
+}
+
+function copyOf(resources: ReadonlyMap<string, Resource>, number: number): Shared {
+  const names = new Map([...resources.keys()].map((name) => [name, true as const]));
+  return { contents: new Map(resources), names, number };
 }
 
 function sameBesidesKept(a: Extras, b: Extras): boolean {

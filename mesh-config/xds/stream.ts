@@ -1,9 +1,11 @@
 import type { Logger } from "pino";
 import type { DeltaRequest, DeltaResponse } from "../proto/wire.ts";
 import { type OwnListeners, ownListeners } from "../resources/own-listeners.ts";
+import { Page } from "./pages.ts";
 import { type Kind, kindOf, kinds, typeUrl } from "./resource.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { type Change, Subscription } from "./subscription.ts";
+import { Tour } from "./tour.ts";
 
 /** What a stream asks of the control plane. */
 export interface StreamHost {
@@ -89,14 +91,23 @@ export class DeltaStream {
       // Without any name it's the wildcard as it was before there was a star.
       if (names.length === 0 && (kind === "cluster" || kind === "listener"))
         subscription.subscribe("*", false);
+      if (kind === "cluster" && versions.size === 0 && subscription.wildcard) this.#begin(snapshot);
     }
     for (const name of request.resource_names_unsubscribe) {
       subscription.unsubscribe(name);
       this.#waiting.delete(name);
     }
-    for (const name of first ? [] : request.resource_names_subscribe) subscription.subscribe(name, true);
+    if (!first) subscription.subscribeAll(request.resource_names_subscribe);
     if (kind === "cluster") this.#askedClusters(first, request);
     this.flush();
+  }
+
+  /** Has an Envoy that comes with nothing sent everything in the responses that all such Envoys share. */
+  #begin(snapshot: Snapshot): void {
+    const pages = this.#begun.has("endpoint") ? undefined : snapshot.pages?.();
+    if (pages === undefined) return;
+    this.subscriptions.cluster.begin(new Tour(pages, "cluster", pages.cluster.length));
+    this.subscriptions.endpoint.begin(new Tour(pages, "endpoint", 0));
   }
 
   /** Sends what may be sent now. */
@@ -111,13 +122,17 @@ export class DeltaStream {
     }
     // A new one, when another generation stands in for what was waited for.
     const snapshot = this.#snapshot();
-    const clusters = this.subscriptions.cluster;
+    const { cluster: clusters, endpoint: endpoints } = this.subscriptions;
     // Also because Envoy must not have a list of the new version when the cluster comes, should the stream break right then.
     const early = (kind: Kind) =>
       kind === "endpoint" && clusters.inFlight !== undefined
         ? (name: string) => clusters.owes(name, snapshot)
         : undefined;
+    // Pages of lists follow those of clusters.
+    if (clusters.touring === undefined && endpoints.touring?.complete === false) endpoints.leave();
     for (const kind of kinds) {
+      // Else their lists would have to be noted one by one.
+      if (kind === "cluster" && endpoints.touring?.complete) continue;
       if (!this.#begun.has(kind) && kind !== "endpoint") continue;
       if (kind === "route" && !this.#backed(snapshot)) continue;
       const removals = this.#mayRemove(kind, snapshot);
@@ -148,22 +163,32 @@ export class DeltaStream {
   }
 
   #send(kind: Kind, change: Change, snapshot: Snapshot): void {
-    if (kind === "cluster") for (const { name } of change.resources) this.#sendsCluster(name, snapshot);
-    for (const name of kind === "cluster" ? change.removed : []) this.#waiting.delete(name);
-    const nonce = String(++this.#nonce);
-    this.subscriptions[kind].sending(change, nonce);
-    this.#write({ ...change, nonce, typeUrl: typeUrl(kind), systemVersion: String(snapshot.number) });
+    if (kind === "cluster") this.#sendsClusters(change, snapshot);
+    const systemVersion = String(snapshot.number);
+    const response =
+      change instanceof Page
+        ? change
+        : { ...change, nonce: String(++this.#nonce), typeUrl: typeUrl(kind), systemVersion };
+    this.subscriptions[kind].sending(change, response.nonce);
+    this.#write(response);
   }
 
   /**
    * A cluster's endpoints follow at once: Envoy makes its watch for them as it reads the cluster, before it reads on.
    * A changed cluster warms anew, and waits for its endpoints even if they are the same.
    */
-  #sendsCluster(name: string, snapshot: Snapshot): void {
-    this.#waiting.delete(name);
-    this.#host.pushed(name);
-    const list = snapshot.aliases.get(name) ?? name;
-    if (snapshot.resources.endpoint.has(list)) this.subscriptions.endpoint.sendAhead(list);
+  #sendsClusters(change: Change, snapshot: Snapshot): void {
+    const { endpoint } = this.subscriptions;
+    const tour = change instanceof Page ? endpoint.touring : undefined;
+    for (const name of change.removed) this.#waiting.delete(name);
+    for (const { name } of change.resources) {
+      this.#waiting.delete(name);
+      this.#host.pushed(name);
+      if (tour !== undefined) continue;
+      const list = snapshot.aliases.get(name) ?? name;
+      if (snapshot.resources.endpoint.has(list)) endpoint.sendAhead(list);
+    }
+    if (change instanceof Page) tour?.follow(change);
   }
 
   #askedClusters(first: boolean, request: DeltaRequest): void {

@@ -1,7 +1,8 @@
 import { Layered } from "./layered.ts";
-import type { Kind, Resource } from "./resource.ts";
+import { type Kind, LARGEST_RESPONSE, type Resource } from "./resource.ts";
 import { resumedOf } from "./resumed.ts";
 import type { Snapshot } from "./snapshot.ts";
+import type { Tour } from "./tour.ts";
 
 /** What Envoy has accepted of a resource. */
 export interface Accepted {
@@ -15,8 +16,6 @@ export interface Change {
   readonly resources: Resource[];
   readonly removed: string[];
 }
-
-const LARGEST_RESPONSE = 2 << 20;
 
 /** One kind of resource on one stream: what Envoy wants, what it was sent, what it accepted or refused. */
 export class Subscription {
@@ -51,6 +50,8 @@ export class Subscription {
   readonly #pending = new Set<string>();
   /** Number of the snapshot up to which changes are among the pending; 0: everything has to be looked at. */
   #lookedAt = 0;
+  /** As long as Envoy is sent pages it is sent nothing else, and what it was sent is noted by the page. */
+  #tour: Tour | undefined;
 
   constructor(kind: Kind) {
     this.kind = kind;
@@ -68,9 +69,10 @@ export class Subscription {
     anew: ReadonlySet<string>,
   ): void {
     if (versions.size === 0) {
-      for (const name of names) this.subscribe(name, name === "*" || anew.has(name));
+      this.subscribeAll(names, (name) => name === "*" || anew.has(name));
       return;
     }
+    this.leave();
     const resumed = resumedOf(this.kind, versions, names, snapshot);
     this.#lookedAt = resumed.lookedAt;
     // What was sent ahead of the first request, and accepted.
@@ -85,9 +87,54 @@ export class Subscription {
       if (name === "*" || this.names.has(name)) this.subscribe(name, anew.has(name));
   }
 
+  /** Sends an Envoy that has nothing all that is in the pages, before all else. */
+  begin(tour: Tour): void {
+    if (tour.pages.length === 0) return;
+    this.#touched();
+    this.#tour = tour;
+  }
+
+  get touring(): Tour | undefined {
+    return this.#tour;
+  }
+
+  /** Goes on without pages, with what Envoy was sent by them. */
+  leave(): void {
+    const tour = this.#tour;
+    if (tour === undefined) return;
+    this.#tour = undefined;
+    this.#touched();
+    const lists = this.kind === "endpoint";
+    if (tour.over && (!lists || tour.named === tour.pages.length)) {
+      const { contents, names, number } = tour.shared;
+      this.accepted.take({ base: contents, own: new Map(), size: contents.size });
+      if (lists) this.names.take({ base: names, own: new Map(), size: names.size });
+      this.#lookedAt = number;
+      return;
+    }
+    this.#lookedAt = 0;
+    tour.pages.slice(0, tour.ready).forEach(({ resources }, n) => {
+      for (const resource of resources) {
+        const { name, version } = resource;
+        if (n < tour.accepted) this.accepted.set(name, resource);
+        else if (n < tour.sent) this.#sending.set(name, version);
+        if (!lists) continue;
+        if (n < tour.named) this.names.set(name, true);
+        else this.#ahead.add(name);
+      }
+    });
+  }
+
   #touched(): void {
     this.#idleAt = 0;
     this.#settledAt = 0;
+  }
+
+  /** Takes names that Envoy asks for. @param anew As in `subscribe`. */
+  subscribeAll(names: readonly string[], anew: (name: string) => boolean = () => true): void {
+    if (names.length === 0 || (this.kind === "endpoint" && this.#tour?.asks(names))) return;
+    this.leave();
+    for (const name of names) this.subscribe(name, anew(name));
   }
 
   /** @param anew Answer even if Envoy has the content, as it may have forgotten it. */
@@ -108,6 +155,7 @@ export class Subscription {
   }
 
   unsubscribe(name: string): void {
+    this.leave();
     this.#touched();
     this.#pending.add(name);
     if (name === "*") this.wildcard = false;
@@ -130,7 +178,7 @@ export class Subscription {
 
   /** The version that Envoy was sent last. */
   #sent(name: string): string | undefined {
-    return this.#sending.get(name) ?? this.accepted.get(name)?.version;
+    return this.#sending.get(name) ?? this.accepted.get(name)?.version ?? this.#tour?.version(name);
   }
 
   /** Envoy is to be sent it, and was not yet. */
@@ -141,6 +189,7 @@ export class Subscription {
 
   /** Sends a resource that Envoy is about to ask for. */
   sendAhead(name: string): void {
+    this.leave();
     this.#touched();
     if (!this.names.has(name)) this.#ahead.add(name);
     if (this.has(name)) this.#again.add(name);
@@ -149,6 +198,7 @@ export class Subscription {
 
   /** Envoy will not ask for it after all. */
   notAhead(name: string): void {
+    this.leave();
     this.#ahead.delete(name);
   }
 
@@ -175,6 +225,8 @@ export class Subscription {
     early: (name: string) => boolean = () => false,
   ): Change | undefined {
     if (this.inFlight !== undefined || this.#settledAt === snapshot.number) return undefined;
+    if (this.#tour?.within(snapshot)) return this.#tour.next;
+    this.leave();
     this.#look(snapshot);
     const all = snapshot.resources[this.kind];
     const change: Change = { resources: [], removed: [] };
@@ -266,8 +318,12 @@ export class Subscription {
 
   /** Notes that the change goes out under the nonce. */
   sending(change: Change, nonce: string): void {
-    this.inFlight = { ...change, nonce };
+    this.inFlight = { resources: change.resources, removed: change.removed, nonce };
     this.#owed = false;
+    if (this.#tour !== undefined) {
+      this.#tour.sent++;
+      return;
+    }
     for (const { name, version } of change.resources) {
       this.#sending.set(name, version);
       this.#pending.delete(name);
@@ -290,6 +346,11 @@ export class Subscription {
     this.acks++;
     this.ackedAtMs = nowMs;
     this.nack = "";
+    if (change !== undefined && this.#tour !== undefined) {
+      this.#tour.accepted++;
+      if (this.#tour.over) this.leave();
+      return change;
+    }
     for (const resource of change?.resources ?? []) {
       // But for what it has unsubscribed from meanwhile.
       if (this.#sending.has(resource.name)) this.accepted.set(resource.name, resource);
@@ -301,6 +362,7 @@ export class Subscription {
 
   /** Envoy refused it and keeps what it had; the same content is not sent again. */
   refuse(message: string, nowMs: number): Change | undefined {
+    this.leave();
     const change = this.inFlight;
     this.inFlight = undefined;
     this.nacks++;
