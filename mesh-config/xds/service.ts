@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { DeltaRequest, DeltaResponse, LoadStatsRequest, LoadStatsResponse } from "../proto/wire.ts";
 import { Admission } from "./admission.ts";
 import type { Control } from "./control.ts";
+import { sendFramesAsTheyAre } from "./framed.ts";
 import type { Loads } from "./loads.ts";
 import { Pairing } from "./pairing.ts";
 import { DeltaStream } from "./stream.ts";
@@ -41,6 +42,7 @@ export function envoyStreams(deps: StreamDeps) {
   };
   const ads: UntypedServiceImplementation = {
     deltaAggregatedResources: (call: AdsCall) => {
+      sendFramesAsTheyAre(call);
       let stream: DeltaStream | undefined;
       let control: Control | undefined;
       let leave: () => void = () => undefined;

@@ -131,7 +131,7 @@ export class DeltaStream {
     // Pages of lists follow those of clusters.
     if (clusters.touring === undefined && endpoints.touring?.complete === false) endpoints.leave();
     for (const kind of kinds) {
-      // Else their lists would have to be noted one by one.
+      // A list that is sent ahead would end the tour, which is nearly over.
       if (kind === "cluster" && endpoints.touring?.complete) continue;
       if (!this.#begun.has(kind) && kind !== "endpoint") continue;
       if (kind === "route" && !this.#backed(snapshot)) continue;
