@@ -37,8 +37,6 @@ export class InstanceVitals {
   readonly #expected = new Set<string>();
   readonly #listeners = new Set<Listener>();
   readonly #changed = new Set<string>();
-  /** The last word on those that have ended and are still to be told. */
-  readonly #last = new Map<string, InstanceHealth>();
   #gathering: NodeJS.Timeout | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   #sweptMs = performance.now();
@@ -88,11 +86,9 @@ export class InstanceVitals {
     if (known === undefined) return;
     known.health = { ...known.health, ended: true };
     this.#change(id);
-    this.#known.delete(id);
-    if (!this.#changed.has(id)) return;
-    this.#last.set(id, known.health);
     // Consul shows it no more in a moment, and whoever sees that asks why.
     this.#tell();
+    this.#known.delete(id);
   }
 
   /** Tells all there is, then what changes. @returns what ends that. */
@@ -139,11 +135,8 @@ export class InstanceVitals {
   #tell(): void {
     clearTimeout(this.#gathering);
     this.#gathering = undefined;
-    const changed = [...this.#changed].flatMap(
-      (one) => this.#known.get(one)?.health ?? this.#last.get(one) ?? [],
-    );
+    const changed = [...this.#changed].flatMap((one) => this.#known.get(one)?.health ?? []);
     this.#changed.clear();
-    this.#last.clear();
     for (const listener of this.#listeners) listener(changed);
   }
 

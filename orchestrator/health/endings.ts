@@ -1,5 +1,7 @@
+import type { Version } from "./writer.ts";
+
 /** How an instance was when Consul showed it no more. */
-export interface Gone<Version> {
+export interface Gone {
   readonly version: Version;
   readonly host: string;
   /** Since it was first seen, ms. */
@@ -16,25 +18,25 @@ const MOST_KEPT = 10_000;
  * first. Where Consul is put back to an earlier state, it leaves out some that run, and shows and leaves out again some that ended long
  * ago; nobody has ended then.
  */
-export class Endings<Version> {
+export class Endings {
   readonly #said = new Set<string>();
-  readonly #unlisted = new Map<string, Gone<Version>>();
-  readonly #ended: (gone: Gone<Version>) => void;
+  readonly #unlisted = new Map<string, Gone>();
+  readonly #ended: (gone: Gone) => void;
 
-  constructor(ended: (gone: Gone<Version>) => void) {
+  constructor(ended: (gone: Gone) => void) {
     this.#ended = ended;
   }
 
   /** Its agent says that it ended. */
   said(id: string): void {
     const gone = this.#unlisted.get(id);
-    this.listed(id);
+    this.#unlisted.delete(id);
     if (gone === undefined) keep(this.#said.add(id));
     else this.#ended(gone);
   }
 
   /** Consul shows it no more, and nobody had it stopped. */
-  unlisted(id: string, gone: Gone<Version>): void {
+  unlisted(id: string, gone: Gone): void {
     if (this.#said.delete(id)) this.#ended(gone);
     else keep(this.#unlisted.set(id, gone));
   }

@@ -74,7 +74,7 @@ export class HealthKeeper implements Adviser {
   readonly #ejections = new Ejections();
   readonly #vitals = new Map<string, { readonly host: string; health: InstanceHealth }>();
   readonly #byVersion = new Map<string, ReadonlySet<string>>();
-  readonly #endings: Endings<Version>;
+  readonly #endings: Endings;
   readonly #faults: Faults;
   readonly #writer: HealthWriter;
 

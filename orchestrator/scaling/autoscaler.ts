@@ -97,8 +97,8 @@ export class Autoscaler {
     };
     const { instances, burst, reason } = recommend(this.#policy, load, before);
     if (isFirst && !isSure) {
-      const most = clamp(Math.max(instances, before));
-      return { instances: most, reason: "not all are known to run", unsettled: true };
+      const all = clamp(Math.max(instances, before));
+      return { instances: all, reason: "not all are known to run", unsettled: true };
     }
     const needed = this.#hold(instances, before, burst, nowMs);
     if (scaleDownDelayMs > 0) this.#recommended.add(needed, nowMs);

@@ -252,7 +252,7 @@ export class SessionKeeper<State> {
     try {
       const { state } = await peer.handOver(key, 2 * times.handOverMs + FIND_MS);
       await this.#fetched(key, state);
-      this.table.begin(key, performance.now());
+      this.#begin(key);
       return "here";
     } catch (error) {
       const { reason, status } = RouseError.from(error);
